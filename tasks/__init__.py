@@ -1,0 +1,1 @@
+"""Steps that may be retried alone, grouped by whom they talk to."""
