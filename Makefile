@@ -1,20 +1,21 @@
-# Two commands do everything on a fresh machine with Python 3.11 and make: `make demo` and `make test`.
+# Two commands do everything on a fresh machine with Python 3.11 or newer: `make demo` and `make test`.
 
 PYTHON ?= python3
-ERP ?= spectrum
 BIN := .venv/bin
 
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export DO_NOT_TRACK = 1
 export GX_ANALYTICS_ENABLED = false
-# Workers start a process per run: without bytecode each one compiles all of Prefect again.
+# A worker starts a process per run: without bytecode each one would compile all of Prefect again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check format bench chaos docs lock system clean
 
+# ONCE=1 ends by itself, JSON=1 prints counts, ERP= chooses the ERP.
 demo: .venv/.stamp
-	$(BIN)/tieout demo --erp $(ERP) $(if $(ONCE),--once) $(if $(JSON),--json)
+	$(BIN)/tieout demo $(if $(ONCE),--once) $(if $(JSON),--json) $(if $(ERP),--erp $(ERP))
 
+# ARGS= goes to pytest.
 test: .venv/.stamp system
 	$(BIN)/pytest $(ARGS)
 
@@ -22,7 +23,7 @@ check: .venv/.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 format: .venv/.stamp
 	$(BIN)/ruff format .
@@ -31,16 +32,44 @@ format: .venv/.stamp
 bench: .venv/.stamp
 	$(BIN)/python -m benchmarks $(ARGS)
 
-chaos: .venv/.stamp
+chaos: .venv/.stamp system
 	$(BIN)/python -m benchmarks.chaos $(ARGS)
 
 docs: .venv/.stamp
 	$(BIN)/tieout docs
 
-.venv/.stamp: requirements.lock pyproject.toml
-	$(PYTHON) -m venv .venv
+# UV_ARGS=--upgrade takes newer releases; without it what is locked stays.
+lock:
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet uv
+	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UV_ARGS) \
+		-o requirements.lock pyproject.toml
+	rm -rf .venv-lock
+
+# Debian packages that some tests need: a browser, and the programs of a PostgreSQL server.
+system:
+	@packages=; \
+	command -v chromium >/dev/null || packages="$$packages chromium fonts-liberation"; \
+	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || packages="$$packages postgresql"; \
+	if [ -z "$$packages" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $$packages \
+			</dev/null >/dev/null || echo "apt-get could not install:$$packages; the tests that need them cannot run."; \
+	else \
+		echo "Not installed:$$packages; the tests that need them cannot run (as root on Debian they are installed here)."; \
+	fi
+
+clean:
+	rm -rf .tieout .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+
+.venv/.lock: requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --no-compile --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
-	$(BIN)/python -m compileall -q -j0 .venv/lib || true
+	-$(BIN)/python -m compileall -qq -j0 .venv/lib
 	touch $@
 
+.venv/.stamp: .venv/.lock pyproject.toml
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@

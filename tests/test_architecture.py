@@ -1,0 +1,124 @@
+"""The laws of the tree: who may import whom, how things are called, what the lock may hold."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.util import find_spec
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("flows", "tasks", "tieout", "data_contracts")
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+TEST_MODULES = sorted(path for folder in ("tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
+FLOW_FILES = sorted(path for path in (ROOT / "flows").glob("*.py") if path.stem != "__init__")
+VERBS = {
+    *("check", "export", "import", "notify", "purge", "reconcile", "refresh", "report", "reprocess", "retrieve"),
+    *("retry", "review", "send", "settle", "sync", "unlink", "verify"),
+}
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+LOCKED = re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==([^\s;]+)(.*(?:\n    --hash.*)*)", LOCK, re.MULTILINE)
+HEAVY = ("great_expectations", "pandas")
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def decorator_name(decorator: ast.expr) -> str:
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return ast.unparse(called).rpartition(".")[2]
+
+
+def flows_defined_in(path: Path) -> list[str]:
+    functions = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.FunctionDef)]
+    return [f.name for f in functions if "flow" in map(decorator_name, f.decorator_list)]
+
+
+def module_name(path: Path) -> str:
+    return relative(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def test_imports_keep_to_the_contracts(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.chdir(ROOT)
+
+    status = lint_imports(no_cache=True)
+
+    assert status == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", FLOW_FILES, ids=relative)
+def test_a_flow_file_holds_one_flow_and_bears_its_name(path: Path):
+    assert flows_defined_in(path) == [path.stem]
+
+
+@pytest.mark.parametrize("path", FLOW_FILES, ids=relative)
+def test_a_flow_is_called_by_what_it_does(path: Path):
+    assert VERBS & set(path.stem.split("_"))
+
+
+@pytest.mark.parametrize("path", FLOW_FILES, ids=relative)
+def test_a_flow_name_hides_nothing_importable(path: Path):
+    assert find_spec(path.stem) is None
+
+
+@pytest.mark.parametrize("path", FLOW_FILES, ids=relative)
+def test_a_flow_file_has_no_class_and_no_relative_import(path: Path):
+    nodes = list(ast.walk(tree_of(path)))
+    relative_imports = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.level]
+    classes = [node.name for node in nodes if isinstance(node, ast.ClassDef)]
+
+    assert (relative_imports, classes) == ([], [])
+
+
+@pytest.mark.parametrize("path", MODULES + TEST_MODULES, ids=relative)
+def test_a_module_says_what_it_is_for(path: Path):
+    assert ast.get_docstring(tree_of(path))
+
+
+def test_no_module_is_named_for_nothing_in_particular():
+    vague = {"utils", "util", "helpers", "helper", "common", "core", "misc"}
+    names = [module_name(path) for path in MODULES + TEST_MODULES]
+
+    assert [name for name in names if vague & set(name.split("."))] == []
+
+
+def test_a_test_folder_shadows_no_package():
+    assert list((ROOT / "tests").rglob("__init__.py")) == []
+
+
+def test_slow_libraries_are_imported_only_when_they_are_used():
+    names = [module_name(path) for path in MODULES if not {"migrations", "__main__.py"} & set(path.parts)]
+    script = f"import sys, importlib\nfor name in {names!r}: importlib.import_module(name)\n"
+    script += f"print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
+
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
+
+
+def test_the_lock_pins_by_hash_and_names_no_place():
+    unhashed = [name for name, _, rest in LOCKED if "--hash=sha256:" not in rest]
+    places = re.findall(r"://|^--\S+|^-\w|^\S+ @ .*|^[./].*", LOCK, re.MULTILINE)
+
+    assert (unhashed, places) == ([], [])
+
+
+def test_the_lock_satisfies_every_declared_dependency():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"].values()
+    declared = [Requirement(line) for line in [*project["dependencies"], *chain.from_iterable(extras)]]
+    versions = {name: version for name, version, _ in LOCKED}
+
+    assert [str(need) for need in declared if versions.get(need.name, "0") not in need.specifier] == []
+    assert [str(need) for need in declared if need.name not in versions] == []
