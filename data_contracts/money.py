@@ -1,0 +1,66 @@
+"""Amounts of money: exact decimals in code, integer minor units in storage, never floats (design law 5)."""
+
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator
+
+# ISO 4217 currencies whose minor unit is not a hundredth; every other one has two digits.
+_MINOR_DIGITS = {"BHD": 3, "CLP": 0, "ISK": 0, "JPY": 0, "JOD": 3, "KRW": 0, "KWD": 3, "OMR": 3, "TND": 3, "VND": 0}
+LARGEST = Decimal("999999999999.99")
+
+
+def minor_digits(currency: str) -> int:
+    """Return how many decimal places the currency's minor unit has (ISO 4217)."""
+    return _MINOR_DIGITS.get(currency, 2)
+
+
+def to_minor(amount: Decimal, currency: str) -> int:
+    """Return the amount in minor units; ValueError when it has a part of a minor unit."""
+    scaled = amount.scaleb(minor_digits(currency))
+    if scaled != scaled.to_integral_value():
+        raise ValueError(f"{amount} {currency} has a fraction of the smallest unit")
+    return int(scaled)
+
+
+def from_minor(units: int, currency: str) -> Decimal:
+    """Return the amount that so many minor units make."""
+    return Decimal(units).scaleb(-minor_digits(currency))
+
+
+def round_half_up(amount: Decimal, currency: str) -> Decimal:
+    """Round to the currency's minor unit, halves away from zero (requirements C1.6)."""
+    return amount.quantize(Decimal(1).scaleb(-minor_digits(currency)), rounding=ROUND_HALF_UP)
+
+
+def parse_amount(value: Any) -> Decimal:
+    """Read an amount as Procore sends it: a decimal string. Floats, numbers and absurd sizes are ValueErrors."""
+    if isinstance(value, Decimal):
+        amount = value
+    elif isinstance(value, str):
+        try:
+            amount = Decimal(value.strip())
+        except InvalidOperation:
+            raise ValueError(f"{value[:40]!r} is not an amount") from None
+    else:
+        raise ValueError(f"money must come as text, not as {type(value).__name__}")
+    if not amount.is_finite() or abs(amount) > LARGEST:
+        raise ValueError(f"{str(value)[:40]} is not a believable amount")
+    return amount
+
+
+def _at_most_four_places(amount: Decimal) -> Decimal:
+    exponent = amount.normalize().as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -4:
+        raise ValueError(f"{amount} has more than four decimal places")
+    return amount
+
+
+Amount = Annotated[Decimal, BeforeValidator(parse_amount), AfterValidator(_at_most_four_places)]
+
+
+def in_words(amount: Decimal, currency: str) -> str:
+    """Return the amount as people write it, for example `$12,500.00` or `EUR 12,500.00`."""
+    text = f"{abs(amount):,.{minor_digits(currency)}f}"
+    sign = "-" if amount < 0 else ""
+    return f"{sign}${text}" if currency == "USD" else f"{sign}{currency} {text}"

@@ -1,0 +1,98 @@
+"""The promises that every ERP connector keeps (design section 5), and the key that ties an AP invoice to Procore."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any, Protocol
+
+from data_contracts.contract import Contract
+from data_contracts.reference import Problem, Reference
+from data_contracts.voucher import ErpInvoice, Outcome, Payment, Voucher
+
+_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_NOT_ERPS = ("base", "procore", "wire")
+
+
+class Capabilities(Contract):
+    """What an ERP and its connector can and cannot do, as data; a `False` is refused with a reason before any call."""
+
+    name: str
+    purchase_orders: bool
+    retention_release: bool
+    credit_memos: bool
+    tax: bool
+    update: bool
+    refuses_duplicates: bool  # the ERP itself refuses a second invoice of the same vendor and number
+    settles_within: timedelta  # after this long a write that was ever taken is visible to `find`
+    request_timeout: timedelta  # the longest that one call of `create` may stay unanswered
+    invoices_per_call: int
+    invoice_number_length: int
+    contract_number_length: int
+    menu_path: str  # where accounting finds the unposted invoice (R35)
+    release_path: str  # where accounting releases retention by hand (R38)
+
+
+class ERP(Protocol):
+    """One ERP. Every method may raise TransientError (a failed read) and SettingsError (refused credentials)."""
+
+    capabilities: Capabilities
+
+    def check(self) -> list[Problem]:
+        """Return what stands in the way: credentials, rights, tables, closed period. Writes nothing."""
+
+    def reference(self) -> Reference:
+        """Return the master data that codes are checked against."""
+
+    def preview(self, voucher: Voucher) -> dict[str, Any]:
+        """Return the exact payload that `create` would send for this voucher. No I/O."""
+
+    def create(self, vouchers: Sequence[Voucher]) -> list[Outcome]:
+        """Write unposted invoices; one outcome per voucher, in order.
+
+        Raises TransientError when surely nothing was written, UnconfirmedError when the answer was lost.
+        """
+
+    def find(self, vouchers: Sequence[Voucher]) -> dict[str, list[ErpInvoice]]:
+        """Return by key what the ERP holds: by our key, else by vendor and invoice number, in every state."""
+
+    def invoices(self, since: datetime | None) -> Iterator[ErpInvoice]:
+        """Yield invoices that carry our key and changed at or after `since`."""
+
+    def payments(self, since: datetime | None) -> Iterator[Payment]:
+        """Yield posted payment applications that changed at or after `since`, voids included (R87)."""
+
+    def close(self) -> None:
+        """Release sockets and database connections."""
+
+
+def invoice_key(company_id_procore: int, invoice_id_procore: int) -> str:
+    """Return our key: `P`, then company and invoice id in base 36, 13 digits each; 27 characters, reversible."""
+    return f"P{_base36(company_id_procore)}{_base36(invoice_id_procore)}"
+
+
+def parse_key(text: str) -> tuple[int, int] | None:
+    """Return (Procore company id, invoice id) of a key, or None when the text is not one of ours."""
+    if len(text) != 27 or text[0] != "P" or any(digit not in _DIGITS for digit in text[1:]):
+        return None
+    return int(text[1:14], 36), int(text[14:], 36)
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+    return digits.rjust(13, "0")
+
+
+def available_erps(path: Iterable[str] | None = None) -> list[str]:
+    """Return the names of the ERPs that there is a connector for: the modules of this folder."""
+    folder = list(path) if path is not None else list(import_module("tieout.connectors").__path__)
+    return sorted(module.name for module in iter_modules(folder) if module.name not in _NOT_ERPS)
+
+
+def open_erp(name: str) -> ERP:
+    """Return the connector of that name, configured from the settings."""
+    connector: ERP = import_module(f"tieout.connectors.{name}").Connector.from_settings()
+    return connector

@@ -1,0 +1,182 @@
+"""Settings: one `tieout.toml` (path in TIEOUT_CONFIG) with environment variables TIEOUT_<SECTION>__<NAME> on top.
+
+Secrets come from the environment only and are SecretStr. Settings are read where a resource is opened, never at import.
+"""
+
+import os
+import tomllib
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from data_contracts.contract import Contract
+from tieout.errors import SettingsError
+
+
+class Section(BaseSettings):
+    """A table of `tieout.toml`; the environment wins over the file."""
+
+    model_config = SettingsConfigDict(extra="forbid", env_nested_delimiter="__")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let environment variables override what the file says."""
+        return env_settings, init_settings
+
+
+class Company(Section):
+    """The contractor: its ERP, its calendar and currency."""
+
+    name: str = "Company"
+    erp: str = "spectrum"
+    time_zone: str = "America/New_York"
+    currency: str = "USD"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _must_exist(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"{name!r} is not a time zone of the IANA list") from None
+        return name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The company's time zone, in which its days and weeks begin."""
+        return ZoneInfo(self.time_zone)
+
+
+class LedgerSection(Section):
+    """Where the ledger is; a password in the URL belongs into TIEOUT_LEDGER__URL."""
+
+    url: SecretStr = SecretStr("sqlite:///.tieout/ledger.sqlite")
+
+
+class Export(Section):
+    """How the export is cut into pieces and how patient it is."""
+
+    chunk: int = Field(50, ge=1, le=500)
+    attempts: int = Field(4, ge=1)
+    retry_delay_seconds: float = Field(10.0, ge=0)
+    lease_seconds: float = Field(300.0, gt=0)
+    lock: Literal["origin_id", "watch"] = "origin_id"
+    writers: int = Field(4, ge=1, le=16)
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a claimed invoice stays with its claimer."""
+        return timedelta(seconds=self.lease_seconds)
+
+
+class Approval(Section):
+    """How a decision is tied to a person. `name` proves nothing: it is for the sandbox and the demo."""
+
+    proof: Literal["name"] = "name"
+    approvers: tuple[str, ...] = ()
+    review_days: int = Field(14, ge=1)
+
+
+class Prefect(Section):
+    """Where the operator's screen is, for links, and which pool runs the flows."""
+
+    ui_url: str = "http://127.0.0.1:4200"
+    work_pool: str = "tieout"
+    schedule: str = "0 1 * * *"
+
+
+class Policy(Contract):
+    """What the company has decided; versioned in the ledger and stored with every decision."""
+
+    auto_send_statuses: tuple[str, ...] = ("approved",)  # AM-4
+    auto_accept_projects: tuple[int, ...] = ()
+    skip_projects: tuple[int, ...] = ()
+    batch_weekday: int = 5  # Monday is 0; Saturday ends the Sunday-to-Saturday week (AM-1)
+    over_billing: Literal["stop", "warn", "allow"] = "warn"
+    closed_period: Literal["hold", "first_open"] = "first_open"
+    invoice_number: Literal["alone", "with_commitment"] = "alone"  # A10, C15
+
+
+class _PolicySection(Section):
+    auto_send_statuses: tuple[str, ...] = ("approved",)
+    auto_accept_projects: tuple[int, ...] = ()
+    skip_projects: tuple[int, ...] = ()
+    batch_weekday: int = Field(5, ge=0, le=6)
+    over_billing: Literal["stop", "warn", "allow"] = "warn"
+    closed_period: Literal["hold", "first_open"] = "first_open"
+    invoice_number: Literal["alone", "with_commitment"] = "alone"
+
+
+class MappingSection(Section):
+    """Where the versioned table of codes is."""
+
+    csv: Path | None = None
+
+
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+def read_section(model: type[AnySection], name: str) -> AnySection:
+    """Return the section `name` as the given model; SettingsError names what is missing or wrong, never its value."""
+    table = _config_file().get(name, {})
+    try:
+        return model(_env_prefix=f"TIEOUT_{name.upper()}__", **table)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise SettingsError("Settings", f"[{name}]", problems) from None
+
+
+def company() -> Company:
+    """Return the contractor's section."""
+    return read_section(Company, "company")
+
+
+def export() -> Export:
+    """Return how exporting is done."""
+    return read_section(Export, "export")
+
+
+def approval() -> Approval:
+    """Return who may decide."""
+    return read_section(Approval, "approval")
+
+
+def prefect_section() -> Prefect:
+    """Return where Prefect is."""
+    return read_section(Prefect, "prefect")
+
+
+def ledger_url() -> str:
+    """Return the ledger's database URL."""
+    return read_section(LedgerSection, "ledger").url.get_secret_value()
+
+
+def policy() -> Policy:
+    """Return the policy as the file and the environment state it now."""
+    return Policy(**read_section(_PolicySection, "policy").model_dump())
+
+
+def mapping_csv() -> Path | None:
+    """Return the path of the mapping table."""
+    return read_section(MappingSection, "mapping").csv
+
+
+def _config_file() -> dict[str, Any]:
+    path = Path(os.environ.get("TIEOUT_CONFIG", "tieout.toml"))
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError("Settings", str(path), str(error)) from None
