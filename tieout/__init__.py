@@ -1,3 +1,3 @@
-"""Carry approved subcontractor invoices from Procore into an ERP, each exactly once, and bring the payments back."""
+"""Carry approved subcontractor invoices from Procore into an ERP, each once, and bring the payments back."""
 
 __version__ = "0.1.0"

@@ -1,1 +1,1 @@
-"""Stand-in Procore and ERP servers with state, faults and a seeded contractor; nothing here is shared with the clients."""
+"""Stand-in Procore and ERP servers with state, faults and a seeded contractor; no client code is shared."""
