@@ -1,1 +1,1 @@
-"""What is true of an invoice, a voucher, a payment and the rules that must hold; nothing here knows a system."""
+"""What an invoice, a voucher and a payment are, and the rules that must hold; nothing here knows a system."""
