@@ -1,0 +1,243 @@
+"""The ledger's tables; how they come to be is in `migrations/`."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+
+from tieout.ledger.states import ALL
+
+metadata = MetaData()
+_Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only in an INTEGER key
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment in UTC as sortable text, the same in every database."""
+
+    impl = String(27)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        """Refuse moments without a zone: they mean something else on every machine."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant needs a time zone")
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Return the moment in UTC."""
+        return (
+            None if value is None else datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+        )
+
+
+snapshot = Table(
+    "snapshot",
+    metadata,
+    Column("snapshot_id", _Id, primary_key=True),
+    Column("company_id", BigInteger, nullable=False),
+    Column("project_id", BigInteger, nullable=False),
+    Column("invoice_id", BigInteger, nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    Column("body", Text, nullable=False),  # as it came
+    Column("fetched_at", Instant, nullable=False),
+    UniqueConstraint("company_id", "invoice_id", "content_hash", name="one_snapshot_per_content"),
+)
+
+item = Table(
+    "item",
+    metadata,
+    Column("item_id", _Id, primary_key=True),
+    Column("company_id", BigInteger, nullable=False),
+    Column("invoice_id", BigInteger, nullable=False),
+    Column("project_id", BigInteger, nullable=False),
+    Column("commitment_id", BigInteger),
+    Column("erp", String(40), nullable=False),
+    Column("company_erp", String(40), nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("snapshot_id", _Id, nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    Column("judged_by", String(64), nullable=False, server_default=""),
+    Column("findings", Text, nullable=False, server_default="[]"),
+    Column("cause", String(60), nullable=False, server_default=""),
+    Column("number", String(200), nullable=False, server_default=""),
+    Column("vendor", String(300), nullable=False, server_default=""),
+    Column("project", String(300), nullable=False, server_default=""),
+    Column("currency", String(3), nullable=False, server_default="USD"),
+    Column("gross_minor", BigInteger, nullable=False, server_default="0"),
+    Column("held_minor", BigInteger, nullable=False, server_default="0"),
+    Column("released_minor", BigInteger, nullable=False, server_default="0"),
+    Column("settled_minor", BigInteger, nullable=False, server_default="0"),
+    Column("vendor_erp", String(40), index=True),
+    Column("batch_code", String(20)),
+    Column("document_id_erp", String(60)),
+    Column("sequence", Integer),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("lease_token", Integer, nullable=False, server_default="0"),
+    Column("lease_until", Instant),
+    Column("seen_at", Instant),  # Procore's updated_at up to which its content is known to equal the snapshot
+    Column("sent_by", String(200), nullable=False, server_default=""),
+    Column("changed_at", Instant, nullable=False),
+    Column("chain_length", Integer, nullable=False, server_default="0"),
+    Column("chain_hash", String(64), nullable=False, server_default=""),
+    UniqueConstraint("company_id", "invoice_id", name="one_item_per_invoice"),
+    CheckConstraint(f"state IN {ALL!r}", name="known_state"),
+    Index("item_by_project", "project_id", "state"),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("event_id", _Id, primary_key=True),
+    Column("item_id", _Id, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("kind", String(30), nullable=False),
+    Column("before", String(16)),
+    Column("after", String(16), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("previous_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    UniqueConstraint("item_id", "position", name="one_event_per_position"),
+)
+
+seal = Table(
+    "seal",
+    metadata,
+    Column("seal_id", _Id, primary_key=True),
+    Column("events", Integer, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("previous_hash", String(64), nullable=False, unique=True),
+    Column("hash", String(64), nullable=False),
+)
+
+intent = Table(
+    "intent",
+    metadata,
+    Column("intent_id", _Id, primary_key=True),
+    Column("item_id", _Id, nullable=False, index=True),
+    Column("company_id", BigInteger, nullable=False),
+    Column("invoice_id", BigInteger, nullable=False),
+    Column("erp", String(40), nullable=False),
+    Column("key", String(40), nullable=False),
+    Column("batch_code", String(20), nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    Column("voucher", Text, nullable=False),
+    Column("payload_hash", String(64), nullable=False),
+    Column("lease_token", Integer, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("sent_at", Instant),  # the last moment at which a request may have left; None: surely never sent
+    Column("absent_at", Instant),  # the first of the two looks that must find nothing
+    Column("outcome", String(20)),
+    Column("outcome_at", Instant),
+    Column("evidence", Text, nullable=False, server_default=""),
+    Column("is_live", Boolean, nullable=False),
+)
+Index(
+    "one_live_link",
+    intent.c.company_id,
+    intent.c.invoice_id,
+    unique=True,
+    sqlite_where=text("is_live"),
+    postgresql_where=text("is_live"),
+)
+
+payment = Table(
+    "payment",
+    metadata,
+    Column("payment_id", _Id, primary_key=True),
+    Column("item_id", _Id, nullable=False, index=True),
+    Column("project_id", BigInteger, nullable=False),
+    Column("origin_id", String(120), nullable=False, unique=True),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("discount_minor", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("check_number", String(60), nullable=False),
+    Column("paid_on", String(10), nullable=False),
+    Column("body", Text, nullable=False),  # the exact ProcorePayment that is or will be written
+    Column("opened_at", Instant, nullable=False),
+    Column("payment_id_procore", BigInteger),
+    Column("written_at", Instant),
+    Column("problem", Text, nullable=False, server_default=""),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("letter_id", _Id, primary_key=True),
+    Column("item_id", _Id, nullable=False, index=True),
+    Column("kind", String(30), nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("put_at", Instant, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("delivered_at", Instant),
+    Column("given_up_at", Instant),
+    Column("problem", Text, nullable=False, server_default=""),
+)
+Index("undelivered", outbox.c.delivered_at, outbox.c.given_up_at)
+
+review = Table(
+    "review",
+    metadata,
+    Column("run_id", String(40), primary_key=True),
+    Column("project_id", BigInteger, nullable=False),
+    Column("offered", Text, nullable=False),  # [[invoice id, content hash], ...] in the order shown
+    Column("opened_at", Instant, nullable=False),
+    Column("closed_at", Instant),
+    Column("outcome", String(30), nullable=False, server_default=""),
+    Column("decided_by", String(200), nullable=False, server_default=""),
+    Column("decision", Text, nullable=False, server_default=""),
+)
+
+watermark = Table(
+    "watermark",
+    metadata,
+    Column("name", String(120), primary_key=True),
+    Column("reached", Instant, nullable=False),
+    Column("moved_at", Instant, nullable=False),
+)
+
+turn = Table(  # whose turn it is to run a job of which one at a time is enough
+    "turn",
+    metadata,
+    Column("name", String(120), primary_key=True),
+    Column("holder", String(200), nullable=False),
+    Column("until", Instant, nullable=False),
+)
+
+reference = Table(
+    "reference",
+    metadata,
+    Column("name", String(120), primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("read_at", Instant, nullable=False),
+)
+
+policy = Table(
+    "policy",
+    metadata,
+    Column("version", _Id, primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+)
