@@ -1,7 +1,8 @@
 """Make a stand-in server misbehave on demand, and remember every request that it was asked.
 
-`with_faults` wraps any ASGI application. `/_sandbox/requests` shows what was asked, `/_sandbox/faults` takes faults.
-Control paths (`/_sandbox/...`) never fail and are never logged. What the faults mean:
+`with_faults` wraps any ASGI application.
+`/_sandbox/requests` shows what was asked, `/_sandbox/faults` takes faults; control paths (`/_sandbox/...`) never
+fail and are never logged. What the faults mean:
 
 | kind | inner application | what the client gets |
 |---|---|---|
@@ -108,9 +109,7 @@ class RequestLog:
         self.by_route.clear()
 
 
-def with_faults(
-    app: ASGIApp, name: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-) -> ASGIApp:
+def with_faults(app: ASGIApp, name: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> ASGIApp:
     """Wrap a stand-in so that it keeps a request log and fails as it is told."""
     return _FaultInjection(app, name, clock)
 
@@ -179,7 +178,11 @@ class _FaultInjection:
         if scope["method"] == "DELETE":
             self.log.clear()
         kept = list(self.log.entries)
-        counts = {"server": self.name, "total": self.log.by_route.total(), "by_route": dict(self.log.by_route)}
+        counts = {
+            "server": self.name,
+            "total": self.log.by_route.total(),
+            "by_route": dict(self.log.by_route),
+        }
         await _answer(send, 200, {**counts, "requests": kept})
 
     async def _faults(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -240,9 +243,7 @@ async def _refuse(fault: Fault, send: Send) -> None:
     await _answer(send, status, {"errors": reason}, headers)
 
 
-async def _answer(
-    send: Send, status: int, body: Any, headers: Iterable[tuple[bytes, bytes]] = ()
-) -> None:
+async def _answer(send: Send, status: int, body: Any, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     kind = [] if isinstance(body, bytes) else [(b"content-type", b"application/json")]
     length = (b"content-length", str(len(content)).encode())
@@ -265,9 +266,9 @@ def _transport(send: Any) -> Any:
     queue = [send]
     while queue:
         candidate = queue.pop(0)
-        owner = getattr(candidate, "__self__", None)
-        if hasattr(owner, "transport"):
-            return owner.transport
+        transport = getattr(getattr(candidate, "__self__", None), "transport", None)
+        if transport is not None:
+            return transport
         cells = getattr(candidate, "__closure__", None) or ()
         queue += [cell.cell_contents for cell in cells if callable(cell.cell_contents)]
     raise RuntimeError("the server's transport cannot be reached: run this application under uvicorn")
