@@ -1,6 +1,7 @@
 """What a subcontractor invoice is once Procore's wire format is left behind: an AIA G702 with its G703 lines."""
 
 import hashlib
+import re
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
@@ -141,6 +142,16 @@ class Invoice(Contract):
     def is_sendable(self) -> bool:
         """Whether its status lets a project administrator send it to the ERP (R15)."""
         return self.status in SENDABLE
+
+    def number_key(self, with_commitment: bool = False) -> str:
+        """Return what two invoices share when a bookkeeper would take them for the same (requirements C15, C16).
+
+        Case, spaces, punctuation and leading zeros do not tell invoice numbers apart; a blank number has no key.
+        """
+        words = re.findall(r"[^\W\d_]+|\d+", self.invoice_number.casefold())
+        number = "".join(word.lstrip("0") or "0" for word in words)
+        commitment = self.commitment_id_procore if with_commitment else ""
+        return f"{self.vendor_id_procore}|{commitment}|{number[:200]}" if number else ""
 
     def content_hash(self) -> str:
         """Return the hash of all that an approver decides on; our own write-backs and comments do not move it."""

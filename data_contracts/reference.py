@@ -3,6 +3,8 @@
 import hashlib
 from datetime import date
 
+from pydantic import Field
+
 from data_contracts.contract import Contract
 
 
@@ -76,5 +78,5 @@ class Finding(Contract):
     message: str
     remedy: str
     owner: str
-    numbers: dict[str, str] = {}
+    numbers: dict[str, str] = Field(default_factory=dict)
     line_id_procore: int | None = None

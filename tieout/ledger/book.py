@@ -56,7 +56,6 @@ class Item:
     attempts: int
     lease_token: int
     lease_until: datetime | None
-    seen_at: datetime | None
     sent_by: str
     changed_at: datetime
     chain_length: int
@@ -194,7 +193,7 @@ class Transaction:
         version: int = 1,
         changes: dict[str, Any] | None = None,
     ) -> Item:
-        happened = {
+        happened: dict[str, Any] = {
             "item_id": item.item_id,
             "position": item.chain_length + 1,
             "at": self.now,
@@ -207,8 +206,9 @@ class Transaction:
             "facts": canonical(because),
             "previous_hash": item.chain_hash,
         }
-        happened["hash"] = event_hash(happened)
-        chained = replace(item, chain_length=item.chain_length + 1, chain_hash=happened["hash"])
+        link = event_hash(happened)
+        happened["hash"] = link
+        chained = replace(item, chain_length=item.chain_length + 1, chain_hash=link)
         table = schema.item
         values = {
             **(changes or {}),
@@ -265,12 +265,8 @@ def _items(connection: Connection, query: Select[Any]) -> list[Item]:
 def _engine(url: str) -> Engine:
     try:
         engine = create_engine(url)
-    except (
-        Exception
-    ) as error:  # a wrong URL raises many things; the URL may hold a password and is not repeated
-        raise SettingsError(
-            "Ledger", "its database", f"the URL is not usable ({type(error).__name__})"
-        ) from None
+    except Exception as error:  # a wrong URL raises many things; the URL may hold a password and is not repeated
+        raise SettingsError("Ledger", "its database", f"the URL is not usable ({type(error).__name__})") from None
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

@@ -42,9 +42,7 @@ class Instant(TypeDecorator[datetime]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Return the moment in UTC."""
-        return (
-            None if value is None else datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
-        )
+        return None if value is None else datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
 
 
 snapshot = Table(
@@ -58,6 +56,22 @@ snapshot = Table(
     Column("body", Text, nullable=False),  # as it came
     Column("fetched_at", Instant, nullable=False),
     UniqueConstraint("company_id", "invoice_id", "content_hash", name="one_snapshot_per_content"),
+)
+
+sighting = Table(  # what Procore showed last of each invoice, sent to the ERP or not
+    "sighting",
+    metadata,
+    Column("company_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("invoice_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("project_id", BigInteger, nullable=False, index=True),
+    Column("commitment_id", BigInteger),
+    Column("status", String(40), nullable=False),
+    Column("updated_at", Instant, nullable=False),  # Procore's, up to which the snapshot below is known to be true
+    Column("snapshot_id", _Id),
+    Column("content_hash", String(64), nullable=False, server_default=""),
+    Column("number_key", String(260), nullable=False, server_default="", index=True),  # vendor and normalised number
+    Column("is_fresh", Boolean, nullable=False),  # not judged yet
+    Column("is_gone", Boolean, nullable=False, server_default=text("false")),  # answers 404
 )
 
 item = Table(
@@ -93,7 +107,6 @@ item = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("lease_token", Integer, nullable=False, server_default="0"),
     Column("lease_until", Instant),
-    Column("seen_at", Instant),  # Procore's updated_at up to which its content is known to equal the snapshot
     Column("sent_by", String(200), nullable=False, server_default=""),
     Column("changed_at", Instant, nullable=False),
     Column("chain_length", Integer, nullable=False, server_default="0"),

@@ -124,7 +124,6 @@ def _create_tables() -> None:
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("lease_token", sa.Integer(), server_default="0", nullable=False),
         sa.Column("lease_until", Instant(), nullable=True),
-        sa.Column("seen_at", Instant(), nullable=True),
         sa.Column("sent_by", sa.String(length=200), server_default="", nullable=False),
         sa.Column("changed_at", Instant(), nullable=False),
         sa.Column("chain_length", sa.Integer(), server_default="0", nullable=False),
@@ -210,6 +209,23 @@ def _create_tables() -> None:
         sa.PrimaryKeyConstraint("seal_id"),
         sa.UniqueConstraint("previous_hash"),
     )
+    op.create_table(
+        "sighting",
+        sa.Column("company_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("invoice_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("project_id", sa.BigInteger(), nullable=False),
+        sa.Column("commitment_id", sa.BigInteger(), nullable=True),
+        sa.Column("status", sa.String(length=40), nullable=False),
+        sa.Column("updated_at", Instant(), nullable=False),
+        sa.Column("snapshot_id", _ID, nullable=True),
+        sa.Column("content_hash", sa.String(length=64), server_default="", nullable=False),
+        sa.Column("number_key", sa.String(length=260), server_default="", nullable=False),
+        sa.Column("is_fresh", sa.Boolean(), nullable=False),
+        sa.Column("is_gone", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.PrimaryKeyConstraint("company_id", "invoice_id"),
+    )
+    op.create_index(op.f("ix_sighting_number_key"), "sighting", ["number_key"], unique=False)
+    op.create_index(op.f("ix_sighting_project_id"), "sighting", ["project_id"], unique=False)
     op.create_table(
         "snapshot",
         sa.Column("snapshot_id", _ID, nullable=False),

@@ -1,0 +1,153 @@
+"""What the ledger keeps beside its items: snapshots, sightings, references, watermarks, policies, turns."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Table, delete, insert, select, update
+
+from tieout.ledger import schema
+from tieout.ledger.book import Transaction, canonical
+
+Any_ = TypeVar("Any_")
+_VARIABLES = 500  # bound variables per IN list; databases have a limit
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What Procore showed last of one invoice."""
+
+    company_id: int
+    invoice_id: int
+    project_id: int
+    commitment_id: int | None
+    status: str
+    updated_at: datetime
+    snapshot_id: int | None
+    content_hash: str
+    number_key: str
+    is_fresh: bool
+    is_gone: bool
+
+
+def in_pieces(values: Iterable[Any_], size: int = _VARIABLES) -> Iterator[list[Any_]]:
+    """Cut the values into lists of at most `size`."""
+    piece: list[Any_] = []
+    for value in values:
+        piece.append(value)
+        if len(piece) == size:
+            yield piece
+            piece = []
+    if piece:
+        yield piece
+
+
+def store_snapshot(tx: Transaction, seen: dict[str, Any]) -> int:
+    """Keep a body as it came, once per content, and return its snapshot's id (law 7)."""
+    table = schema.snapshot
+    same = select(table.c.snapshot_id).where(
+        table.c.company_id == seen["company_id"],
+        table.c.invoice_id == seen["invoice_id"],
+        table.c.content_hash == seen["content_hash"],
+    )
+    known = tx.connection.execute(same).scalar_one_or_none()
+    if known is not None:
+        return int(known)
+    added = tx.connection.execute(insert(table).values({**seen, "fetched_at": tx.now}))
+    return int(added.inserted_primary_key[0])  # type: ignore[index]
+
+
+def store_sighting(tx: Transaction, sighting: Sighting) -> None:
+    """Remember what Procore shows of an invoice now."""
+    _upsert(tx.connection, schema.sighting, ("company_id", "invoice_id"), _as_row(sighting))
+
+
+def sightings(connection: Connection, *where: Any) -> dict[int, Sighting]:
+    """Return the sightings that fulfil the conditions, by Procore invoice id."""
+    rows = connection.execute(select(schema.sighting).where(*where))
+    return {row.invoice_id: Sighting(**row._mapping) for row in rows}
+
+
+def sightings_of(connection: Connection, invoice_ids: Iterable[int]) -> dict[int, Sighting]:
+    """Return the sightings of these invoices, by Procore invoice id."""
+    found: dict[int, Sighting] = {}
+    for piece in in_pieces(invoice_ids):
+        found |= sightings(connection, schema.sighting.c.invoice_id.in_(piece))
+    return found
+
+
+def bodies(connection: Connection, snapshot_ids: Iterable[int]) -> dict[int, str]:
+    """Return the bodies of these snapshots as they came, by snapshot id."""
+    found: dict[int, str] = {}
+    table = schema.snapshot
+    for piece in in_pieces(snapshot_ids):
+        query = select(table.c.snapshot_id, table.c.body).where(table.c.snapshot_id.in_(piece))
+        found |= {row.snapshot_id: row.body for row in connection.execute(query)}
+    return found
+
+
+def store_reference(tx: Transaction, name: str, body: str) -> None:
+    """Keep the newest state of something that judging looks up."""
+    row = {"name": name, "body": body, "read_at": tx.now}
+    _upsert(tx.connection, schema.reference, ("name",), row)
+
+
+def references(connection: Connection, prefix: str) -> dict[str, str]:
+    """Return the bodies of the references whose name begins so, by name."""
+    table = schema.reference
+    rows = connection.execute(select(table.c.name, table.c.body).where(table.c.name.startswith(prefix, autoescape=True)))
+    return {row.name: row.body for row in rows}
+
+
+def watermark(connection: Connection, name: str) -> datetime | None:
+    """Return how far this stream was read, or None when it never was."""
+    table = schema.watermark
+    reached: datetime | None = connection.execute(select(table.c.reached).where(table.c.name == name)).scalar()
+    return reached
+
+
+def move_watermark(tx: Transaction, name: str, reached: datetime) -> None:
+    """Remember how far a stream was read; it never moves back (law 9)."""
+    before = watermark(tx.connection, name)
+    furthest = max(before, reached) if before else reached
+    row = {"name": name, "reached": furthest, "moved_at": tx.now}
+    _upsert(tx.connection, schema.watermark, ("name",), row)
+
+
+def policy_version(tx: Transaction, body: dict[str, Any]) -> int:
+    """Return the version of this policy; a changed one becomes the next version."""
+    table = schema.policy
+    last = tx.connection.execute(select(table).order_by(table.c.version.desc()).limit(1)).first()
+    text = canonical(body)
+    if last is not None and last.body == text:
+        return int(last.version)
+    added = tx.connection.execute(insert(table).values(body=text, since=tx.now))
+    return int(added.inserted_primary_key[0])  # type: ignore[index]
+
+
+def take_turn(tx: Transaction, name: str, holder: str, lease: timedelta) -> str | None:
+    """Take the turn of a job; return None, or the holder whose turn it still is."""
+    table = schema.turn
+    now = tx.connection.execute(select(table).where(table.c.name == name)).first()
+    if now is not None and now.until > tx.now and now.holder != holder:
+        return str(now.holder)
+    _upsert(tx.connection, table, ("name",), {"name": name, "holder": holder, "until": tx.now + lease})
+    return None
+
+
+def end_turn(tx: Transaction, name: str, holder: str) -> None:
+    """Give the turn back, if it is still ours."""
+    table = schema.turn
+    tx.connection.execute(delete(table).where(table.c.name == name, table.c.holder == holder))
+
+
+def _upsert(connection: Connection, table: Table, keys: Sequence[str], row: dict[str, Any]) -> None:
+    matches = [table.c[key] == row[key] for key in keys]
+    rest = {name: value for name, value in row.items() if name not in keys}
+    if connection.execute(update(table).where(*matches).values(rest)).rowcount == 0:
+        connection.execute(insert(table).values(row))
+
+
+def _as_row(sighting: Sighting) -> dict[str, Any]:
+    return {name: getattr(sighting, name) for name in Sighting.__slots__}

@@ -1,0 +1,41 @@
+"""Open what a step works with, from the settings: the ledger, Procore, the ERP."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from tieout import settings
+from tieout.connectors.base import ERP
+from tieout.connectors.base import open_erp as connect
+from tieout.connectors.procore import Procore
+from tieout.ledger.book import Ledger
+
+
+def now() -> datetime:
+    """Return this moment; the one clock that steps hand to the engine."""
+    return datetime.now(UTC)
+
+
+def open_ledger() -> Ledger:
+    """Return the company's ledger."""
+    return Ledger(settings.ledger_url())
+
+
+@contextmanager
+def open_erp() -> Iterator[ERP]:
+    """Open the connector of the company's ERP and close it afterwards."""
+    erp = connect(settings.company().erp)
+    try:
+        yield erp
+    finally:
+        erp.close()
+
+
+@contextmanager
+def open_procore() -> Iterator[Procore]:
+    """Open the Procore connector and close it afterwards."""
+    procore = Procore.from_settings()
+    try:
+        yield procore
+    finally:
+        procore.close()

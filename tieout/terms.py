@@ -1,0 +1,80 @@
+"""Everything that judging and exporting look up, read together so that one run decides by one state of affairs."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from data_contracts.commitment import Project, ProjectBooks, Vendor
+from data_contracts.reference import Reference
+from tieout import settings
+from tieout.connectors.base import ERP, Capabilities
+from tieout.errors import SettingsError
+from tieout.ledger import records
+from tieout.ledger.book import Ledger
+from tieout.mapping import Mapping, MappingRow, read_mapping_csv
+
+
+@dataclass(frozen=True)
+class Terms:
+    """One state of policy, codes and master data."""
+
+    policy: settings.Policy
+    policy_version: int
+    zone: ZoneInfo
+    erp: str
+    capabilities: Capabilities
+    reference: Reference
+    vendors: tuple[Vendor, ...]
+    books: dict[int, ProjectBooks]
+    rows: tuple[MappingRow, ...]
+    common_print: str
+
+    def mapping(self, project_id: int, on: date) -> Mapping:
+        """Return how the codes of this project translate on that day."""
+        return Mapping(self.books[project_id], self.vendors, self.rows, on)
+
+    def fingerprint(self, project_id: int) -> str:
+        """Return what changes when an invoice of this project might be judged differently."""
+        books = self.books.get(project_id)
+        text = books.model_dump_json() if books else ""
+        return hashlib.sha256(f"{self.common_print}\n{text}".encode()).hexdigest()[:32]
+
+
+def load_terms(ledger: Ledger, erp: ERP, now: datetime) -> Terms:
+    """Read the terms from the ledger's references, the settings and the mapping table."""
+    company, policy = settings.company(), settings.policy()
+    with ledger.transaction(now, "settings") as tx:
+        version = records.policy_version(tx, policy.model_dump(mode="json"))
+    with ledger.reading() as connection:
+        stored = records.references(connection, "")
+    if f"erp/{company.erp}" not in stored:
+        raise SettingsError("Ledger", company.erp, "its master data was never read; run nightly-sync or tieout doctor")
+    rows = tuple(read_mapping_csv(path)[0]) if (path := settings.mapping_csv()) else ()
+    vendors = tuple(Vendor.model_validate_json(line) for line in stored.get("vendors", "").splitlines())
+    reference = Reference.model_validate_json(stored[f"erp/{company.erp}"])
+    common = f"{version}\n{reference.fingerprint()}\n{stored.get('vendors', '')}\n{rows!r}"
+    return Terms(
+        policy=policy,
+        policy_version=version,
+        zone=company.zone,
+        erp=company.erp,
+        capabilities=erp.capabilities,
+        reference=reference,
+        vendors=vendors,
+        books={
+            int(name.removeprefix("books/")): ProjectBooks.model_validate_json(body)
+            for name, body in stored.items()
+            if name.startswith("books/")
+        },
+        rows=rows,
+        common_print=common,
+    )
+
+
+def known_projects(ledger: Ledger) -> dict[int, Project]:
+    """Return the projects that were listed last, by Procore id."""
+    with ledger.reading() as connection:
+        stored = records.references(connection, "project/")
+    projects = [Project.model_validate_json(body) for body in stored.values()]
+    return {project.project_id_procore: project for project in projects}
