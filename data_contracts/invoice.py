@@ -11,6 +11,7 @@ from data_contracts.money import Amount
 
 ZERO = Decimal(0)
 SENDABLE = ("approved", "approved_as_noted", "pending_owner_approval")  # requirement R15
+UNSENDABLE = ("draft", "under_review", "revise_and_resubmit")
 Status = Literal[
     "draft", "under_review", "revise_and_resubmit", "approved", "approved_as_noted", "pending_owner_approval"
 ]

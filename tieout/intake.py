@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from data_contracts.fetched import FetchedInvoice, InvoiceStub
-from data_contracts.invoice import SENDABLE, Invoice
+from data_contracts.invoice import SENDABLE, UNSENDABLE, Invoice
 from data_contracts.reference import Problem
 from tieout import settings
 from tieout.connectors.base import ERP
@@ -63,9 +63,9 @@ def fetch_changed(ledger: Ledger, procore: Procore, project_id: int, clock: Cloc
     complaints = [problem.message for problem in problems]
     for piece in records.in_pieces(news, _PIECE):
         complaints += _store(ledger, procore, project_id, piece, clock)
-    if stubs and not problems:
+    if any(stub.updated_at for stub in stubs) and not problems:
         with ledger.transaction(clock(), "intake") as tx:
-            records.move_watermark(tx, name, max(stub.updated_at for stub in stubs))
+            records.move_watermark(tx, name, max(stub.updated_at for stub in stubs if stub.updated_at))
     return Fetched(project_id, len(stubs), len(news), tuple(complaints))
 
 
@@ -141,13 +141,14 @@ def read_reference(ledger: Ledger, erp: ERP, clock: Clock) -> None:
 
 
 def _is_news(stub: InvoiceStub, known: Sighting | None) -> bool:
-    return known is None or known.updated_at != stub.updated_at or known.is_gone
+    return known is None or stub.updated_at is None or known.updated_at != stub.updated_at or known.is_gone
 
 
 def _store(
     ledger: Ledger, procore: Procore, project_id: int, stubs: list[InvoiceStub], clock: Clock
 ) -> list[str]:
-    readable = {stub.invoice_id_procore: stub for stub in stubs if stub.status in SENDABLE}
+    # A status that we do not know is read too, so that it ends as a named reason on its invoice.
+    readable = {stub.invoice_id_procore: stub for stub in stubs if stub.status not in UNSENDABLE}
     fetched = {each.invoice_id_procore: each for each in procore.invoices(project_id, list(readable))}
     with ledger.transaction(clock(), "intake") as tx:
         known = records.sightings_of(tx.connection, [stub.invoice_id_procore for stub in stubs])
@@ -155,22 +156,19 @@ def _store(
             invoice_id = stub.invoice_id_procore
             if invoice_id in fetched:
                 body = fetched[invoice_id]
-                sighting = store_body(tx, procore.company_id, body, known.get(invoice_id))
-                # A body that cannot be read does not say when it changed; the listing does.
-                if sighting.updated_at != stub.updated_at and body.updated_at is None:
-                    records.store_sighting(tx, replace(sighting, updated_at=stub.updated_at))
+                body = body if body.updated_at else body.model_copy(update={"updated_at": stub.updated_at})
+                store_body(tx, procore.company_id, body, known.get(invoice_id))
             elif invoice_id not in readable:
-                records.store_sighting(tx, _bare(procore.company_id, project_id, stub, known.get(invoice_id)))
+                records.store_sighting(tx, _bare(tx, procore.company_id, project_id, stub, known.get(invoice_id)))
     missing = [invoice_id for invoice_id in readable if invoice_id not in fetched]
     return [f"Procore listed invoice {invoice_id} but did not show it; it is read again next time" for invoice_id in missing]
 
 
-def _bare(company_id: int, project_id: int, stub: InvoiceStub, known: Sighting | None) -> Sighting:
+def _bare(tx: Transaction, company_id: int, project_id: int, stub: InvoiceStub, known: Sighting | None) -> Sighting:
+    updated_at = stub.updated_at or tx.now
     if known is not None:
-        return replace(known, status=stub.status, updated_at=stub.updated_at, is_fresh=True, is_gone=False)
-    return Sighting(
-        company_id, stub.invoice_id_procore, project_id, None, stub.status, stub.updated_at, None, "", "", False, False
-    )
+        return replace(known, status=stub.status, updated_at=updated_at, is_fresh=True, is_gone=False)
+    return Sighting(company_id, stub.invoice_id_procore, project_id, None, stub.status, updated_at, None, "", "", False, False)
 
 
 def _waits(ledger: Ledger, project_id: int) -> bool:

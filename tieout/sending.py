@@ -1,0 +1,399 @@
+"""Judge what Procore shows and send what is sound to Ready to Export; hold the rest with its reasons."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from data_contracts.case import Case
+from data_contracts.invoice import SENDABLE, Invoice
+from data_contracts.money import to_minor
+from data_contracts.reference import Finding
+from data_contracts.rules import RULES
+from tieout.connectors.base import invoice_key
+from tieout.connectors.procore import parse_invoice
+from tieout.errors import SettingsError
+from tieout.judging import build_case, judge
+from tieout.ledger import records, schema, states
+from tieout.ledger.book import Item, Ledger, Transaction, canonical
+from tieout.ledger.records import Sighting
+from tieout.terms import Terms, known_projects
+
+Clock = Callable[[], datetime]
+_PIECE = 250
+_JUDGED_AGAIN = (*states.JUDGED, states.ACCEPTED, states.FAILED)
+# An invoice number is taken while the invoice that bears it is on its way to the ERP or there.
+_TAKEN = (states.ACCEPTED, states.EXPORTING, states.UNCERTAIN, states.FAILED, *states.IN_ERP)
+_NOT_EXPORTABLE = frozenset(rule.id for rule in RULES if rule.not_exportable)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How many invoices went where."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of sending one invoice."""
+
+    invoice_id: int
+    number: str
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One sighting with its item, its parsed body or the reasons why it has none, and what the checks found."""
+
+    sighting: Sighting
+    item: Item | None
+    invoice: Invoice | None
+    findings: list[Finding]
+
+    @property
+    def stops(self) -> list[Finding]:
+        """The findings that stop it; warnings do not."""
+        return [finding for finding in self.findings if finding.severity != "warn"]
+
+
+def judge_project(ledger: Ledger, terms: Terms, project_id: int, clock: Clock, actor: str) -> Judged:
+    """Judge what is new in the project and, where its terms changed, what was judged before."""
+    with ledger.reading() as connection:
+        seen = _to_judge(connection, terms, project_id)
+    counts: Counter[str] = Counter()
+    for piece in records.in_pieces(seen, _PIECE):
+        counts.update(_judge_piece(ledger, terms, project_id, piece, clock, actor))
+    return Judged(dict(counts))
+
+
+def rejudge_one(ledger: Ledger, terms: Terms, invoice_id: int, clock: Clock, actor: str) -> Item:
+    """Judge one invoice again by what Procore shows now, whatever the terms were before; a person asked for it."""
+    with ledger.reading() as connection:
+        sighting = records.sightings_of(connection, [invoice_id])[invoice_id]
+    _judge_piece(ledger, terms, sighting.project_id, [invoice_id], clock, actor, asked=True)
+    return ledger.items(schema.item.c.invoice_id == invoice_id)[0]
+
+
+def send(
+    ledger: Ledger, terms: Terms, project_id: int, invoice_ids: Sequence[int] | None, by: str, clock: Clock
+) -> list[Answer]:
+    """Send the given invoices, or all sendable ones of the project, in a person's name (R14 to R18)."""
+    with ledger.reading() as connection:
+        known = records.sightings(connection, schema.sighting.c.project_id == project_id)
+    wanted = [each for each in (invoice_ids if invoice_ids is not None else known)]
+    before = {item.invoice_id: item for item in ledger.items(schema.item.c.project_id == project_id)}
+    candidates = [each for each in wanted if each in known and _may_be_sent(known[each], before.get(each))]
+    if invoice_ids is None:
+        wanted = candidates
+    for piece in records.in_pieces(candidates, _PIECE):
+        _judge_piece(ledger, terms, project_id, piece, clock, by, asked=True)
+    after = {item.invoice_id: item for item in ledger.items(schema.item.c.project_id == project_id)}
+    return [_answer(each, known.get(each), before.get(each), after.get(each)) for each in wanted]
+
+
+def retrieve(ledger: Ledger, invoice_ids: Sequence[int], by: str, clock: Clock) -> list[Answer]:
+    """Take invoices back to Procore before anyone decided on them; they can be edited again."""
+    answers = []
+    with ledger.transaction(clock(), by) as tx:
+        for invoice_id in invoice_ids:
+            found = tx.items(schema.item.c.invoice_id == invoice_id)
+            if found and found[0].state in (states.READY, states.HELD):
+                item = tx.move(found[0], states.RETRIEVE, states.RETRIEVED, {})
+                unlock(tx, item)
+                answers.append(Answer(invoice_id, item.number, item.state, ""))
+            else:
+                state = found[0].state if found else "not sent"
+                number = found[0].number if found else str(invoice_id)
+                reason = f"it is {state}; only Ready to Export and Held invoices can be taken back"
+                answers.append(Answer(invoice_id, number, "refused", reason))
+    return answers
+
+
+def lock(tx: Transaction, item: Item) -> None:
+    """Have the invoice locked in Procore by writing our key as its origin_id."""
+    tx.put(item, "lock", {"origin_id": invoice_key(item.company_id, item.invoice_id), "origin_data": None})
+
+
+def unlock(tx: Transaction, item: Item) -> None:
+    """Have the invoice made editable again in Procore."""
+    tx.put(item, "unlock", {"origin_id": None, "origin_data": None})
+
+
+def read_cases(
+    connection: Connection, terms: Terms, project_id: int, invoices: Iterable[Invoice], now: datetime
+) -> list[Case]:
+    """Put beside each invoice all that judging and exporting it look up."""
+    invoices = list(invoices)
+    if project_id not in terms.books:
+        raise SettingsError("Procore", f"project {project_id}", "its commitments were never read")
+    today = now.astimezone(terms.zone).date()
+    books, mapping = terms.books[project_id], terms.mapping(project_id, today)
+    previous = _previous(connection, invoices)
+    taken = _numbers_taken(connection, terms, invoices)
+    return [
+        build_case(
+            invoice=invoice,
+            books=books,
+            vendors=terms.vendors,
+            mapping=mapping,
+            reference=terms.reference,
+            capabilities=terms.capabilities,
+            previous=previous.get(invoice.previous_invoice_id_procore or 0),
+            duplicates=taken.get(invoice.invoice_id_procore, ()),
+            policy=terms.policy,
+            today=today,
+        )
+        for invoice in invoices
+    ]
+
+
+def _to_judge(connection: Connection, terms: Terms, project_id: int) -> list[int]:
+    sighting, item = schema.sighting, schema.item
+    fresh = select(sighting.c.invoice_id).where(sighting.c.project_id == project_id, sighting.c.is_fresh)
+    stale = select(item.c.invoice_id).where(
+        item.c.project_id == project_id,
+        item.c.state.in_(_JUDGED_AGAIN),
+        item.c.judged_by != terms.fingerprint(project_id),
+    )
+    return sorted({row.invoice_id for query in (fresh, stale) for row in connection.execute(query)})
+
+
+def _judge_piece(
+    ledger: Ledger,
+    terms: Terms,
+    project_id: int,
+    invoice_ids: Sequence[int],
+    clock: Clock,
+    actor: str,
+    asked: bool = False,
+) -> Counter[str]:
+    now = clock()
+    with ledger.reading() as connection:
+        readings = _read(connection, terms, project_id, invoice_ids, now)
+    counts: Counter[str] = Counter()
+    project = known_projects(ledger)[project_id].name
+    with ledger.transaction(clock(), actor) as tx:
+        for reading in readings:
+            item = _settle(tx, terms, project, reading, asked)
+            if item is not None:
+                counts[item.state] += 1
+    return counts
+
+
+def _read(
+    connection: Connection, terms: Terms, project_id: int, invoice_ids: Sequence[int], now: datetime
+) -> list[Reading]:
+    seen = records.sightings_of(connection, invoice_ids)
+    bodies = records.bodies(connection, [each.snapshot_id for each in seen.values() if each.snapshot_id is not None])
+    company_ids = {each.invoice_id: each.company_id for each in seen.values()}
+    parsed = {
+        invoice_id: parse_invoice(bodies[each.snapshot_id], company_ids[invoice_id])
+        for invoice_id, each in seen.items()
+        if each.snapshot_id is not None
+    }
+    sound = {key: invoice for key, invoice in parsed.items() if isinstance(invoice, Invoice)}
+    findings = judge(read_cases(connection, terms, project_id, sound.values(), now)) if sound else {}
+    items = {}
+    for piece in records.in_pieces(invoice_ids):
+        rows = connection.execute(select(schema.item).where(schema.item.c.invoice_id.in_(piece)))
+        items |= {row.invoice_id: Item(**row._mapping) for row in rows}
+    readings = []
+    for invoice_id, sighting in seen.items():
+        reasons = parsed.get(invoice_id)
+        found = [_unreadable(reasons)] if isinstance(reasons, list) else findings.get(invoice_id, [])
+        readings.append(Reading(sighting, items.get(invoice_id), sound.get(invoice_id), found))
+    return readings
+
+
+def _settle(tx: Transaction, terms: Terms, project: str, reading: Reading, asked: bool) -> Item | None:
+    """Move one invoice to where its reading puts it; None when it stays outside."""
+    item, sighting = reading.item, reading.sighting
+    if item is not None and item.state in (states.EXPORTING, states.UNCERTAIN):
+        return item  # first its fate in the ERP must be known; it stays fresh and is judged then
+    if sighting.is_fresh:
+        records.store_sighting(tx, replace(sighting, is_fresh=False))
+    is_sendable = sighting.status in SENDABLE and not sighting.is_gone
+    if item is None or item.state in states.OUTSIDE:
+        return _enter(tx, terms, project, reading, asked) if is_sendable else item
+    if item.state in states.IN_ERP or item.state == states.GONE:
+        return item  # a later change in Procore is drift: shown, never acted on
+    if not is_sendable:
+        why = "it is gone from Procore" if sighting.is_gone else f"its status in Procore is {sighting.status}"
+        item = tx.move(item, states.WITHDRAW, states.RETRIEVED, {"why": why}, cause="")
+        unlock(tx, item)
+        return item
+    return _again(tx, terms, project, reading, item, asked)
+
+
+def _enter(tx: Transaction, terms: Terms, project: str, reading: Reading, asked: bool) -> Item | None:
+    """Send an invoice that is outside: by a person, or by the policy where it is new or its content changed."""
+    item, sighting = reading.item, reading.sighting
+    by_policy = sighting.status in terms.policy.auto_send_statuses and (
+        item is None or item.content_hash != sighting.content_hash
+    )
+    if not (asked or by_policy):
+        return item
+    state = _state_for(reading)
+    facts = _facts(terms, project, reading, state, item)
+    because = {"policy": terms.policy_version, "findings": [finding.rule for finding in reading.findings]}
+    if item is None:
+        keys: dict[str, Any] = {"company_id": sighting.company_id, "invoice_id": sighting.invoice_id, "erp": terms.erp}
+        keys["company_erp"] = terms.reference.company_erp
+        item = tx.open_item({**keys, **facts}, state, because, states.SENT)
+    else:
+        item = tx.move(item, states.SENT, state, because, **facts)
+    if state == states.READY:
+        lock(tx, item)
+    return item
+
+
+def _again(tx: Transaction, terms: Terms, project: str, reading: Reading, item: Item, asked: bool) -> Item:
+    """Judge an invoice again that was sent before and is not in the ERP."""
+    is_changed = item.content_hash != reading.sighting.content_hash
+    state = _state_for(reading)
+    because = {"policy": terms.policy_version, "findings": [finding.rule for finding in reading.findings]}
+    facts = _facts(terms, project, reading, state, item)
+    if item.state in (states.ACCEPTED, states.FAILED):
+        if is_changed:
+            return _sent_again(tx, tx.move(item, states.CHANGE, state, because, **facts))
+        if reading.stops:
+            told = {"findings": facts["findings"], "cause": facts["cause"], "judged_by": facts["judged_by"]}
+            is_news = item.state == states.ACCEPTED or item.cause != facts["cause"]
+            if is_news:
+                return tx.move(item, states.REFUSE, states.FAILED, because, **told)
+            return tx.note(item, **told)
+        if item.state == states.FAILED:
+            # Its cause has cleared as far as we can see: the figures are those that were accepted.
+            return tx.move(item, states.RETRY, states.ACCEPTED, because, judged_by=facts["judged_by"], attempts=0)
+        return tx.note(item, judged_by=facts["judged_by"])
+    if item.state == state and not is_changed:
+        told = {name: facts[name] for name in ("findings", "cause", "judged_by")}
+        return tx.note(item, **told)
+    return _sent_again(tx, tx.move(item, states.REJUDGE, state, because, **facts))
+
+
+def _sent_again(tx: Transaction, item: Item) -> Item:
+    if item.state == states.READY:
+        lock(tx, item)
+    else:
+        unlock(tx, item)
+    return item
+
+
+def _state_for(reading: Reading) -> str:
+    rules = {finding.rule for finding in reading.stops}
+    if rules & _NOT_EXPORTABLE:
+        return states.NOT_EXPORTABLE
+    return states.HELD if rules else states.READY
+
+
+def _facts(terms: Terms, project: str, reading: Reading, state: str, item: Item | None) -> dict[str, Any]:
+    """Return what the item's row says after this reading; the revision counts how often it became READY."""
+    sighting, invoice = reading.sighting, reading.invoice
+    sent_before = item.revision if item is not None else 0
+    facts: dict[str, Any] = {
+        "project_id": sighting.project_id,
+        "project": project[:300],
+        "snapshot_id": sighting.snapshot_id,
+        "content_hash": sighting.content_hash,
+        "revision": sent_before + 1 if state == states.READY else sent_before,
+        "judged_by": terms.fingerprint(sighting.project_id),
+        "findings": canonical([finding.model_dump(mode="json") for finding in reading.findings]),
+        "cause": reading.stops[0].rule if reading.stops else "",
+        "attempts": 0,
+    }
+    if invoice is None:
+        return facts | {"number": str(sighting.invoice_id), "vendor": "", "commitment_id": None}
+    return facts | {
+        "commitment_id": invoice.commitment_id_procore,
+        "number": invoice.invoice_number[:200] or f"#{invoice.number_on_commitment} (no invoice number)",
+        "vendor": invoice.vendor_name[:300],
+        "sequence": invoice.number_on_commitment,
+        "currency": invoice.currency,
+        **_amounts(invoice),
+    }
+
+
+def _amounts(invoice: Invoice) -> dict[str, int]:
+    figures = {"gross_minor": invoice.gross, "held_minor": invoice.held, "released_minor": invoice.released}
+    try:
+        return {name: to_minor(amount, invoice.currency) for name, amount in figures.items()}
+    except ValueError:
+        return {}  # a fraction of a cent: the rules hold such an invoice and show the exact figures
+
+
+def _may_be_sent(sighting: Sighting, item: Item | None) -> bool:
+    return sighting.status in SENDABLE and not sighting.is_gone and (item is None or item.state in states.OUTSIDE)
+
+
+def _answer(invoice_id: int, sighting: Sighting | None, before: Item | None, after: Item | None) -> Answer:
+    number = after.number if after else str(invoice_id)
+    if sighting is None:
+        return Answer(invoice_id, number, "refused", "Procore does not show it in this project")
+    if sighting.status not in SENDABLE:
+        allowed = "Approved, Approved as Noted and Pending Owner Approval"
+        return Answer(invoice_id, number, "refused", f"its status is {sighting.status}; only {allowed} can be sent")
+    if before is not None and before.state not in states.OUTSIDE:
+        return Answer(invoice_id, number, "refused", f"it was sent before and is {before.state}")
+    if after is None:
+        return Answer(invoice_id, number, "refused", "it is gone from Procore")
+    return Answer(invoice_id, number, after.state, "; ".join(finding.message for finding in after.reasons))
+
+
+def _previous(connection: Connection, invoices: Sequence[Invoice]) -> dict[int, Invoice]:
+    """Return the invoices that these continue, as Procore showed them last, by id."""
+    ids = {invoice.previous_invoice_id_procore for invoice in invoices if invoice.previous_invoice_id_procore}
+    seen = records.sightings_of(connection, ids)
+    bodies = records.bodies(connection, [each.snapshot_id for each in seen.values() if each.snapshot_id is not None])
+    found = {}
+    for invoice_id, sighting in seen.items():
+        if sighting.snapshot_id is not None:
+            parsed = parse_invoice(bodies[sighting.snapshot_id], sighting.company_id)
+            if isinstance(parsed, Invoice):
+                found[invoice_id] = parsed
+    return found
+
+
+def _numbers_taken(
+    connection: Connection, terms: Terms, invoices: Sequence[Invoice]
+) -> dict[int, tuple[str, ...]]:
+    """Say for each invoice which others bear its number: those on their way to the ERP, and earlier sendable ones."""
+    with_commitment = terms.policy.invoice_number == "with_commitment"
+    keys = {invoice.invoice_id_procore: invoice.number_key(with_commitment) for invoice in invoices}
+    sharing: dict[str, list[Any]] = {}
+    sighting, item = schema.sighting, schema.item
+    for piece in records.in_pieces({key for key in keys.values() if key}):
+        query = (
+            select(sighting.c.number_key, sighting.c.invoice_id, sighting.c.status, sighting.c.commitment_id, item.c.state)
+            .select_from(sighting.outerjoin(item, item.c.invoice_id == sighting.c.invoice_id))
+            .where(sighting.c.number_key.in_(piece), sighting.c.is_gone.is_(False))
+        )
+        for row in connection.execute(query):
+            sharing.setdefault(row.number_key, []).append(row)
+    return {
+        invoice_id: tuple(
+            f"invoice {other.invoice_id} on commitment {other.commitment_id} ({other.state or other.status})"
+            for other in sharing.get(key, [])
+            if other.invoice_id != invoice_id
+            and (other.state in _TAKEN or (other.invoice_id < invoice_id and other.status in SENDABLE))
+        )
+        for invoice_id, key in keys.items()
+    }
+
+
+def _unreadable(reasons: list[str]) -> Finding:
+    rule = next(rule for rule in RULES if rule.id == "unreadable")
+    return Finding(
+        rule=rule.id,
+        severity=rule.severity,
+        message="Procore's invoice cannot be read: " + "; ".join(reasons[:5]),
+        remedy=rule.remedy,
+        owner=rule.owner,
+        numbers={},
+    )
