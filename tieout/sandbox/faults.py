@@ -99,10 +99,13 @@ class RequestLog:
     entries: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=REQUESTS_KEPT))
     by_route: Counter[str] = field(default_factory=Counter)
 
-    def add(self, method: str, path: str, **facts: Any) -> None:
+    def add(self, method: str, path: str, **facts: Any) -> dict[str, Any]:
+        """Add a request; the status of the returned entry is filled in when the client gets one."""
         route = NUMBER.sub("{id}", path)
         self.by_route[f"{method} {route}"] += 1
-        self.entries.append({"method": method, "route": route, "path": path, **facts})
+        entry = {"method": method, "route": route, "path": path, "status": None, **facts}
+        self.entries.append(entry)
+        return entry
 
     def clear(self) -> None:
         self.entries.clear()
@@ -130,25 +133,23 @@ class _FaultInjection:
         await self._serve(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        asked_at, status = self.clock(), None
+        fault = self._fault(f"{scope['method']} {scope['path']}")
+        query = scope.get("query_string", b"").decode("latin-1")
+        facts = {"query": query, "fault": fault and fault.kind, "at": self.clock().isoformat()}
+        entry = self.log.add(scope["method"], scope["path"], **facts)
 
         async def watched(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                entry["status"] = message["status"]
             await send(message)
 
-        route = f"{scope['method']} {scope['path']}"
-        fault = next((fault for fault in self.faults if fault.strikes(route)), None)
-        try:
-            if fault is None:
-                await self.app(scope, receive, watched)
-            else:
-                await self._fail(fault, (scope, receive, watched), send)
-        finally:
-            query = scope.get("query_string", b"").decode("latin-1")
-            facts = {"query": query, "status": status, "fault": fault and fault.kind}
-            self.log.add(scope["method"], scope["path"], **facts, at=asked_at.isoformat())
+        if fault is None:
+            await self.app(scope, receive, watched)
+        else:
+            await self._fail(fault, (scope, receive, watched), send)
+
+    def _fault(self, route: str) -> Fault | None:
+        return next((fault for fault in self.faults if fault.strikes(route)), None)
 
     async def _fail(self, fault: Fault, call: tuple[Scope, Receive, Send], raw_send: Send) -> None:
         scope, receive, send = call

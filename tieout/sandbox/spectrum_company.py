@@ -13,7 +13,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, and_, delete, func, insert, literal, select, tuple_, update
+from sqlalchemy import Connection, Engine, Table, and_, delete, func, insert, select, tuple_, update
 
 from tieout.sandbox import spectrum_tables as t
 from tieout.sandbox.books import ErpBooks
@@ -420,9 +420,7 @@ def _is(table: Table, vendor: str, number: str) -> Any:
 
 
 def _among(table: Table, keys: Sequence[tuple[str, str]]) -> Any:
-    columns = (table.c.Vendor_Code, table.c.Invoice_Number)
-    typed = [tuple(literal(value, column.type) for value, column in zip(key, columns, strict=True)) for key in keys]
-    return tuple_(*columns).in_(typed)
+    return tuple_(table.c.Vendor_Code, table.c.Invoice_Number).in_(keys)
 
 
 def _locate(connection: Connection, vendor: str, number: str, states: Iterable[str]) -> tuple[str, Row]:
