@@ -360,9 +360,7 @@ def _previous(connection: Connection, invoices: Sequence[Invoice]) -> dict[int, 
     return found
 
 
-def _numbers_taken(
-    connection: Connection, terms: Terms, invoices: Sequence[Invoice]
-) -> dict[int, tuple[str, ...]]:
+def _numbers_taken(connection: Connection, terms: Terms, invoices: Sequence[Invoice]) -> dict[int, tuple[str, ...]]:
     """Say for each invoice which others bear its number: those on their way to the ERP, and earlier sendable ones."""
     with_commitment = terms.policy.invoice_number == "with_commitment"
     keys = {invoice.invoice_id_procore: invoice.number_key(with_commitment) for invoice in invoices}
@@ -370,7 +368,9 @@ def _numbers_taken(
     sighting, item = schema.sighting, schema.item
     for piece in records.in_pieces({key for key in keys.values() if key}):
         query = (
-            select(sighting.c.number_key, sighting.c.invoice_id, sighting.c.status, sighting.c.commitment_id, item.c.state)
+            select(
+                sighting.c.number_key, sighting.c.invoice_id, sighting.c.status, sighting.c.commitment_id, item.c.state
+            )
             .select_from(sighting.outerjoin(item, item.c.invoice_id == sighting.c.invoice_id))
             .where(sighting.c.number_key.in_(piece), sighting.c.is_gone.is_(False))
         )

@@ -1,0 +1,197 @@
+"""Carry accepted invoices into the ERP, each exactly once: intent, look, send, look, settle (design section 2)."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from data_contracts.invoice import SENDABLE, Invoice
+from data_contracts.voucher import Voucher
+from tieout import billing, settings, settling
+from tieout.connectors.base import ERP, invoice_key
+from tieout.connectors.procore import parse_invoice
+from tieout.errors import TransientError, UnconfirmedError
+from tieout.ledger import records, schema, states
+from tieout.ledger.book import Item, Ledger, LostRaceError, Transaction
+from tieout.ledger.intents import Intent, close_intent, live_intents, mark_sent, open_intent
+from tieout.sending import read_cases
+from tieout.terms import Terms
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What became of a claimed chunk; `payloads` only in a dry run."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    invoice_ids: tuple[int, ...] = ()
+    payloads: tuple[dict[str, Any], ...] = ()
+
+
+def waiting(ledger: Ledger) -> int:
+    """Return how many accepted invoices wait to be exported."""
+    return len(ledger.items(schema.item.c.state == states.ACCEPTED))
+
+
+def export_chunk(
+    ledger: Ledger, erp: ERP, terms: Terms, clock: Clock, actor: str, only: Sequence[int] | None = None
+) -> Exported:
+    """Claim one chunk of accepted invoices and carry it through; an empty result means that nothing was left.
+
+    Raises TransientError after giving the claimed invoices back.
+    """
+    claimed = _claim(ledger, erp, clock, actor, only)
+    if not claimed:
+        return Exported()
+    intents = _open_intents(ledger, erp, terms, claimed, clock, actor)
+    unseen = _look_first(ledger, erp, intents, clock, actor)
+    if unseen:
+        _send(ledger, erp, unseen, clock, actor)
+    after = ledger.items(schema.item.c.item_id.in_([item.item_id for item in claimed]))
+    return Exported(dict(Counter(item.state for item in after)), tuple(item.invoice_id for item in after))
+
+
+def preview(ledger: Ledger, erp: ERP, terms: Terms, clock: Clock, only: Sequence[int] | None = None) -> Exported:
+    """Show the exact payloads that would be sent now; writes nothing anywhere."""
+    items = ledger.items(*_accepted(only))
+    with ledger.reading() as connection:
+        vouchers = _vouchers(connection, terms, items, clock())
+    payloads = tuple(erp.preview(voucher) for voucher in vouchers.values())
+    return Exported({"WOULD EXPORT": len(payloads)}, tuple(item.invoice_id for item in items), payloads)
+
+
+def _accepted(only: Sequence[int] | None) -> list[Any]:
+    where = [schema.item.c.state == states.ACCEPTED]
+    return where if only is None else [*where, schema.item.c.invoice_id.in_(only)]
+
+
+def _claim(ledger: Ledger, erp: ERP, clock: Clock, actor: str, only: Sequence[int] | None) -> list[Item]:
+    """Take accepted invoices under a lease, if Procore still shows what was accepted."""
+    patience = settings.export()
+    size = min(patience.chunk, erp.capabilities.invoices_per_call)
+    with ledger.transaction(clock(), actor) as tx:
+        until = tx.now + patience.lease
+        items = tx.items(*_accepted(only), limit=size * 2)
+        seen = records.sightings_of(tx.connection, [item.invoice_id for item in items])
+        sound = [item for item in items if _is_as_accepted(item, seen[item.invoice_id])]
+        return [
+            tx.move(
+                item,
+                states.CLAIM,
+                states.EXPORTING,
+                {"until": until.isoformat()},
+                lease_token=item.lease_token + 1,
+                lease_until=until,
+            )
+            for item in sound[:size]
+        ]
+
+
+def _is_as_accepted(item: Item, seen: records.Sighting) -> bool:
+    return seen.content_hash == item.content_hash and seen.status in SENDABLE and not seen.is_gone
+
+
+def _open_intents(
+    ledger: Ledger, erp: ERP, terms: Terms, claimed: Sequence[Item], clock: Clock, actor: str
+) -> list[Intent]:
+    """Freeze what will be written and commit it before anything is sent; one still open is taken up as it is."""
+    with ledger.reading() as connection:
+        live = live_intents(connection, claimed)
+        kept = {key: intent for key, intent in live.items() if intent.content_hash == intent.item.content_hash}
+        vouchers = _vouchers(connection, terms, [item for item in claimed if item.item_id not in kept], clock())
+    with ledger.transaction(clock(), actor) as tx:
+        for item_id in live.keys() - kept.keys():
+            close_intent(tx, live[item_id].item, "superseded", "", is_live=False)
+        return [kept.get(item.item_id) or _freeze(tx, erp, item, vouchers[item.item_id]) for item in claimed]
+
+
+def _freeze(tx: Transaction, erp: ERP, item: Item, voucher: Voucher) -> Intent:
+    noted = tx.note(item, batch_code=voucher.batch_code, vendor_erp=voucher.vendor_erp)
+    return open_intent(tx, noted, voucher, erp.preview(voucher))
+
+
+def _look_first(ledger: Ledger, erp: ERP, intents: Sequence[Intent], clock: Clock, actor: str) -> list[Intent]:
+    """Look by our keys before the first send: a ledger restored from a backup must not send twice (law 2)."""
+    try:
+        found = erp.find([intent.voucher for intent in intents])
+    except TransientError:
+        _release(ledger, intents, clock, actor)
+        raise
+    with ledger.transaction(clock(), actor) as tx:
+        for intent in intents:
+            if there := found.get(intent.voucher.key):
+                settling.settle_found(tx, intent, there)
+    return [intent for intent in intents if not found.get(intent.voucher.key)]
+
+
+def _send(ledger: Ledger, erp: ERP, intents: Sequence[Intent], clock: Clock, actor: str) -> None:
+    """Send, unless the lease might end while the request is under way."""
+    until = min(intent.item.lease_until for intent in intents if intent.item.lease_until)
+    if clock() + erp.capabilities.request_timeout >= until:
+        _release(ledger, intents, clock, actor)
+        return
+    with ledger.transaction(clock(), actor) as tx:
+        _refuse_if_taken_over(tx, intents)
+        mark_sent(tx, intents, tx.now)
+    try:
+        outcomes = erp.create([intent.voucher for intent in intents])
+    except TransientError:
+        _release(ledger, intents, clock, actor, was_marked=True)
+        raise
+    except UnconfirmedError as lost:
+        _look_after(ledger, erp, intents, str(lost), clock, actor)
+        return
+    with ledger.transaction(clock(), actor) as tx:
+        for intent, outcome in zip(intents, outcomes, strict=True):
+            settling.settle_answer(tx, intent, outcome)
+
+
+def _look_after(ledger: Ledger, erp: ERP, intents: Sequence[Intent], why: str, clock: Clock, actor: str) -> None:
+    """The answer is lost: settle what the ERP shows; what it does not show stays UNCERTAIN until it has settled."""
+    try:
+        found, has_looked = erp.find([intent.voucher for intent in intents]), True
+    except TransientError:
+        found, has_looked = {}, False
+    with ledger.transaction(clock(), actor) as tx:
+        for intent in intents:
+            if there := found.get(intent.voucher.key):
+                settling.settle_found(tx, replace(intent, sent_at=tx.now), there)
+            else:
+                settling.lose(tx, intent, why, has_looked)
+
+
+def _release(ledger: Ledger, intents: Sequence[Intent], clock: Clock, actor: str, was_marked: bool = False) -> None:
+    with ledger.transaction(clock(), actor) as tx:
+        if was_marked:
+            mark_sent(tx, [intent for intent in intents if intent.sent_at is None], None)
+        for intent in intents:
+            settling.release(tx, intent)
+
+
+def _refuse_if_taken_over(tx: Transaction, intents: Sequence[Intent]) -> None:
+    ours = {intent.item.item_id: intent.item.lease_token for intent in intents}
+    for item in tx.items(schema.item.c.item_id.in_(list(ours))):
+        if item.state != states.EXPORTING or item.lease_token != ours[item.item_id]:
+            raise LostRaceError("Ledger", f"invoice {item.number}", f"it is {item.state} now")
+
+
+def _vouchers(connection: Connection, terms: Terms, items: Sequence[Item], now: datetime) -> dict[int, Voucher]:
+    """Build what each item becomes in the ERP, by item id."""
+    made = {}
+    batch = billing.batch_code(now, terms.zone, terms.policy.batch_weekday)
+    by_project: dict[int, list[Item]] = {}
+    for item in items:
+        by_project.setdefault(item.project_id, []).append(item)
+    for project_id, group in by_project.items():
+        bodies = records.bodies(connection, [item.snapshot_id for item in group])
+        parsed = [parse_invoice(bodies[item.snapshot_id], item.company_id) for item in group]
+        invoices = [invoice for invoice in parsed if isinstance(invoice, Invoice)]
+        for item, case in zip(group, read_cases(connection, terms, project_id, invoices, now), strict=True):
+            accounting_on = billing.accounting_on(case.invoice, terms.reference, terms.policy)
+            key = invoice_key(item.company_id, item.invoice_id)
+            made[item.item_id] = billing.voucher(case, key, batch, accounting_on)
+    return made

@@ -1,0 +1,93 @@
+"""Intents: what we mean to write into the ERP, committed before every attempt and settled after it (law 2)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from data_contracts.voucher import ErpInvoice, Voucher
+from tieout.ledger import schema
+from tieout.ledger.book import Item, Transaction, canonical, digest_of
+from tieout.ledger.records import in_pieces
+
+_TABLE = schema.intent
+
+
+@dataclass(frozen=True)
+class Intent:
+    """One item with the voucher that is frozen for it and how far it got."""
+
+    item: Item
+    voucher: Voucher
+    content_hash: str
+    sent_at: datetime | None = None  # the last moment at which a request may have left; None: surely never sent
+    absent_at: datetime | None = None  # when the first of two looks found nothing
+
+
+def live_intents(connection: Connection, items: Sequence[Item]) -> dict[int, Intent]:
+    """Return the intents that are open or exist in the ERP, by item id."""
+    by_id = {item.item_id: item for item in items}
+    found = {}
+    for piece in in_pieces(by_id):
+        query = select(_TABLE).where(_TABLE.c.item_id.in_(piece), _TABLE.c.is_live)
+        for row in connection.execute(query):
+            voucher = Voucher.model_validate_json(row.voucher)
+            found[row.item_id] = Intent(by_id[row.item_id], voucher, row.content_hash, row.sent_at, row.absent_at)
+    return found
+
+
+def open_intent(tx: Transaction, item: Item, voucher: Voucher, payload: dict[str, Any]) -> Intent:
+    """Freeze key, batch and payload; the partial unique index refuses a second live link of the same invoice."""
+    row = {
+        "item_id": item.item_id,
+        "company_id": item.company_id,
+        "invoice_id": item.invoice_id,
+        "erp": item.erp,
+        "key": voucher.key,
+        "batch_code": voucher.batch_code,
+        "content_hash": item.content_hash,
+        "voucher": voucher.model_dump_json(),
+        "payload_hash": digest_of(canonical(payload)),
+        "lease_token": item.lease_token,
+        "opened_at": tx.now,
+        "is_live": True,
+    }
+    tx.connection.execute(insert(_TABLE).values(row))
+    return Intent(item, voucher, item.content_hash)
+
+
+def mark_sent(tx: Transaction, intents: Iterable[Intent], at: datetime | None) -> None:
+    """Note that a request with these may leave now; None takes the note back when surely nothing left."""
+    for piece in in_pieces(intent.item.item_id for intent in intents):
+        _change(tx, piece, sent_at=at)
+
+
+def note_absence(tx: Transaction, item: Item, at: datetime | None) -> None:
+    """Note when a look found nothing for the first time; None begins the count again."""
+    _change(tx, [item.item_id], absent_at=at)
+
+
+def close_intent(tx: Transaction, item: Item, outcome: str, evidence: str, is_live: bool) -> None:
+    """Write the outcome after the attempt; `is_live` while the invoice exists in the ERP."""
+    _change(tx, [item.item_id], outcome=outcome, outcome_at=tx.now, evidence=evidence, is_live=is_live)
+
+
+def keep_evidence(tx: Transaction, item: Item, there: Sequence[ErpInvoice]) -> bool:
+    """Keep what the ERP shows under our key for the person who decides; False when it was known already."""
+    evidence = as_text(there)
+    query = select(_TABLE.c.evidence).where(_TABLE.c.item_id == item.item_id, _TABLE.c.is_live)
+    if tx.connection.execute(query).scalar_one() == evidence:
+        return False
+    _change(tx, [item.item_id], evidence=evidence)
+    return True
+
+
+def as_text(there: Sequence[ErpInvoice]) -> str:
+    """Return what the ERP shows as one text."""
+    return canonical([each.model_dump(mode="json") for each in there])
+
+
+def _change(tx: Transaction, item_ids: Sequence[int], **values: Any) -> None:
+    tx.connection.execute(update(_TABLE).where(_TABLE.c.item_id.in_(item_ids), _TABLE.c.is_live).values(values))
