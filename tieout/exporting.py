@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, and_, exists, false, or_
 
 from data_contracts.invoice import SENDABLE, Invoice
 from data_contracts.voucher import Voucher
@@ -44,7 +44,7 @@ def export_chunk(
 
     Raises TransientError after giving the claimed invoices back.
     """
-    claimed = _claim(ledger, erp, clock, actor, only)
+    claimed = _claim(ledger, erp, terms, clock, actor, only)
     if not claimed:
         return Exported()
     intents = _open_intents(ledger, erp, terms, claimed, clock, actor)
@@ -69,15 +69,25 @@ def _accepted(only: Sequence[int] | None) -> list[Any]:
     return where if only is None else [*where, schema.item.c.invoice_id.in_(only)]
 
 
-def _claim(ledger: Ledger, erp: ERP, clock: Clock, actor: str, only: Sequence[int] | None) -> list[Item]:
-    """Take accepted invoices under a lease, if Procore still shows what was accepted."""
+def _as_accepted(terms: Terms) -> list[Any]:
+    """Only what Procore still shows as it was accepted, and what was judged by the terms of now, may be claimed."""
+    item, seen = schema.item.c, schema.sighting.c
+    shown = exists().where(
+        seen.company_id == item.company_id,
+        seen.invoice_id == item.invoice_id,
+        seen.content_hash == item.content_hash,
+        seen.status.in_(SENDABLE),
+        seen.is_gone.is_(False),
+    )
+    prints = [and_(item.project_id == each, item.judged_by == terms.fingerprint(each)) for each in terms.books]
+    return [shown, or_(false(), *prints)]
+
+
+def _claim(ledger: Ledger, erp: ERP, terms: Terms, clock: Clock, actor: str, only: Sequence[int] | None) -> list[Item]:
     patience = settings.export()
     size = min(patience.chunk, erp.capabilities.invoices_per_call)
     with ledger.transaction(clock(), actor) as tx:
         until = tx.now + patience.lease
-        items = tx.items(*_accepted(only), limit=size * 2)
-        seen = records.sightings_of(tx.connection, [item.invoice_id for item in items])
-        sound = [item for item in items if _is_as_accepted(item, seen[item.invoice_id])]
         return [
             tx.move(
                 item,
@@ -87,12 +97,8 @@ def _claim(ledger: Ledger, erp: ERP, clock: Clock, actor: str, only: Sequence[in
                 lease_token=item.lease_token + 1,
                 lease_until=until,
             )
-            for item in sound[:size]
+            for item in tx.items(*_accepted(only), *_as_accepted(terms), limit=size)
         ]
-
-
-def _is_as_accepted(item: Item, seen: records.Sighting) -> bool:
-    return seen.content_hash == item.content_hash and seen.status in SENDABLE and not seen.is_gone
 
 
 def _open_intents(

@@ -86,7 +86,7 @@ def send(
     """Send the given invoices, or all sendable ones of the project, in a person's name (R14 to R18)."""
     with ledger.reading() as connection:
         known = records.sightings(connection, schema.sighting.c.project_id == project_id)
-    wanted = [each for each in (invoice_ids if invoice_ids is not None else known)]
+    wanted = list(known if invoice_ids is None else invoice_ids)
     before = {item.invoice_id: item for item in ledger.items(schema.item.c.project_id == project_id)}
     candidates = [each for each in wanted if each in known and _may_be_sent(known[each], before.get(each))]
     if invoice_ids is None:

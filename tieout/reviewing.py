@@ -1,0 +1,253 @@
+"""What is Ready to Export is offered to an accounting approver, whose decision is recorded before anything follows."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from data_contracts.invoice import Invoice
+from tieout import settings
+from tieout.connectors.procore import parse_invoice
+from tieout.ledger import schema, states
+from tieout.ledger.book import Item, Ledger, Transaction, canonical
+from tieout.sending import unlock
+from tieout.terms import known_projects
+
+Clock = Callable[[], datetime]
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One offered invoice as the approver sees it."""
+
+    invoice_id: int
+    content_hash: str
+    number: str
+    vendor: str
+    commitment: str
+    period: str
+    gross: Decimal
+    held: Decimal
+    net: Decimal
+    currency: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What one review run offers; frozen when the run begins."""
+
+    run_id: str
+    project_id: int
+    project: str
+    rows: tuple[Row, ...]
+
+    @property
+    def total(self) -> Decimal:
+        """Sum of the gross amounts."""
+        return sum((row.gross for row in self.rows), Decimal(0))
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What came of an answer; with problems nothing was recorded and the person is asked again."""
+
+    accepted: tuple[int, ...] = ()
+    rejected: tuple[int, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()  # (invoice number, why the decision no longer fits)
+    problems: tuple[str, ...] = ()
+
+
+def offer(ledger: Ledger, run_id: str, project_id: int, clock: Clock) -> Offer | None:
+    """Freeze what this review run offers, or return what it offered before; None when nothing is READY."""
+    ready = ledger.items(schema.item.c.project_id == project_id, schema.item.c.state == states.READY)
+    with ledger.transaction(clock(), f"run {run_id}") as tx:
+        if _review(tx.connection, run_id) is None:
+            if not ready:
+                return None
+            listed = canonical([[item.invoice_id, item.content_hash] for item in ready])
+            row = {"run_id": run_id, "project_id": project_id, "offered": listed, "opened_at": tx.now}
+            tx.connection.execute(insert(schema.review).values(row))
+    return open_offer(ledger, run_id)
+
+
+def open_offer(ledger: Ledger, run_id: str) -> Offer:
+    """Return what a review run offered, with the figures that were offered."""
+    with ledger.reading() as connection:
+        review = _review(connection, run_id)
+        if review is None:
+            raise LookupError(f"run {run_id} never offered anything")
+        hashes = dict(json.loads(review.offered))
+        items = ledger.items(schema.item.c.invoice_id.in_(list(hashes)))
+        rows = _rows(connection, items, hashes)
+    project = known_projects(ledger)[review.project_id].name
+    return Offer(run_id, review.project_id, project, tuple(rows))
+
+
+def waiting_projects(ledger: Ledger) -> dict[int, list[Item]]:
+    """Return what is Ready to Export, by project."""
+    waiting: dict[int, list[Item]] = {}
+    for item in ledger.items(schema.item.c.state == states.READY):
+        waiting.setdefault(item.project_id, []).append(item)
+    return waiting
+
+
+def is_current(ledger: Ledger, run_id: str) -> bool:
+    """Whether an open review still offers exactly what is Ready to Export in its project."""
+    with ledger.reading() as connection:
+        review = _review(connection, run_id)
+    if review is None or review.closed_at is not None:
+        return False
+    ready = waiting_projects(ledger).get(review.project_id, [])
+    return {(item.invoice_id, item.content_hash) for item in ready} == {(a, b) for a, b in json.loads(review.offered)}
+
+
+def supersede(ledger: Ledger, run_id: str, clock: Clock) -> None:
+    """Close a review whose list is no longer true; its invoices wait for the next one."""
+    with ledger.transaction(clock(), f"run {run_id}") as tx:
+        _close(tx, run_id, "superseded", "", "")
+
+
+def decide(
+    ledger: Ledger,
+    run_id: str,
+    decided_by: str,
+    accept: Sequence[str] | str,
+    reject: Sequence[tuple[str, str]],
+    clock: Clock,
+) -> Decided:
+    """Record a decision over the offered list in one commit; an answer given twice changes nothing.
+
+    `accept` is `"all"` (all that are not rejected) or invoice numbers; `reject` pairs numbers with reasons (R29).
+    """
+    offered = open_offer(ledger, run_id)
+    with ledger.reading() as connection:
+        review = _review(connection, run_id)
+    if review is not None and review.outcome == "decided":
+        body = json.loads(review.decision)
+        return Decided(tuple(body["accepted"]), tuple(body["rejected"]), tuple(map(tuple, body["refused"])))
+    problems, rejected = _check(offered, decided_by, accept, reject)
+    if problems:
+        return Decided(problems=tuple(problems))
+    accepted = _chosen(offered, accept, rejected)
+    with ledger.transaction(clock(), decided_by) as tx:
+        return _record(tx, offered, accepted, rejected, decided_by)
+
+
+def accept_by_policy(ledger: Ledger, project_ids: Sequence[int], clock: Clock, policy_version: int) -> int:
+    """Accept what is READY in the projects for which the policy says so; off by default."""
+    allowed = set(settings.policy().auto_accept_projects) & set(project_ids)
+    with ledger.transaction(clock(), f"policy v{policy_version}") as tx:
+        ready = tx.items(schema.item.c.state == states.READY, schema.item.c.project_id.in_(allowed))
+        for item in ready:
+            tx.move(item, states.ACCEPT, states.ACCEPTED, {"policy": policy_version})
+    return len(ready)
+
+
+def _record(
+    tx: Transaction, offered: Offer, accepted: Sequence[Row], rejected: dict[int, str], decided_by: str
+) -> Decided:
+    shown = {row.invoice_id: row for row in offered.rows}
+    items = {item.invoice_id: item for item in tx.items(schema.item.c.invoice_id.in_(list(shown)))}
+    taken: list[int] = []
+    dropped: list[int] = []
+    refused: list[tuple[str, str]] = []
+    for row in offered.rows:
+        item = items[row.invoice_id]
+        is_accepted = row in accepted
+        if not is_accepted and row.invoice_id not in rejected:
+            continue
+        if item.state != states.READY or item.content_hash != row.content_hash:
+            refused.append((row.number, _why_stale(item, row)))
+        elif is_accepted:
+            tx.move(item, states.ACCEPT, states.ACCEPTED, {"run": offered.run_id, "hash": row.content_hash})
+            taken.append(row.invoice_id)
+        else:
+            because = {"run": offered.run_id, "reason": rejected[row.invoice_id]}
+            unlock(tx, tx.move(item, states.REJECT, states.REJECTED, because))
+            dropped.append(row.invoice_id)
+    decided = Decided(tuple(taken), tuple(dropped), tuple(refused))
+    body = canonical({"accepted": taken, "rejected": dropped, "refused": refused})
+    _close(tx, offered.run_id, "decided", decided_by, body)
+    return decided
+
+
+def _check(
+    offered: Offer, decided_by: str, accept: Sequence[str] | str, reject: Sequence[tuple[str, str]]
+) -> tuple[list[str], dict[int, str]]:
+    problems, rejected = [], {}
+    approvers = settings.approval().approvers
+    if decided_by not in approvers:
+        problems.append(
+            f"{decided_by or 'Nobody'} is not an accounting approver: the privilege Can Push to Accounting is missing"
+        )
+    for number, reason in reject:
+        rows = [row for row in offered.rows if row.number == number]
+        if not rows:
+            problems.append(f"{number!r} is not on this list")
+        if not reason.strip():
+            problems.append(f"a reason is needed for rejecting {number}")
+        rejected |= {row.invoice_id: reason.strip() for row in rows}
+    if accept != ALL:
+        known = {row.number for row in offered.rows}
+        problems += [f"{number!r} is not on this list" for number in accept if number not in known]
+        both = {number for number, _ in reject} & set(accept)
+        problems += [f"{number} is both accepted and rejected" for number in sorted(both)]
+    return problems, rejected
+
+
+def _chosen(offered: Offer, accept: Sequence[str] | str, rejected: dict[int, str]) -> list[Row]:
+    rest = [row for row in offered.rows if row.invoice_id not in rejected]
+    return rest if accept == ALL else [row for row in rest if row.number in accept]
+
+
+def _why_stale(item: Item, row: Row) -> str:
+    if item.state != states.READY:
+        return f"it is {item.state} by now"
+    return "its figures were changed in Procore after this list was shown; a new review offers them"
+
+
+def _rows(connection: Connection, items: Sequence[Item], hashes: dict[int, str]) -> list[Row]:
+    table = schema.snapshot.c
+    query = select(table.invoice_id, table.content_hash, table.body).where(table.invoice_id.in_(list(hashes)))
+    shown = {
+        row.invoice_id: row.body for row in connection.execute(query) if hashes[row.invoice_id] == row.content_hash
+    }
+    rows = []
+    for item in items:
+        invoice = parse_invoice(shown[item.invoice_id], item.company_id)
+        if isinstance(invoice, Invoice):
+            rows.append(_row(item, invoice, hashes[item.invoice_id]))
+    return rows
+
+
+def _row(item: Item, invoice: Invoice, content_hash: str) -> Row:
+    return Row(
+        invoice_id=item.invoice_id,
+        content_hash=content_hash,
+        number=invoice.invoice_number,
+        vendor=invoice.vendor_name,
+        commitment=invoice.commitment_name,
+        period=f"{invoice.period_start} to {invoice.period_end}",
+        gross=invoice.gross,
+        held=invoice.held,
+        net=invoice.gross - invoice.held,
+        currency=invoice.currency,
+        warnings=tuple(finding.message for finding in item.reasons if finding.severity == "warn"),
+    )
+
+
+def _review(connection: Connection, run_id: str) -> Any:
+    return connection.execute(select(schema.review).where(schema.review.c.run_id == run_id)).first()
+
+
+def _close(tx: Transaction, run_id: str, outcome: str, decided_by: str, decision: str) -> None:
+    table = schema.review
+    values = {"closed_at": tx.now, "outcome": outcome, "decided_by": decided_by, "decision": decision}
+    open_one = (table.c.run_id == run_id, table.c.closed_at.is_(None))
+    tx.connection.execute(update(table).where(*open_one).values(values))
