@@ -31,6 +31,7 @@ _NEVER_SENT = (
 )
 # Control characters, halves of surrogate pairs, and marks that reverse the direction of writing.
 _INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
+_SPACE = re.compile(r"[ \t\n\r]*")
 _TITLE = re.compile(r"<(title|h1)[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
 _DEEPEST = 8  # no vendor nests an error deeper
@@ -92,18 +93,26 @@ class Client:
         """Release the connections."""
         self._http.close()
 
-    def read(self, method: str, path: str, document: str, allow: Container[int] = (), **sent: Any) -> httpx.Response:
+    def read(
+        self,
+        method: str,
+        path: str,
+        document: str,
+        allow: Container[int] = (),
+        hints: Mapping[int, str] | None = None,
+        **sent: Any,
+    ) -> httpx.Response:
         """Send a request that changes nothing; `sent` is what httpx takes (params, json, data).
 
-        Statuses in `allow` are returned. A 4xx is RefusedError, a 401 that stays SettingsError,
-        everything else TransientError.
+        Statuses in `allow` are returned, `hints` say what a status means here. A 4xx is RefusedError, a 401 that
+        stays SettingsError, everything else TransientError.
         """
         try:
             response = self._exchange(method, path, document, TransientError, sent)
         except httpx.HTTPError as error:
             raise TransientError(self.system, document, _transport_words(error)) from None
         if not response.is_success and response.status_code not in allow:
-            self._raise_for(response, document, TransientError)
+            self._raise_for(response, document, TransientError, hints)
         return response
 
     def read_json(self, method: str, path: str, document: str, **sent: Any) -> Any:
@@ -114,7 +123,9 @@ class Client:
         except ValueError as error:
             raise TransientError(self.system, document, str(error), request_id(response)) from None
 
-    def write(self, method: str, path: str, document: str, allow: Container[int] = (), **sent: Any) -> httpx.Response:
+    def write(
+        self, method: str, path: str, document: str, hints: Mapping[int, str] | None = None, **sent: Any
+    ) -> httpx.Response:
         """Send a request that changes something; its JSON answer, if it has one, is known to be readable.
 
         TransientError when surely nothing was written, UnconfirmedError when that is not known, RefusedError
@@ -126,10 +137,8 @@ class Client:
             raise TransientError(self.system, document, _transport_words(error)) from None
         except httpx.HTTPError as error:
             raise UnconfirmedError(self.system, document, _transport_words(error)) from None
-        if response.status_code in allow:
-            return response
         if not response.is_success:
-            self._raise_for(response, document, UnconfirmedError)
+            self._raise_for(response, document, UnconfirmedError, hints)
         try:
             if response.content:
                 parse(response)
@@ -198,7 +207,13 @@ class Client:
         moment = server_time(response)
         return moment.timestamp() if moment else self._clock()
 
-    def _raise_for(self, response: httpx.Response, document: str, unknown: type[TieoutError]) -> NoReturn:
+    def _raise_for(
+        self,
+        response: httpx.Response,
+        document: str,
+        unknown: type[TieoutError],
+        hints: Mapping[int, str] | None,
+    ) -> NoReturn:
         status, kind = response.status_code, unknown
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             kind = TransientError
@@ -206,7 +221,9 @@ class Client:
             kind = SettingsError
         elif 400 <= status < 500 and status != HTTPStatus.REQUEST_TIMEOUT:
             kind = RefusedError
-        raise kind(self.system, document, explain(response), request_id(response))
+        hint = (hints or {}).get(status)
+        words = explain(response) + (f" ({hint})" if hint else "")
+        raise kind(self.system, document, words, request_id(response))
 
 
 def parse(response: httpx.Response) -> Any:
@@ -225,6 +242,25 @@ def parse_text(text: str) -> Any:
         raise ValueError("the answer is nested too deeply") from None
     except ValueError as error:
         raise ValueError(f"the answer is not valid JSON ({plain(str(error), 80)})") from None
+
+
+def elements(text: str) -> Iterator[tuple[str, Any]]:
+    """Yield each element of a JSON array with its text; ValueError in plain words where it stops being one."""
+    position, wanted = _skip_space(text, 0), "["
+    while text[position : position + 1] == wanted:
+        position, wanted = _skip_space(text, position + 1), ","
+        if text[position : position + 1] == "]":
+            break
+        try:
+            value, end = _ARRAY.raw_decode(text, position)
+        except RecursionError:
+            raise ValueError("the answer is nested too deeply") from None
+        except ValueError as error:
+            raise ValueError(f"the answer is not valid JSON ({plain(str(error), 80)})") from None
+        yield text[position:end], value
+        position = _skip_space(text, end)
+    if text[position:].strip() != "]":
+        raise ValueError("the answer ends early" if wanted == "," else "the answer is not a list")
 
 
 def explain(response: httpx.Response) -> str:
@@ -270,6 +306,11 @@ def _http_date(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def _skip_space(text: str, position: int) -> int:
+    match = _SPACE.match(text, position)
+    return match.end() if match else position
+
+
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
@@ -300,3 +341,6 @@ def _text_words(text: str) -> str:
     title = _TITLE.search(text)
     words = _TAG.sub(" ", title[2] if title else text).strip()
     return f"an HTML page titled {words!r}" if title else words
+
+
+_ARRAY = json.JSONDecoder(parse_constant=_no_constant)
