@@ -9,7 +9,7 @@ from typing import Literal
 from data_contracts.contract import Contract
 from data_contracts.money import Amount
 
-ZERO = Decimal(0)
+ZERO = Decimal("0.00")  # written as amounts that were read are, since the hash is taken from the text
 SENDABLE = ("approved", "approved_as_noted", "pending_owner_approval")  # requirement R15
 UNSENDABLE = ("draft", "under_review", "revise_and_resubmit")
 Status = Literal[

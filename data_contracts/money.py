@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 # ISO 4217 currencies whose minor unit is not a hundredth; every other one has two digits.
 _MINOR_DIGITS = {"BHD": 3, "CLP": 0, "ISK": 0, "JPY": 0, "JOD": 3, "KRW": 0, "KWD": 3, "OMR": 3, "TND": 3, "VND": 0}
+_CENT, _FINEST, _NOTHING = Decimal("0.01"), Decimal("0.0001"), Decimal("0.00")
 LARGEST = Decimal("999999999999.99")
 
 
@@ -44,19 +45,23 @@ def parse_amount(value: Any) -> Decimal:
             raise ValueError(f"{value[:40]!r} is not an amount") from None
     else:
         raise ValueError(f"money must come as text, not as {type(value).__name__}")
-    if not amount.is_finite() or abs(amount) > LARGEST:
+    if not amount.is_finite() or not -LARGEST <= amount <= LARGEST:  # abs() would overflow on 1e9999999
         raise ValueError(f"{str(value)[:40]} is not a believable amount")
     return amount
 
 
-def _at_most_four_places(amount: Decimal) -> Decimal:
-    exponent = amount.normalize().as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -4:
-        raise ValueError(f"{amount} has more than four decimal places")
-    return amount
+def _canonical(amount: Decimal) -> Decimal:
+    """Write equal amounts alike, so that `1250.0` and `1250.00` hash alike; finer than four places is a ValueError."""
+    cents = amount.quantize(_CENT)
+    if cents == amount:
+        return cents or _NOTHING  # never -0.00
+    finest = amount.quantize(_FINEST)
+    if finest != amount:
+        raise ValueError(f"{str(amount)[:40]} has more than four decimal places")
+    return finest.normalize()
 
 
-Amount = Annotated[Decimal, BeforeValidator(parse_amount), AfterValidator(_at_most_four_places)]
+Amount = Annotated[Decimal, BeforeValidator(parse_amount), AfterValidator(_canonical)]
 
 
 def in_words(amount: Decimal, currency: str) -> str:
