@@ -1,8 +1,9 @@
 """What is Ready to Export is offered to an accounting approver, whose decision is recorded before anything follows."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -86,7 +87,7 @@ def open_offer(ledger: Ledger, run_id: str) -> Offer:
         items = ledger.items(schema.item.c.invoice_id.in_(list(hashes)))
         rows = _rows(connection, items, hashes)
     project = known_projects(ledger)[review.project_id].name
-    return Offer(run_id, review.project_id, project, tuple(rows))
+    return Offer(run_id, review.project_id, project, _with_own_names(rows))
 
 
 def waiting_projects(ledger: Ledger) -> dict[int, list[Item]]:
@@ -239,6 +240,15 @@ def _row(item: Item, invoice: Invoice, content_hash: str) -> Row:
         net=invoice.gross - invoice.held,
         currency=invoice.currency,
         warnings=tuple(finding.message for finding in item.reasons if finding.severity == "warn"),
+    )
+
+
+def _with_own_names(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Add the vendor to numbers that two subcontractors use, so that each row is called by a name of its own."""
+    uses = Counter(row.number for row in rows)
+    return tuple(
+        row if uses[row.number] == 1 else replace(row, number=f"{row.number} {row.vendor} {row.commitment}")
+        for row in rows
     )
 
 

@@ -1,0 +1,56 @@
+"""Which ERP payment settles which invoice, and how far an invoice is settled. Pure; no database, no network."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from data_contracts.voucher import Payment
+
+LinkKey = tuple[str, str, str]  # ERP company, vendor, invoice number
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row for Payments Issued: an application of a check, or the reversal of one (A10)."""
+
+    origin_id: str
+    payment: Payment
+    amount: Decimal
+    discount: Decimal
+    paid_on: str
+    notes: str
+
+
+def link_key(payment: Payment) -> LinkKey:
+    """Return what ties a payment to an invoice; Spectrum refuses the same number of a vendor twice in any state."""
+    return payment.company_erp, payment.vendor_erp, payment.invoice_number
+
+
+def entries(erp: str, payment: Payment) -> Iterator[Entry]:
+    """Yield what Payments Issued shows of one application: the payment and, when it was voided, its reversal."""
+    origin_id = f"{erp}:{payment.company_erp}:{payment.application_id_erp}"
+    kind = "" if payment.kind == "progress" else "Retention. "
+    discount = f"Discount taken {payment.discount}. " if payment.discount else ""
+    paid_on = payment.paid_on.isoformat()
+    yield Entry(origin_id, payment, payment.amount, payment.discount, paid_on, f"{kind}{discount}Paid in the ERP.")
+    if payment.is_void:
+        voided_on = (payment.voided_on or payment.paid_on).isoformat()
+        notes = f"Void of {payment.check_number} in the ERP."
+        yield Entry(f"{origin_id}:void", payment, -payment.amount, -payment.discount, voided_on, notes)
+
+
+def matched(payments: Iterable[Payment], links: Mapping[LinkKey, int]) -> Iterator[tuple[int, Payment]]:
+    """Yield (item id, payment) for payments of invoices that we exported; hand-keyed ones match nothing (R73, R74)."""
+    for payment in payments:
+        item_id = links.get(link_key(payment))
+        if item_id is not None:
+            yield item_id, payment
+
+
+def stage(is_posted: bool, settled_minor: int, due_minor: int) -> str:
+    """Return the state that an invoice in the ERP is in by its posting and what settled it (cash and discount)."""
+    if not is_posted:
+        return "EXPORTED"
+    if settled_minor >= due_minor > 0:
+        return "PAID"
+    return "PART_PAID" if settled_minor > 0 else "POSTED"
