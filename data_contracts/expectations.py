@@ -1,0 +1,133 @@
+"""The catalogue of rules as great-expectations suites, run over all invoices of a batch at once.
+
+The only module that knows great-expectations and pandas; importing them takes seconds, so each function does it itself.
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from threading import Lock
+from typing import Any, Literal
+
+from data_contracts.case import Case, Row, header_row, line_rows
+from data_contracts.reference import Finding
+from data_contracts.rules import RULES, Check, Rule
+from data_contracts.verdicts import evaluate, finding, without_consequences
+
+Frame = Literal["header", "line"]
+_Broken = tuple[int, int, int]  # which rule, which of its checks, which row of the frame
+_one_at_a_time = Lock()  # great-expectations keeps its project in a global
+
+
+def validate(cases: Sequence[Case]) -> dict[int, list[Finding]]:
+    """Return by Procore invoice id every way in which the invoice breaks the catalogue, in the catalogue's order."""
+    found: dict[int, list[Finding]] = {case.invoice.invoice_id_procore: [] for case in cases}
+    if not cases:
+        return found
+    rows, owners = _rows(cases)
+    broken = [*_run("header", rows["header"]), *_run("line", rows["line"])]
+    for rule_at, check_at, row_at in sorted(broken):
+        rule = RULES[rule_at]
+        check = rule.checks[check_at]
+        frame = rule.frame(check)
+        case = cases[owners[frame][row_at]]
+        if each := finding(case, rule, check, rows[frame][row_at]):
+            found[case.invoice.invoice_id_procore].append(each)
+    return {invoice_id: without_consequences(each) for invoice_id, each in found.items()}
+
+
+def _rows(cases: Sequence[Case]) -> tuple[dict[Frame, list[Row]], dict[Frame, list[int]]]:
+    """Return the rows of both frames, and for each row which case it belongs to."""
+    headers: list[Row] = []
+    lines: list[Row] = []
+    line_owners: list[int] = []
+    for number, case in enumerate(cases):
+        of_this = line_rows(case)
+        headers.append(header_row(case, of_this))
+        lines += of_this
+        line_owners += [number] * len(of_this)
+    return {"header": headers, "line": lines}, {"header": list(range(len(cases))), "line": line_owners}
+
+
+def _checks(frame: Frame) -> Iterator[tuple[int, int, Rule, Check]]:
+    for rule_at, rule in enumerate(RULES):
+        for check_at, check in enumerate(rule.checks):
+            if rule.frame(check) == frame:
+                yield rule_at, check_at, rule, check
+
+
+def _run(frame: Frame, rows: list[Row]) -> list[_Broken]:
+    """Validate one frame against its suite; return what is broken and keep the computed figures in the rows."""
+    if not rows:
+        return []
+    columns = _columns(rows)
+    for _, _, _, check in _checks(frame):
+        if check.formula:
+            columns[check.column] = evaluate(check.formula, columns)
+    with _one_at_a_time:
+        results = _validate(frame, columns)
+    broken = []
+    for result in results:
+        meta = result.expectation_config.meta
+        at = [int(row) for row in result.result["unexpected_index_list"]]
+        check = RULES[meta["rule"]].checks[meta["check"]]
+        if result.exception_info.get("raised_exception"):
+            raise RuntimeError(f"The rule {RULES[meta['rule']].id} could not be evaluated: {result.exception_info}")
+        for row_at in at:
+            rows[row_at][check.column] = columns[check.column][row_at]
+            broken.append((meta["rule"], meta["check"], row_at))
+    return broken
+
+
+def _columns(rows: list[Row]) -> dict[str, Any]:
+    """Turn rows into columns: amounts as 64-bit integers, the rest as it is."""
+    import numpy as np
+
+    columns: dict[str, Any] = {}
+    for name, first in rows[0].items():
+        values = [row[name] for row in rows]
+        kind = {bool: np.bool_, int: np.int64}.get(type(first), np.object_)
+        columns[name] = np.array(values, dtype=kind)
+    return columns
+
+
+def _validate(frame: Frame, columns: Mapping[str, Any]) -> Any:
+    import pandas as pd
+
+    context = _context()
+    source = context.data_sources.add_or_update_pandas(frame)
+    whole = source.add_dataframe_asset(frame).add_batch_definition_whole_dataframe(frame)
+    watched = {check.column: columns[check.column] for _, _, _, check in _checks(frame)}
+    batch = whole.get_batch({"dataframe": pd.DataFrame(watched)})
+    return batch.validate(suite(frame), result_format="COMPLETE").results
+
+
+@cache
+def suite(frame: Frame) -> Any:
+    """Return the suite of one frame, every expectation marked with the rule that it serves."""
+    import great_expectations as gx
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+
+    made = gx.ExpectationSuite(name=frame)
+    for rule_at, check_at, rule, check in _checks(frame):
+        configuration = ExpectationConfiguration(
+            type=check.expectation,
+            kwargs={"column": check.column, **check.kwargs},
+            meta={"rule": rule_at, "check": check_at},
+            description=rule.sentence,
+        )
+        made.add_expectation_configuration(configuration)
+    return made
+
+
+@cache
+def _context() -> Any:
+    """Open great-expectations in memory only: no project folder, no telemetry, no progress bars, no chatter."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    import great_expectations as gx
+
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    context: Any = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+    return context

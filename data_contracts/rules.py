@@ -1,0 +1,444 @@
+"""The catalogue of rules that an invoice must keep before it may go to an ERP: one description each, as data.
+
+From it follow the great-expectations suites (`expectations.py`), the same judgement without that library and every
+message that an operator reads (`verdicts.py`), and the page `docs/contracts.md` (`python -m data_contracts.rules`).
+Formulas are Python expressions over the columns of a row (`case.py`); the same text computes one row or a whole column.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from data_contracts.invoice import SENDABLE
+
+PROJECT_MANAGER, ACCOUNTING = "project manager", "accounting"
+SUBCONTRACTOR, DATA_ENGINEER = "subcontractor", "data engineer"
+
+Severity = Literal["refuse", "hold", "warn"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One expectation on one column of the frame, and what to say when it is not met."""
+
+    column: str
+    message: str
+    formula: str | None = None  # computes the column; None where the row brings it along
+    expectation: str = "expect_column_values_to_be_in_set"
+    kwargs: Mapping[str, Any] = field(default_factory=lambda: {"value_set": [0]})
+    on_line: bool = False  # looks at the lines although its rule is about the header
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What must hold, how it is checked, what to do when it does not, and who can do it."""
+
+    id: str
+    severity: Severity
+    scope: Literal["header", "line"]
+    sentence: str
+    remedy: str
+    owner: str
+    checks: tuple[Check, ...]
+    not_exportable: bool = False  # this ERP will never take it: no item for an operator, only a line in the report
+    follows_from: tuple[str, ...] = ()  # broken by the same figure as one of these; said only when they hold
+    policy: bool = False  # the company's over-billing policy decides the severity
+
+    def frame(self, check: Check) -> Literal["header", "line"]:
+        """Name the frame that the check looks at."""
+        return "line" if check.on_line else self.scope
+
+    @property
+    def formula(self) -> str:
+        """What is computed, in the names of the columns."""
+        return "; ".join(check.formula or check.column for check in self.checks)
+
+
+def _ties(column: str, formula: str, message: str, on_line: bool = False) -> Check:
+    return Check(column, message, formula, on_line=on_line)
+
+
+def _holds(column: str, message: str, formula: str | None = None) -> Check:
+    return Check(column, message, formula, kwargs={"value_set": [True]})
+
+
+def _given(column: str, message: str) -> Check:
+    return Check(column, message, None, "expect_column_values_to_not_be_null", {})
+
+
+def _at_most(column: str, largest: int, message: str, formula: str | None = None) -> Check:
+    return Check(column, message, formula, "expect_column_values_to_be_between", {"max_value": largest})
+
+
+_FIGURES = "Ask the project manager to correct the invoice in Procore so that its figures tie, then press Retry."
+_LINES = ("line-adds-up", "line-identity", "continues-previous")
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "unreadable", "refuse", "header",
+        "Procore's answer has every field of an invoice, each of its documented type.",
+        "Report the message with the request id to whoever runs tieout; Retry reads the invoice again.",
+        DATA_ENGINEER,
+        (),
+    ),
+    Rule(
+        "status", "refuse", "header",
+        "The invoice is Approved, Approved as Noted or Pending Owner Approval.",
+        "Approve the invoice in Procore, then send it again.",
+        PROJECT_MANAGER,
+        (Check("status", "The status is {status}; only approved, approved_as_noted and "
+                         "pending_owner_approval may be sent.",
+               kwargs={"value_set": list(SENDABLE)}),),
+    ),
+    Rule(
+        "purchase-order", "refuse", "header",
+        "The invoice bills a subcontract; this ERP takes no invoices against purchase orders.",
+        "Enter the invoice in {erp} by hand, or bill it on a subcontract.",
+        ACCOUNTING,
+        (_holds("is_subcontract", "{commitment} is a purchase order and {erp} takes invoices of subcontracts only.",
+                "is_purchase_order == False"),),
+        not_exportable=True,
+    ),
+    Rule(
+        "release-only", "refuse", "header",
+        "The invoice bills work; one that only releases retention is released by hand in the ERP.",
+        "Release {to_release} on {commitment} by hand in {erp}: {release_path}.",
+        ACCOUNTING,
+        (_holds("bills_work", "The invoice bills no work and releases {to_release} of retention, which "
+                              "{erp} takes by hand only.",
+                "(gross != 0) | (is_release == False) | (can_release == True)"),),
+        not_exportable=True,
+    ),
+    Rule(
+        "number-missing", "hold", "header",
+        "The invoice has a number.",
+        "Enter the subcontractor's invoice number in Procore.",
+        PROJECT_MANAGER,
+        (_given("number", "The invoice number is empty."),),
+    ),
+    Rule(
+        "number-too-long", "hold", "header",
+        "The invoice number fits the ERP's field.",
+        "Shorten the invoice number in Procore to {number_limit} characters.",
+        PROJECT_MANAGER,
+        (_at_most("number_excess", 0, "The invoice number {number} has {number_length} characters; {erp} "
+                                      "takes {number_limit}.",
+                  "number_length - number_limit"),),
+    ),
+    Rule(
+        "number-characters", "hold", "header",
+        "The invoice number has printable characters only.",
+        "Type the invoice number in Procore anew.",
+        PROJECT_MANAGER,
+        (_holds("number_is_clean", "The invoice number {number} has characters that cannot be printed."),),
+    ),
+    Rule(
+        "number-duplicate", "hold", "header",
+        "No other invoice of the vendor has the number, however it is typed: case, spaces, punctuation and "
+        "leading zeros aside.",
+        "Give one of the invoices another number in Procore, or reject the one that was entered twice.",
+        PROJECT_MANAGER,
+        (_at_most("duplicates", 0, "The number {number} of {vendor} is taken: {duplicate_of}."),),
+    ),
+    Rule(
+        "lines-sum", "hold", "header",
+        "The lines add up to the header: completed and stored, retainage on work, retainage on stored materials.",
+        _FIGURES, PROJECT_MANAGER,
+        (
+            _ties("gap_completed", "sum_completed - completed_to_date",
+                  "The lines' total completed and stored is {sum_completed}; the header (line 4) says "
+                  "{completed_to_date}."),
+            _ties("gap_work_retained", "sum_work_retained - work_retainage",
+                  "The lines' retainage on work is {sum_work_retained}; the header (line 5a) says {work_retainage}."),
+            _ties("gap_stored_retained", "sum_stored_retained - stored_retainage",
+                  "The lines' retainage on stored materials is {sum_stored_retained}; "
+                  "the header (line 5b) says {stored_retainage}."),
+        ),
+    ),
+    Rule(
+        "scheduled-sum", "warn", "header",
+        "The lines' scheduled values add up to the contract sum to date.",
+        "Compare the schedule of values with the contract sum and its change orders in Procore.",
+        PROJECT_MANAGER,
+        (_ties("gap_scheduled", "sum_scheduled - contract_sum_to_date",
+               "The lines' scheduled values are {sum_scheduled}; the contract sum to date (line 3) is "
+               "{contract_sum_to_date}."),),
+    ),
+    Rule(
+        "header-foots", "hold", "header",
+        "The header foots: 3 = 1 + 2, 5 = 5a + 5b, 6 = 4 - 5, 8 = 6 - 7 with or without tax, 9 = 3 - 6.",
+        _FIGURES, PROJECT_MANAGER,
+        (
+            _ties("foots_3", "original_contract_sum + net_change_orders - contract_sum_to_date",
+                  "Line 3 is {contract_sum_to_date}, but line 1 {original_contract_sum} + line 2 {net_change_orders} "
+                  "is off by {foots_3}."),
+            _ties("foots_5", "work_retainage + stored_retainage - total_retainage",
+                  "Line 5 is {total_retainage}, but line 5a {work_retainage} + line 5b {stored_retainage} "
+                  "is off by {foots_5}."),
+            _ties("foots_6", "completed_to_date - total_retainage - earned_less_retainage",
+                  "Line 6 is {earned_less_retainage}, but line 4 {completed_to_date} - line 5 {total_retainage} "
+                  "is off by {foots_6}."),
+            _holds("foots_8",
+                   "Line 8 is {payment_due}, but line 6 {earned_less_retainage} - line 7 {previous_certificates} "
+                   "(tax {tax}) is not.",
+                   "(earned_less_retainage - previous_certificates == payment_due)"
+                   " | (earned_less_retainage - previous_certificates + tax == payment_due)"),
+            _ties("foots_9", "contract_sum_to_date - earned_less_retainage - balance_to_finish",
+                  "Line 9 is {balance_to_finish}, but line 3 {contract_sum_to_date} - line 6 {earned_less_retainage} "
+                  "is off by {foots_9}."),
+        ),
+    ),
+    Rule(
+        "payment-due", "hold", "header",
+        "What the lines earned, less retention held, plus retention released (and tax) is the current payment due.",
+        _FIGURES, PROJECT_MANAGER,
+        (_holds("due_ties",
+                "Line 8 is {payment_due}, but the lines earned {gross}, held {held}, released {released} (tax {tax}).",
+                "(net == payment_due) | (net + tax == payment_due)"),),
+        follows_from=("lines-sum", "header-foots", *_LINES),
+    ),
+    Rule(
+        "continues-previous", "hold", "header",
+        "The figures start where the previous invoice of the commitment ended: the header's line 7, and each line.",
+        "Undo the change to the earlier invoice in Procore, or recreate this one so that it continues from it.",
+        PROJECT_MANAGER,
+        (
+            _holds("previous_is_known",
+                   "The previous invoice ({previous_invoice}) has not been read yet, and this one does not "
+                   "say where it began."),
+            _ties("gap_certified", "previous_certificates - previous_earned",
+                  "Previous certificates (line 7) are {previous_certificates}; the previous invoice ended "
+                  "with {previous_earned}."),
+            _ties("gap_total_before", "sum_completed_before - previous_total",
+                  "The lines start from {sum_completed_before}; the previous invoice ended with {previous_total}."),
+            _ties("gap_before", "completed_before - previous_completed",
+                  "{line} starts from {completed_before}; it ended the previous invoice with "
+                  "{previous_completed}.", on_line=True),
+            _ties("gap_stored_before", "stored_before - previous_stored",
+                  "{line} starts from {stored_before} of stored materials; it ended the previous invoice "
+                  "with {previous_stored}.", on_line=True),
+            _ties("gap_work_retained_before", "work_retainage_before - previous_work_retained",
+                  "{line} starts from {work_retainage_before} of retainage on work; the previous invoice left "
+                  "{previous_work_retained}.", on_line=True),
+            _ties("gap_stored_retained_before", "stored_retainage_before - previous_stored_retainage",
+                  "{line} starts from {stored_retainage_before} of retainage on stored materials; "
+                  "the previous invoice left {previous_stored_retainage}.", on_line=True),
+        ),
+    ),
+    Rule(
+        "line-identity", "hold", "line",
+        "Work this period + change in stored materials + materials moved = change in total completed and stored.",
+        _FIGURES, PROJECT_MANAGER,
+        (_ties("gap_identity",
+               "work_this_period + stored_now - stored_before + moved - completed_to_date + completed_before",
+               "{line}: work {work_this_period} + stored now {stored_now} - stored before {stored_before} + "
+               "moved {moved} "
+               "is {gross}, but the total went from {completed_before} to {completed_to_date}: off by "
+               "{gap_identity}."),),
+    ),
+    Rule(
+        "line-adds-up", "hold", "line",
+        "Total completed and stored = previous work + work this period + materials stored (G = D + E + F).",
+        _FIGURES, PROJECT_MANAGER,
+        (_ties("gap_total", "work_before + work_this_period + stored_now - completed_to_date",
+               "{line}: previous work {work_before} + this period {work_this_period} + stored {stored_now} "
+               "is not {completed_to_date}: off by {gap_total}."),),
+    ),
+    Rule(
+        "retainage-bounds", "hold", "line",
+        "The retainage held to date lies between nothing and all that is completed and stored, on either side of zero.",
+        _FIGURES, PROJECT_MANAGER,
+        (_holds("retained_is_within",
+                "{line}: {retained_to_date} of retainage is held on {completed_to_date} completed and stored.",
+                "(retained_to_date * sign_of_work >= 0)"
+                " & (retained_to_date * sign_of_work <= completed_to_date * sign_of_work)"),),
+    ),
+    Rule(
+        "vendor-unmapped", "hold", "header",
+        "The vendor has a code in the ERP.",
+        "Link the vendor to the ERP in Procore's directory, or add a `vendor` row to the mapping table.",
+        ACCOUNTING,
+        (_given("vendor_erp", "{vendor} has no vendor code in {erp}."),),
+    ),
+    Rule(
+        "vendor-inactive", "hold", "header",
+        "The vendor is active in the ERP.",
+        "Activate vendor {vendor_erp} in {erp}, or correct its code in Procore or the mapping table.",
+        ACCOUNTING,
+        (_holds("vendor_is_active", "{vendor} is {vendor_erp} in {erp}, where that vendor is missing or not active."),),
+    ),
+    Rule(
+        "job-unmapped", "hold", "header",
+        "The project has a job in the ERP.",
+        "Link the project to its job in Procore, or add a `job` row to the mapping table.",
+        ACCOUNTING,
+        (_given("job_erp", "The project has no job number in {erp}."),),
+    ),
+    Rule(
+        "subcontract-unmapped", "hold", "header",
+        "The commitment has a contract number in the ERP.",
+        "Export the subcontract to {erp} first, or add a `subcontract` row to the mapping table.",
+        PROJECT_MANAGER,
+        (_given("contract_erp", "{commitment} has no contract number in {erp}."),),
+    ),
+    Rule(
+        "contract-too-long", "hold", "header",
+        "The contract number fits the ERP's field.",
+        "Correct the contract number in Procore or the mapping table; {erp} takes {contract_limit} characters.",
+        ACCOUNTING,
+        (_at_most("contract_excess", 0, "The contract number {contract_erp} has {contract_length} characters; "
+                  "{erp} takes {contract_limit}.", "contract_length - contract_limit"),),
+    ),
+    Rule(
+        "subcontract-not-in-erp", "hold", "header",
+        "The subcontract is active in the ERP and belongs to the same vendor and job.",
+        "Create or reopen subcontract {contract_erp} in {erp}, or correct the vendor, job or number it is mapped to.",
+        ACCOUNTING,
+        (_holds("contract_matches", "{erp} has no active subcontract {contract_erp} of vendor {vendor_erp} "
+                                    "on job {job_erp}."),),
+    ),
+    Rule(
+        "phase-unmapped", "hold", "line",
+        "The cost code of every line that posts has a phase in the ERP.",
+        "Link the cost code to the ERP in Procore, or add a `phase` row to the mapping table.",
+        ACCOUNTING,
+        (_given("phase", "{line}: its cost code ({code}) has no phase in {erp}."),),
+    ),
+    Rule(
+        "cost-type-unmapped", "hold", "line",
+        "The cost type of every line that posts has one in the ERP.",
+        "Link the cost type to the ERP in Procore, or add a `cost_type` row to the mapping table.",
+        ACCOUNTING,
+        (_given("cost_type", "{line}: its cost type ({code}) has none in {erp}."),),
+    ),
+    Rule(
+        "coding-not-in-erp", "hold", "line",
+        "Job, phase and cost type of every line that posts are an active combination in the ERP.",
+        "Add or activate the combination in {erp}, or correct the codes in Procore or the mapping table.",
+        ACCOUNTING,
+        (_holds("is_in_erp", "{line}: job {job}, phase {phase}, cost type {cost_type} is not active in {erp}."),),
+    ),
+    Rule(
+        "currency", "hold", "header",
+        "Invoice, project and ERP company use the same currency.",
+        "Enter the invoice in {erp} by hand at the rate that accounting sets, or correct its currency in Procore.",
+        ACCOUNTING,
+        (_holds("currency_agrees", "The invoice is in {currency}, the project in {base_currency}, {erp} in "
+                                   "{erp_currency}.",
+                "(currency == erp_currency) & (base_currency == erp_currency)"),),
+    ),
+    Rule(
+        "dates", "hold", "header",
+        "The billing date is given, from 2000 on and at most a year ahead; the period ends after it starts.",
+        "Correct the billing date or the period in Procore.",
+        PROJECT_MANAGER,
+        (
+            _given("billed_on", "The billing date is missing."),
+            Check("billed_year", "The billing date {billed_on} lies before 2000.",
+                  None, "expect_column_values_to_be_between", {"min_value": 2000}),
+            _at_most("days_ahead", 366, "The billing date {billed_on} lies more than a year ahead."),
+            Check("period_days", "The period ends on {period_end}, before it starts on {period_start}.",
+                  None, "expect_column_values_to_be_between", {"min_value": 0}),
+        ),
+    ),
+    Rule(
+        "period-closed", "hold", "header",
+        "The billing date lies in an accounting period that is open, or the policy allows the first open one.",
+        "Open the period in {erp}, change the billing date, or set the policy to use the first open period.",
+        ACCOUNTING,
+        (_given("accounting_on", "The billing date {billed_on} lies in a closed accounting period of {erp}."),),
+    ),
+    Rule(
+        "nothing-to-post", "hold", "header",
+        "The invoice earns something.",
+        "Reject the invoice, or have its lines filled in; an invoice of nothing is not entered in {erp}.",
+        PROJECT_MANAGER,
+        (_holds("has_gross", "The lines earned {gross} this period: there is nothing to post.",
+                "(gross != 0) | is_release"),),
+    ),
+    Rule(
+        "net-negative", "hold", "header",
+        "The invoice earns a positive amount, unless the ERP takes credit memos from here.",
+        "Enter a credit memo in {erp} by hand, or let the credit be billed with later work.",
+        ACCOUNTING,
+        (_holds("is_not_credit", "The lines earned {gross} this period, a credit, which {erp} does not take from here.",
+                "(gross >= 0) | takes_credits"),),
+    ),
+    Rule(
+        "tax-not-carried", "hold", "header",
+        "The invoice has no tax, unless the connector carries it.",
+        "Enter the invoice in {erp} by hand, with its tax of {tax}.",
+        ACCOUNTING,
+        (_holds("tax_is_carried", "The invoice has {tax} of tax, which would be lost on the way to {erp}.",
+                "(tax == 0) | takes_tax"),),
+    ),
+    Rule(
+        "change-order-unapproved", "hold", "line",
+        "A change order that is billed is approved.",
+        "Approve the change order in Procore and bring it to {erp}, or take it off the invoice.",
+        PROJECT_MANAGER,
+        (Check("change_order_status", "{line}: {gross} is billed on a change order that is {change_order_status}.",
+               kwargs={"value_set": ["approved"]}),),
+    ),
+    Rule(
+        "over-billed", "warn", "line",
+        "No line is billed past its scheduled value, on either side of zero.",
+        "Raise the scheduled value by a change order, or have the line billed down; the company's policy may allow it.",
+        PROJECT_MANAGER,
+        (_at_most("over_billed", 0, "{line}: {completed_to_date} is completed and stored of "
+                                    "{scheduled_value} scheduled.",
+                  "(completed_to_date - scheduled_value) * sign"),),
+        policy=True,
+    ),
+    Rule(
+        "period-missing", "warn", "header",
+        "The invoice belongs to a billing period of its project.",
+        "Create a billing period in the Procore project and choose it on the invoice.",
+        PROJECT_MANAGER,
+        (_given("period", "The invoice belongs to no known billing period of the project."),),
+    ),
+)  # fmt: skip
+
+
+def version() -> str:
+    """Return a hash that changes when any rule does; stored beside every verdict."""
+    return hashlib.sha256(repr(RULES).encode()).hexdigest()[:16]
+
+
+def page() -> str:
+    """Return the catalogue as Markdown."""
+    return "\n".join([_PREAMBLE, *map(_section, RULES)])
+
+
+_PREAMBLE = """# The rules that an invoice must keep
+
+This page is written by `python -m data_contracts.rules` from the catalogue that it runs.
+
+Severity: `refuse` = it can never go as it is; `hold` = it waits for its owner; `warn` = it goes, and is reported.
+A rule marked *not exportable* concerns what this ERP does not take at all: the invoice is listed, nobody need act.
+All problems of an invoice are reported together; a problem that only follows from another one is left out.
+Amounts are compared exactly, and the sums of the lines after rounding half up to the smallest unit of the currency.
+"""
+
+
+def _section(rule: Rule) -> str:
+    marks = f"{rule.severity}{', by policy `over_billing`' if rule.policy else ''}"
+    marks += ", not exportable" if rule.not_exportable else ""
+    lines = [f"## {rule.id}", "", rule.sentence, "", f"- Severity: {marks}", f"- Who can fix it: {rule.owner}"]
+    lines += [f"- Remedy: {rule.remedy}"]
+    if rule.follows_from:
+        lines += [f"- Said only where these hold: {', '.join(rule.follows_from)}"]
+    for each in rule.checks:
+        lines += [f"- Checked per {rule.frame(each)}: `{_expectation(each)}`", f"- Says: {each.message}"]
+    return "\n".join([*lines, ""])
+
+
+def _expectation(check: Check) -> str:
+    kwargs = ", ".join(f"{name}={value!r}" for name, value in check.kwargs.items())
+    return f"{check.expectation}({check.formula or check.column}{', ' if kwargs else ''}{kwargs})"
+
+
+if __name__ == "__main__":
+    Path(__file__).parents[1].joinpath("docs", "contracts.md").write_text(page(), encoding="utf-8")

@@ -1,0 +1,260 @@
+"""Builders of the documents that tests start from: small, sound, and changed by keyword."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from data_contracts.case import Case
+from data_contracts.commitment import (
+    BillingPeriod,
+    Commitment,
+    CommitmentLine,
+    CostCode,
+    Project,
+    ProjectBooks,
+    Vendor,
+)
+from data_contracts.invoice import Invoice, InvoiceLine, Summary
+from data_contracts.reference import ErpJob, ErpPhase, ErpSubcontract, ErpVendor, Reference
+from tieout.connectors.base import Capabilities
+from tieout.judging import build_case
+from tieout.mapping import Mapping, MappingRow
+from tieout.settings import Policy
+
+TODAY = date(2026, 3, 4)
+SPECTRUM = {
+    "name": "Spectrum",
+    "purchase_orders": False,
+    "retention_release": False,
+    "credit_memos": False,
+    "tax": False,
+    "invoice_number_length": 20,
+    "contract_number_length": 10,
+    "release_path": "Accounts Payable > Retention Release",
+}
+
+
+def money(value: Any) -> Decimal:
+    """Return an amount from text or a whole number, to the cent."""
+    return Decimal(str(value)).quantize(Decimal("0.01"))
+
+
+def a_line(**changes: Any) -> InvoiceLine:
+    """A G703 line of a first invoice: 4,000 of 10,000 done, 10 % retained."""
+    fields: dict[str, Any] = {
+        "line_id_procore": 1,
+        "kind": "contract_item",
+        "commitment_line_id_procore": 10,
+        "description": "Drywall",
+        "wbs_code": "09-200.S",
+        "scheduled_value": "10000.00",
+        "work_before": "0.00",
+        "work_this_period": "4000.00",
+        "stored_now": "0.00",
+        "completed_to_date": "4000.00",
+        "work_retained": "400.00",
+    }
+    return InvoiceLine(**fields | changes)
+
+
+def a_summary(lines: tuple[InvoiceLine, ...], certified: Decimal = Decimal(0), **changes: Any) -> Summary:
+    """The G702 that foots over the lines; `certified` is line 7."""
+    scheduled = {
+        is_change: sum(
+            (x.scheduled_value for x in lines if (x.change_order_id_procore is not None) is is_change), Decimal(0)
+        )
+        for is_change in (False, True)
+    }
+    done = sum((x.completed_to_date for x in lines), Decimal(0))
+    on_work = sum((x.work_retainage_before + x.work_retained - x.work_released for x in lines), Decimal(0))
+    on_stored = sum((x.stored_retainage_now for x in lines), Decimal(0))
+    earned = done - on_work - on_stored
+    tax = Decimal(changes.get("tax", 0))
+    fields: dict[str, Any] = {
+        "original_contract_sum": scheduled[False],
+        "net_change_orders": scheduled[True],
+        "contract_sum_to_date": scheduled[False] + scheduled[True],
+        "completed_to_date": done,
+        "work_retainage": on_work,
+        "stored_retainage": on_stored,
+        "total_retainage": on_work + on_stored,
+        "earned_less_retainage": earned,
+        "previous_certificates": certified,
+        "payment_due": earned - certified + tax,
+        "balance_to_finish": scheduled[False] + scheduled[True] - earned,
+    }
+    return Summary(**fields | changes)
+
+
+def an_invoice(**changes: Any) -> Invoice:
+    """A sound first invoice with two lines; give `lines` and the header foots over them, `certified` is line 7."""
+    certified, summary = changes.pop("certified", Decimal(0)), changes.pop("summary_changes", {})
+    lines = changes.pop("lines", (a_line(), a_second_line()))
+    fields: dict[str, Any] = {
+        "company_id_procore": 4,
+        "project_id_procore": 41,
+        "invoice_id_procore": 900_000_000_000_100,
+        "commitment_id_procore": 77,
+        "commitment_kind": "subcontract",
+        "commitment_name": "Drywall",
+        "period_id_procore": 5,
+        "number_on_commitment": 1,
+        "invoice_number": "INV-0001",
+        "status": "approved",
+        "vendor_id_procore": 612,
+        "vendor_name": "Example Drywall",
+        "billed_on": date(2026, 2, 20),
+        "period_start": date(2026, 2, 1),
+        "period_end": date(2026, 2, 28),
+        "currency": "USD",
+        "base_currency": "USD",
+        "updated_at": datetime(2026, 2, 25, 12, tzinfo=UTC),
+        "lines": tuple(lines),
+        "summary": a_summary(tuple(lines), certified, **summary),
+    }
+    return Invoice(**fields | changes)
+
+
+def a_second_line(**changes: Any) -> InvoiceLine:
+    """A line with stored materials: 1,000 worked, 500 stored of 5,000."""
+    fields: dict[str, Any] = {
+        "line_id_procore": 2,
+        "commitment_line_id_procore": 11,
+        "description": "Ceilings",
+        "wbs_code": "09-500.S",
+        "scheduled_value": "5000.00",
+        "work_this_period": "1000.00",
+        "stored_now": "500.00",
+        "completed_to_date": "1500.00",
+        "work_retained": "100.00",
+        "stored_retainage_now": "50.00",
+    }
+    return a_line(**fields | changes)
+
+
+def a_next_invoice(previous: Invoice | None = None, **changes: Any) -> Invoice:
+    """The invoice after `previous`, with another 1,000 of work on every line and 10 % of it retained."""
+    previous = previous or an_invoice()
+    lines = changes.pop("lines", tuple(continued(line) for line in previous.lines))
+    fields: dict[str, Any] = {
+        "invoice_id_procore": previous.invoice_id_procore + 1,
+        "previous_invoice_id_procore": previous.invoice_id_procore,
+        "number_on_commitment": previous.number_on_commitment + 1,
+        "invoice_number": f"INV-{previous.number_on_commitment + 1:04d}",
+        "certified": previous.summary.earned_less_retainage,
+    }
+    return an_invoice(lines=lines, **fields | changes)
+
+
+def continued(before: InvoiceLine, **changes: Any) -> InvoiceLine:
+    """The same line on the next invoice, 1,000 further."""
+    work_before = before.work_before + before.work_this_period
+    fields: dict[str, Any] = {
+        "line_id_procore": before.line_id_procore + 100,
+        "kind": before.kind,
+        "commitment_line_id_procore": before.commitment_line_id_procore,
+        "change_order_id_procore": before.change_order_id_procore,
+        "description": before.description,
+        "wbs_code": before.wbs_code,
+        "scheduled_value": before.scheduled_value,
+        "work_before": work_before,
+        "work_this_period": "1000.00",
+        "stored_now": before.stored_now,
+        "completed_to_date": work_before + 1000 + before.stored_now,
+        "work_retainage_before": before.work_retainage_before + before.work_retained - before.work_released,
+        "work_retained": "100.00",
+        "stored_retainage_now": before.stored_retainage_now,
+    }
+    return a_line(**fields | changes)
+
+
+def a_commitment(**changes: Any) -> Commitment:
+    """The subcontract that `an_invoice` bills, known to the ERP as 2601."""
+    fields: dict[str, Any] = {
+        "commitment_id_procore": 77,
+        "project_id_procore": 41,
+        "kind": "subcontract",
+        "number": "SC-001",
+        "title": "Drywall",
+        "status": "Approved",
+        "erp_code": "2601",
+        "vendor_id_procore": 612,
+        "lines": (_sov_line(10, "Drywall", "10000.00", "09-200"), _sov_line(11, "Ceilings", "5000.00", "09-500")),
+    }
+    return Commitment(**fields | changes)
+
+
+def _sov_line(line_id: int, description: str, amount: str, code: str) -> CommitmentLine:
+    return CommitmentLine(
+        line_id_procore=line_id,
+        description=description,
+        amount=amount,
+        cost_code=code,
+        cost_code_erp=code.replace("-", ""),
+        cost_type="S",
+        cost_type_erp="SUB",
+    )
+
+
+def some_books(**changes: Any) -> ProjectBooks:
+    """The project's books around `a_commitment`."""
+    period = BillingPeriod(period_id_procore=5, start_on=date(2026, 2, 1), end_on=date(2026, 2, 28), is_open=True)
+    fields: dict[str, Any] = {
+        "project": Project(project_id_procore=41, name="Riverside Tower", erp_code="26-041"),
+        "commitments": (a_commitment(),),
+        "cost_codes": (CostCode(cost_code_id_procore=30, code="09-900", erp_code="09900"),),
+        "periods": (period,),
+    }
+    return ProjectBooks(**fields | changes)
+
+
+def a_vendor(**changes: Any) -> Vendor:
+    """The subcontractor in Procore's directory."""
+    return Vendor(**{"vendor_id_procore": 612, "name": "Example Drywall", "erp_code": "EXDRY"} | changes)
+
+
+def a_reference(**changes: Any) -> Reference:
+    """The ERP's master data in which everything of `an_invoice` is found, with February and March open."""
+    fields: dict[str, Any] = {
+        "company_erp": "EBC",
+        "currency": "USD",
+        "vendors": (ErpVendor(code="EXDRY", name="EXAMPLE DRYWALL", is_active=True),),
+        "jobs": (ErpJob(number="26-041", name="RIVERSIDE TOWER", is_active=True),),
+        "phases": tuple(
+            ErpPhase(job="26-041", phase=phase, cost_type="SUB", is_active=True, gl_account="5000")
+            for phase in ("09200", "09500")
+        ),
+        "subcontracts": (ErpSubcontract(number="2601", vendor="EXDRY", job="26-041", is_active=True),),
+        "open_from": date(2026, 2, 1),
+        "open_to": date(2026, 3, 31),
+    }
+    return Reference(**fields | changes)
+
+
+def a_case(invoice: Invoice | None = None, previous: Invoice | None = None, **around: Any) -> Case:
+    """The case of an invoice; `around` replaces what stands beside it: books, vendors, rows, reference, erp, ..."""
+    books, vendors = around.get("books", some_books()), around.get("vendors", (a_vendor(),))
+    rows: tuple[MappingRow, ...] = around.get("rows", ())
+    today = around.get("today", TODAY)
+    return build_case(
+        invoice=invoice or an_invoice(),
+        books=books,
+        vendors=vendors,
+        mapping=Mapping(books, vendors, rows, today),
+        reference=around.get("reference", _REFERENCE),
+        capabilities=some_capabilities(**around.get("erp", {})),
+        previous=previous,
+        duplicates=around.get("duplicates", ()),
+        policy=Policy(**around.get("policy", {})),
+        today=today,
+    )
+
+
+def some_capabilities(**changes: Any) -> Capabilities:
+    """What Spectrum can and cannot do, changed by keyword."""
+    timing = {"settles_within": timedelta(seconds=5), "request_timeout": timedelta(seconds=30)}
+    rest = {"update": False, "refuses_duplicates": True, "invoices_per_call": 50, "menu_path": "Accounts Payable"}
+    return Capabilities(**SPECTRUM | timing | rest | changes)
+
+
+_REFERENCE = a_reference()
