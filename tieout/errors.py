@@ -1,12 +1,12 @@
 """Errors say who moves next.
 
 TieoutError
-|- TransientError      nobody; the task retries             nothing was written for certain: a failed read, a write that never connected, 429
-|- UnconfirmedError    nobody; the task looks, then retries  any other 5xx, time-out, reset or unreadable answer to a write
-|- RefusedError        the bookkeeper                        closed period, unknown vendor, a lock
-|- ContractError       the owner of the data                 a row or batch breaks its contract
-|- MismatchError       the controller; that item stops       the books disagree about it
-`- SettingsError       the operator; nothing starts          missing or refused credentials, rights or tables
+|- TransientError     nobody; the task retries              surely nothing was written: failed read, no connection, 429
+|- UnconfirmedError   nobody; the task looks, then retries  a write with another 5xx, time-out, reset, unreadable answer
+|- RefusedError       the bookkeeper                        closed period, unknown vendor, a lock
+|- ContractError      the owner of the data                 a row or batch breaks its contract
+|- MismatchError      the controller; that item stops       the books disagree about it
+`- SettingsError      the operator; nothing starts          missing or refused credentials, rights or tables
 """
 
 from typing import Any

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, exists, false, or_
 
 from data_contracts.invoice import SENDABLE, Invoice
+from data_contracts.reference import Finding
 from data_contracts.voucher import Voucher
 from tieout import billing, settings, settling
 from tieout.connectors.base import ERP, invoice_key
@@ -60,7 +61,7 @@ def preview(ledger: Ledger, erp: ERP, terms: Terms, clock: Clock, only: Sequence
     items = ledger.items(*_accepted(only))
     with ledger.reading() as connection:
         vouchers = _vouchers(connection, terms, items, clock())
-    payloads = tuple(erp.preview(voucher) for voucher in vouchers.values())
+    payloads = tuple(erp.preview(each) for each in vouchers.values() if isinstance(each, Voucher))
     return Exported({"WOULD EXPORT": len(payloads)}, tuple(item.invoice_id for item in items), payloads)
 
 
@@ -112,11 +113,20 @@ def _open_intents(
     with ledger.transaction(clock(), actor) as tx:
         for item_id in live.keys() - kept.keys():
             close_intent(tx, live[item_id].item, "superseded", "", is_live=False)
-        return [kept.get(item.item_id) or _freeze(tx, erp, item, vouchers[item.item_id]) for item in claimed]
+        intents = list(kept.values())
+        for item in (each for each in claimed if each.item_id in vouchers):
+            made = vouchers[item.item_id]
+            if isinstance(made, Finding):
+                settling.fail(tx, item, [made])
+            else:
+                intents.append(_freeze(tx, erp, item, made))
+        return intents
 
 
 def _freeze(tx: Transaction, erp: ERP, item: Item, voucher: Voucher) -> Intent:
-    noted = tx.note(item, batch_code=voucher.batch_code, vendor_erp=voucher.vendor_erp)
+    noted = tx.note(
+        item, batch_code=voucher.batch_code, vendor_erp=voucher.vendor_erp, number_erp=voucher.invoice_number
+    )
     return open_intent(tx, noted, voucher, erp.preview(voucher))
 
 
@@ -185,9 +195,11 @@ def _refuse_if_taken_over(tx: Transaction, intents: Sequence[Intent]) -> None:
             raise LostRaceError("Ledger", f"invoice {item.number}", f"it is {item.state} now")
 
 
-def _vouchers(connection: Connection, terms: Terms, items: Sequence[Item], now: datetime) -> dict[int, Voucher]:
-    """Build what each item becomes in the ERP, by item id."""
-    made = {}
+def _vouchers(
+    connection: Connection, terms: Terms, items: Sequence[Item], now: datetime
+) -> dict[int, Voucher | Finding]:
+    """Build what each item becomes in the ERP, by item id; a Finding where a code is gone since."""
+    made: dict[int, Voucher | Finding] = {}
     batch = billing.batch_code(now, terms.zone, terms.policy.batch_weekday)
     by_project: dict[int, list[Item]] = {}
     for item in items:

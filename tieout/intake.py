@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from data_contracts.fetched import FetchedInvoice, InvoiceStub
-from data_contracts.invoice import SENDABLE, UNSENDABLE, Invoice
+from data_contracts.invoice import UNSENDABLE, Invoice
 from data_contracts.reference import Problem
 from tieout import settings
 from tieout.connectors.base import ERP
@@ -144,9 +144,7 @@ def _is_news(stub: InvoiceStub, known: Sighting | None) -> bool:
     return known is None or stub.updated_at is None or known.updated_at != stub.updated_at or known.is_gone
 
 
-def _store(
-    ledger: Ledger, procore: Procore, project_id: int, stubs: list[InvoiceStub], clock: Clock
-) -> list[str]:
+def _store(ledger: Ledger, procore: Procore, project_id: int, stubs: list[InvoiceStub], clock: Clock) -> list[str]:
     # A status that we do not know is read too, so that it ends as a named reason on its invoice.
     readable = {stub.invoice_id_procore: stub for stub in stubs if stub.status not in UNSENDABLE}
     fetched = {each.invoice_id_procore: each for each in procore.invoices(project_id, list(readable))}
@@ -161,14 +159,18 @@ def _store(
             elif invoice_id not in readable:
                 records.store_sighting(tx, _bare(tx, procore.company_id, project_id, stub, known.get(invoice_id)))
     missing = [invoice_id for invoice_id in readable if invoice_id not in fetched]
-    return [f"Procore listed invoice {invoice_id} but did not show it; it is read again next time" for invoice_id in missing]
+    return [
+        f"Procore listed invoice {invoice_id} but did not show it; it is read again next time" for invoice_id in missing
+    ]
 
 
 def _bare(tx: Transaction, company_id: int, project_id: int, stub: InvoiceStub, known: Sighting | None) -> Sighting:
     updated_at = stub.updated_at or tx.now
     if known is not None:
         return replace(known, status=stub.status, updated_at=updated_at, is_fresh=True, is_gone=False)
-    return Sighting(company_id, stub.invoice_id_procore, project_id, None, stub.status, updated_at, None, "", "", False, False)
+    return Sighting(
+        company_id, stub.invoice_id_procore, project_id, None, stub.status, updated_at, None, "", "", False, False
+    )
 
 
 def _waits(ledger: Ledger, project_id: int) -> bool:

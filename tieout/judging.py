@@ -71,7 +71,7 @@ def _change_orders(commitment: Commitment | None) -> dict[int, str]:
 
 def _facts(capabilities: Capabilities, reference: Reference) -> ErpFacts:
     return ErpFacts(
-        name=capabilities.name,
+        name=capabilities.name.capitalize(),
         currency=reference.currency,
         invoice_number_length=capabilities.invoice_number_length,
         contract_number_length=capabilities.contract_number_length,

@@ -136,7 +136,7 @@ def _links(ledger: Ledger, payments: Sequence[Payment]) -> tuple[dict[LinkKey, i
     for piece in records.in_pieces({payment.vendor_erp for payment in payments}):
         linked = ledger.items(table.vendor_erp.in_(piece), table.state.in_(states.IN_ERP))
         items |= {item.item_id: item for item in linked}
-    links = {(item.company_erp, item.vendor_erp or "", item.number): item.item_id for item in items.values()}
+    links = {(item.company_erp, item.vendor_erp or "", item.number_erp or ""): item.item_id for item in items.values()}
     return links, items
 
 

@@ -34,7 +34,7 @@ def counts(ledger: Ledger) -> dict[str, int]:
     """Return how many items are in each state, every state named."""
     table = schema.item.c.state
     with ledger.reading() as connection:
-        found = dict(connection.execute(select(table, func.count()).group_by(table)).tuples().all())
+        found: dict[str, int] = dict(connection.execute(select(table, func.count()).group_by(table)).tuples().all())
     return {state: found.get(state, 0) for state in states.ALL}
 
 
@@ -110,7 +110,7 @@ def label(item: Item) -> str:
 def summary(ledger: Ledger) -> dict[str, Any]:
     """Return the counts that `tieout status` and the demo print."""
     found = counts(ledger)
-    exported = [item for item in ledger.items(schema.item.c.state.in_(states.IN_ERP))]
+    exported = ledger.items(schema.item.c.state.in_(states.IN_ERP))
     with ledger.reading() as connection:
         paid = connection.execute(
             select(func.count(), func.coalesce(func.sum(schema.payment.c.amount_minor), 0)).where(

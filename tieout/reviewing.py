@@ -181,7 +181,8 @@ def _record(
 def _check(
     offered: Offer, decided_by: str, accept: Sequence[str] | str, reject: Sequence[tuple[str, str]]
 ) -> tuple[list[str], dict[int, str]]:
-    problems, rejected = [], {}
+    problems: list[str] = []
+    rejected: dict[int, str] = {}
     approvers = settings.approval().approvers
     if decided_by not in approvers:
         problems.append(

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from data_contracts.case import Case
-from data_contracts.invoice import SENDABLE, Invoice
+from data_contracts.invoice import SENDABLE, ZERO, Invoice
 from data_contracts.money import to_minor
 from data_contracts.reference import Finding
-from data_contracts.rules import RULES
+from data_contracts.verdicts import unreadable, verdict
 from tieout.connectors.base import invoice_key
 from tieout.connectors.procore import parse_invoice
 from tieout.errors import SettingsError
@@ -27,7 +27,6 @@ _PIECE = 250
 _JUDGED_AGAIN = (*states.JUDGED, states.ACCEPTED, states.FAILED)
 # An invoice number is taken while the invoice that bears it is on its way to the ERP or there.
 _TAKEN = (states.ACCEPTED, states.EXPORTING, states.UNCERTAIN, states.FAILED, *states.IN_ERP)
-_NOT_EXPORTABLE = frozenset(rule.id for rule in RULES if rule.not_exportable)
 
 
 @dataclass(frozen=True)
@@ -199,14 +198,14 @@ def _read(
     }
     sound = {key: invoice for key, invoice in parsed.items() if isinstance(invoice, Invoice)}
     findings = judge(read_cases(connection, terms, project_id, sound.values(), now)) if sound else {}
-    items = {}
+    items: dict[int, Item] = {}
     for piece in records.in_pieces(invoice_ids):
         rows = connection.execute(select(schema.item).where(schema.item.c.invoice_id.in_(piece)))
         items |= {row.invoice_id: Item(**row._mapping) for row in rows}
     readings = []
     for invoice_id, sighting in seen.items():
         reasons = parsed.get(invoice_id)
-        found = [_unreadable(reasons)] if isinstance(reasons, list) else findings.get(invoice_id, [])
+        found = [unreadable("; ".join(reasons[:5]))] if isinstance(reasons, list) else findings.get(invoice_id, [])
         readings.append(Reading(sighting, items.get(invoice_id), sound.get(invoice_id), found))
     return readings
 
@@ -239,7 +238,7 @@ def _enter(tx: Transaction, terms: Terms, project: str, reading: Reading, asked:
     )
     if not (asked or by_policy):
         return item
-    state = _state_for(reading)
+    state = verdict(reading.findings)
     facts = _facts(terms, project, reading, state, item)
     because = {"policy": terms.policy_version, "findings": [finding.rule for finding in reading.findings]}
     if item is None:
@@ -256,7 +255,7 @@ def _enter(tx: Transaction, terms: Terms, project: str, reading: Reading, asked:
 def _again(tx: Transaction, terms: Terms, project: str, reading: Reading, item: Item, asked: bool) -> Item:
     """Judge an invoice again that was sent before and is not in the ERP."""
     is_changed = item.content_hash != reading.sighting.content_hash
-    state = _state_for(reading)
+    state = verdict(reading.findings)
     because = {"policy": terms.policy_version, "findings": [finding.rule for finding in reading.findings]}
     facts = _facts(terms, project, reading, state, item)
     if item.state in (states.ACCEPTED, states.FAILED):
@@ -284,13 +283,6 @@ def _sent_again(tx: Transaction, item: Item) -> Item:
     else:
         unlock(tx, item)
     return item
-
-
-def _state_for(reading: Reading) -> str:
-    rules = {finding.rule for finding in reading.stops}
-    if rules & _NOT_EXPORTABLE:
-        return states.NOT_EXPORTABLE
-    return states.HELD if rules else states.READY
 
 
 def _facts(terms: Terms, project: str, reading: Reading, state: str, item: Item | None) -> dict[str, Any]:
@@ -321,7 +313,8 @@ def _facts(terms: Terms, project: str, reading: Reading, state: str, item: Item 
 
 
 def _amounts(invoice: Invoice) -> dict[str, int]:
-    figures = {"gross_minor": invoice.gross, "held_minor": invoice.held, "released_minor": invoice.released}
+    held = max(invoice.held, ZERO)  # held below zero counts as a release (A10)
+    figures = {"gross_minor": invoice.gross, "held_minor": held, "released_minor": invoice.released}
     try:
         return {name: to_minor(amount, invoice.currency) for name, amount in figures.items()}
     except ValueError:
@@ -385,15 +378,3 @@ def _numbers_taken(connection: Connection, terms: Terms, invoices: Sequence[Invo
         )
         for invoice_id, key in keys.items()
     }
-
-
-def _unreadable(reasons: list[str]) -> Finding:
-    rule = next(rule for rule in RULES if rule.id == "unreadable")
-    return Finding(
-        rule=rule.id,
-        severity=rule.severity,
-        message="Procore's invoice cannot be read: " + "; ".join(reasons[:5]),
-        remedy=rule.remedy,
-        owner=rule.owner,
-        numbers={},
-    )

@@ -14,6 +14,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, Row, Select, create_engine, event, insert, select, text, update
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from data_contracts.money import from_minor
 from data_contracts.reference import Finding
@@ -50,6 +51,7 @@ class Item:
     released_minor: int
     settled_minor: int
     vendor_erp: str | None
+    number_erp: str | None
     batch_code: str | None
     document_id_erp: str | None
     sequence: int | None
@@ -265,7 +267,7 @@ def _items(connection: Connection, query: Select[Any]) -> list[Item]:
 def _engine(url: str) -> Engine:
     try:
         engine = create_engine(url)
-    except Exception as error:  # a wrong URL raises many things; the URL may hold a password and is not repeated
+    except (ArgumentError, ImportError) as error:  # the URL may hold a password and is not repeated
         raise SettingsError("Ledger", "its database", f"the URL is not usable ({type(error).__name__})") from None
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)

@@ -96,7 +96,9 @@ def store_reference(tx: Transaction, name: str, body: str) -> None:
 def references(connection: Connection, prefix: str) -> dict[str, str]:
     """Return the bodies of the references whose name begins so, by name."""
     table = schema.reference
-    rows = connection.execute(select(table.c.name, table.c.body).where(table.c.name.startswith(prefix, autoescape=True)))
+    rows = connection.execute(
+        select(table.c.name, table.c.body).where(table.c.name.startswith(prefix, autoescape=True))
+    )
     return {row.name: row.body for row in rows}
 
 

@@ -101,6 +101,7 @@ item = Table(
     Column("released_minor", BigInteger, nullable=False, server_default="0"),
     Column("settled_minor", BigInteger, nullable=False, server_default="0"),
     Column("vendor_erp", String(40), index=True),
+    Column("number_erp", String(60)),
     Column("batch_code", String(20)),
     Column("document_id_erp", String(60)),
     Column("sequence", Integer),

@@ -118,6 +118,7 @@ def _create_tables() -> None:
         sa.Column("released_minor", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("settled_minor", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("vendor_erp", sa.String(length=40), nullable=True),
+        sa.Column("number_erp", sa.String(length=60), nullable=True),
         sa.Column("batch_code", sa.String(length=20), nullable=True),
         sa.Column("document_id_erp", sa.String(length=60), nullable=True),
         sa.Column("sequence", sa.Integer(), nullable=True),
@@ -129,7 +130,8 @@ def _create_tables() -> None:
         sa.Column("chain_length", sa.Integer(), server_default="0", nullable=False),
         sa.Column("chain_hash", sa.String(length=64), server_default="", nullable=False),
         sa.CheckConstraint(
-            "state IN ('READY', 'HELD', 'NOT_EXPORTABLE', 'ACCEPTED', 'EXPORTING', 'UNCERTAIN', 'FAILED', 'EXPORTED', 'POSTED', 'PART_PAID', 'PAID', 'GONE', 'REJECTED', 'RETRIEVED', 'UNLINKED')",
+            "state IN ('READY', 'HELD', 'NOT_EXPORTABLE', 'ACCEPTED', 'EXPORTING', 'UNCERTAIN', 'FAILED', 'EXPORTED', "
+            "'POSTED', 'PART_PAID', 'PAID', 'GONE', 'REJECTED', 'RETRIEVED', 'UNLINKED')",
             name="known_state",
         ),
         sa.PrimaryKeyConstraint("item_id"),

@@ -1,0 +1,314 @@
+"""What Prefect must show of the ledger: a pure plan of the item runs to create and to move (design section 3).
+
+Carrying the plan out belongs to `tasks/items.py`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from data_contracts.money import in_words
+from data_contracts.reference import Finding
+from tieout.ledger import states
+from tieout.ledger.book import Item
+from tieout.ledger.history import Review
+
+FAILED_TO_EXPORT: Final = "Failed to Export"
+HELD: Final = "Held"
+UNCERTAIN: Final = "Uncertain"
+EXPORTED: Final = "Exported"
+SENT: Final = "Sent"
+ACCEPTED: Final = "Accepted"
+SUPERSEDED: Final = "Superseded"
+
+FAILING: Final = {states.FAILED: FAILED_TO_EXPORT, states.HELD: HELD, states.UNCERTAIN: UNCERTAIN}
+SETTLED: Final = {
+    states.READY: SENT,
+    states.NOT_EXPORTABLE: "Not Exportable",
+    states.ACCEPTED: ACCEPTED,
+    states.EXPORTING: ACCEPTED,
+    states.REJECTED: "Rejected",
+    states.RETRIEVED: "Retrieved",
+    states.UNLINKED: "Unlinked",
+    **dict.fromkeys((*states.IN_ERP, states.GONE), EXPORTED),
+}
+# An accepted invoice is on its way: its run is looked at again until it has arrived.
+PASSING: Final = (ACCEPTED,)
+_GOING_ON: Final = ("PENDING", "RUNNING", "CANCELLING")
+_RUNS_AT_MOST: Final = timedelta(hours=1)  # a run that says it runs for longer has lost its worker
+_LONGEST_MESSAGE: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The state that a run shows: its Prefect type, its name on the badge and the words under it."""
+
+    type: str
+    name: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An item's run as Prefect holds it now."""
+
+    run_id: str
+    invoice: tuple[int, int]  # Procore company, invoice id
+    key: str | None  # None when a person started it by hand
+    name: str
+    tags: frozenset[str]
+    standing: Standing
+    since: datetime
+
+    def is_going_on(self, now: datetime) -> bool:
+        """Whether it waits for a worker or works: such a run counts as its item and is left alone."""
+        if self.standing.type == "SCHEDULED":
+            return True
+        return self.standing.type in _GOING_ON and now - self.since < _RUNS_AT_MOST
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """A run that must come to be."""
+
+    key: str
+    invoice: tuple[int, int]
+    name: str
+    tags: tuple[str, ...]
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A run that must change; `seen` is the state name that the plan was made from."""
+
+    run_id: str
+    invoice: tuple[int, int]
+    seen: str
+    standing: Standing
+    name: str | None = None  # None: it keeps its name and tags
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that must happen to the runs."""
+
+    creations: list[Creation] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
+
+
+def key_of(item: Item) -> str:
+    """Return the idempotency key of the item's run: one run per invoice and time that it was sent."""
+    return f"invoice/{item.company_id}/{item.invoice_id}/{item.revision}"
+
+
+def run_name(item: Item) -> str:
+    """Return what the run is called: number, vendor, amount, project."""
+    parts = (item.number or "(no number)", item.vendor, in_words(item.gross, item.currency), item.project)
+    return " · ".join(_printable(part, 80) for part in parts if part)
+
+
+def tags_of(item: Item) -> tuple[str, ...]:
+    """Return by what an operator may filter."""
+    tags = [f"project:{_printable(item.project or str(item.project_id), 80)}", f"erp:{item.erp}"]
+    return (*tags, f"cause:{_printable(item.cause, 60)}") if item.cause else tuple(tags)
+
+
+def standing_of(item: Item, menu_path: str = "") -> Standing:
+    """Return the state that the item's run must show."""
+    if item.state in FAILING:
+        return Standing("FAILED", FAILING[item.state], _why(item))
+    return Standing("COMPLETED", SETTLED[item.state], _settled_words(item, menu_path))
+
+
+def plan_items(
+    items: Iterable[Item], runs: Iterable[Run], now: datetime, patience: timedelta, menu_path: str = ""
+) -> Plan:
+    """Return what makes the runs show the items: every failing item, and every item that has a run here, is given.
+
+    An outcome that is unknown for less than `patience` gets no run yet.
+    """
+    by_invoice = {(item.company_id, item.invoice_id): item for item in items}
+    plan, present = Plan(), set()
+    for run in runs:
+        item = by_invoice.get(run.invoice)
+        if run.key:
+            present.add(run.key)
+        if not run.is_going_on(now) and (move := _move(run, item, menu_path)):
+            plan.moves.append(move)
+    for item in by_invoice.values():
+        if _wants_run(item, now, patience) and key_of(item) not in present:
+            standing = standing_of(item, menu_path)
+            invoice = (item.company_id, item.invoice_id)
+            plan.creations.append(Creation(key_of(item), invoice, run_name(item), tags_of(item), standing))
+    return plan
+
+
+def explanation(item: Item, timeline: Iterable[tuple[str, str, str]] = ()) -> str:
+    """Return the whole story of an item as Markdown: reasons, numbers, remedies, and what happened when."""
+    figures = (("gross", item.gross), ("retention held", item.held), ("due now", item.net))
+    lines = [f"# {cell(run_name(item))}", "", f"**{(FAILING | SETTLED)[item.state]}**, revision {item.revision}.", ""]
+    lines += ["| figure | amount |", "|---|---:|"]
+    lines += [f"| {name} | {in_words(amount, item.currency)} |" for name, amount in figures]
+    for reason in item.reasons:
+        lines += ["", *_in_full(reason)]
+    rows = [f"| {cell(at)} | {cell(what)} | {cell(actor)} |" for at, what, actor in timeline]
+    if rows:
+        lines += ["", "## What happened", "", "| when (UTC) | what | by |", "|---|---|---|", *rows]
+    return "\n".join(lines) + "\n"
+
+
+def by_cause(items: Iterable[Item]) -> Mapping[str, list[Item]]:
+    """Return the items grouped by cause, the most frequent cause first."""
+    groups: dict[str, list[Item]] = {}
+    for item in items:
+        groups.setdefault(item.cause or "unknown", []).append(item)
+    return dict(sorted(groups.items(), key=lambda group: (-len(group[1]), group[0])))
+
+
+def cell(text: str) -> str:
+    """Return foreign words so that they neither break a Markdown table nor start markup."""
+    return _printable(text, 1_000).replace("|", "\\|").replace("<", "&lt;")
+
+
+def _move(run: Run, item: Item | None, menu_path: str) -> Move | None:
+    if item is None:
+        standing = Standing("COMPLETED", SUPERSEDED, "The ledger holds no such invoice.")
+    elif item.state not in FAILING:
+        standing = standing_of(item, menu_path)
+    elif run.key != key_of(item):
+        standing = Standing("COMPLETED", SUPERSEDED, f"Another run stands for revision {item.revision} of it.")
+    else:
+        return _move_open(run, item, standing_of(item))
+    # What is settled keeps its own words: only a wrong badge is put right.
+    if (run.standing.type, run.standing.name) == (standing.type, standing.name):
+        return None
+    return Move(run.run_id, run.invoice, run.standing.name, standing)
+
+
+def _move_open(run: Run, item: Item, standing: Standing) -> Move | None:
+    name, tags = run_name(item), tags_of(item)
+    is_called_so = (run.name, run.tags) == (name, frozenset(tags))
+    if is_called_so and run.standing == standing:
+        return None
+    return Move(run.run_id, run.invoice, run.standing.name, standing, None if is_called_so else name, tags)
+
+
+def _wants_run(item: Item, now: datetime, patience: timedelta) -> bool:
+    return item.state in FAILING and (item.state != states.UNCERTAIN or now - item.changed_at >= patience)
+
+
+def _why(item: Item) -> str:
+    stopping = [reason for reason in item.reasons if reason.severity != "warn"]
+    parts = [_sentence(reason) for reason in stopping]
+    if not parts:
+        parts = [f"Cause: {item.cause or 'unknown'}."]
+    text = " ".join(_printable(part, 600) for part in parts)
+    close = " Then press Retry. All figures are on the Artifacts tab."
+    return text[: _LONGEST_MESSAGE - len(close)] + close
+
+
+def _sentence(reason: Finding) -> str:
+    parts = [_full_stop(reason.message)]
+    if reason.remedy:
+        parts.append(f"What to do: {_full_stop(reason.remedy)}")
+    if reason.owner:
+        parts.append(f"Whose move: {_full_stop(reason.owner)}")
+    return " ".join(parts)
+
+
+def _in_full(reason: Finding) -> list[str]:
+    line = f" (line {reason.line_id_procore})" if reason.line_id_procore else ""
+    head = {"refuse": "Refused", "hold": "Held"}.get(reason.severity, "Warning")
+    lines = [f"## {head}: {cell(reason.rule)}{line}", "", cell(reason.message)]
+    lines += ["", f"**What to do:** {cell(reason.remedy)}"] if reason.remedy else []
+    lines += ["", f"**Whose move:** {cell(reason.owner)}"] if reason.owner else []
+    if reason.numbers:
+        lines += ["", "| number | value |", "|---|---:|"]
+        lines += [f"| {cell(name)} | {cell(value)} |" for name, value in reason.numbers.items()]
+    return lines
+
+
+def _settled_words(item: Item, menu_path: str) -> str:
+    if item.state in (*states.IN_ERP, states.GONE):
+        batch = f" in batch {item.batch_code}" if item.batch_code else ""
+        where = f"; in the ERP under {menu_path}" if menu_path else ""
+        return f"Exported{batch}{where}."
+    words = {
+        states.READY: "It is Ready to Export and waits for an approver.",
+        states.ACCEPTED: "It is accepted and waits for its export.",
+        states.EXPORTING: "It is accepted and being exported.",
+        states.REJECTED: "It was rejected; its project may correct it and send it again.",
+        states.RETRIEVED: "It was taken back; its project may correct it and send it again.",
+        states.UNLINKED: "It was unlinked from the ERP.",
+        states.NOT_EXPORTABLE: "This ERP cannot take this kind of invoice.",
+    }
+    return words[item.state]
+
+
+def _printable(text: str, length: int) -> str:
+    kept = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    return kept if len(kept) <= length else kept[: length - 1] + "…"
+
+
+def _full_stop(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRun:
+    """A review's run as Prefect holds it now; it has not ended."""
+
+    run_id: str
+    project_id: int
+    type: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewPlan:
+    """Which reviews no longer tell the truth, and for which projects one must be opened."""
+
+    superseded: list[str] = field(default_factory=list)
+    wanted: list[int] = field(default_factory=list)
+
+
+Offered = frozenset[tuple[int, str]]  # invoice id and content hash of each
+
+
+def plan_reviews(
+    ready: Mapping[int, Offered],
+    runs: Iterable[ReviewRun],
+    offers: Mapping[str, Review],
+    now: datetime,
+) -> ReviewPlan:
+    """Return what leaves one open review with the present list for each project in which something is READY."""
+    plan, covered = ReviewPlan(), set[int]()
+    for run in runs:
+        offer = offers.get(run.run_id)
+        if run.type == "PAUSED":
+            is_true = offer is not None and offer.is_open and offer.offered == ready.get(run.project_id)
+            if not is_true or run.project_id in covered:
+                plan.superseded.append(run.run_id)
+                continue
+        elif (offer is not None and not offer.is_open) or not _is_alive(run, now):
+            continue  # its decision is made: what is READY now came later
+        covered.add(run.project_id)
+    plan.wanted.extend(project_id for project_id, offered in ready.items() if offered and project_id not in covered)
+    return plan
+
+
+def review_name(items: Sequence[Item]) -> str:
+    """Return what the review of these invoices is called."""
+    currencies = sorted({item.currency for item in items})
+    totals = [sum((item.gross for item in items if item.currency == each), Decimal(0)) for each in currencies]
+    amounts = " + ".join(in_words(total, each) for total, each in zip(totals, currencies, strict=True))
+    count = f"{len(items)} invoice{'' if len(items) == 1 else 's'}"
+    return f"Ready to Export · {_printable(items[0].project, 80)} · {count} · {amounts}"
+
+
+def _is_alive(run: ReviewRun, now: datetime) -> bool:
+    return run.type == "SCHEDULED" or now - run.since < _RUNS_AT_MOST
