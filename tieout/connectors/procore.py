@@ -331,10 +331,10 @@ def _invoice_fields(wire: dict[str, Any], company_id: int) -> dict[str, Any]:
     fields.setdefault("invoice_number", "")  # empty is a rule's business: it happens, and the remedy is known
     if isinstance(wire.get("currency_configuration"), dict):
         money = wire["currency_configuration"]
-        fields |= {"currency": money.get("currency_iso_code")}
-        fields |= {"base_currency": money.get("base_currency_iso_code") or money.get("currency_iso_code")}
+        fields |= _take(money, {"currency": "currency_iso_code", "base_currency": "currency_iso_code"})
+        fields |= _take(money, {"base_currency": "base_currency_iso_code"})
     if "created_by" in fields:
-        fields["created_by"] = _take(fields["created_by"], _PERSON)
+        fields["created_by"] = _person(fields["created_by"])
     g702 = wire.get("summary") if wire.get("summary") is not None else wire.get("g702")
     if g702 is not None:
         fields["summary"] = _take(g702, _SUMMARY)
@@ -342,6 +342,10 @@ def _invoice_fields(wire: dict[str, Any], company_id: int) -> dict[str, Any]:
     if items is not None:
         fields["lines"] = tuple(map(_line_fields, items)) if isinstance(items, list) else items
     return fields
+
+
+def _person(person: Any) -> Any:
+    return {"name": "", **_take(person, _PERSON)} if isinstance(person, dict) else person
 
 
 def _line_fields(item: Any) -> Any:
@@ -795,24 +799,27 @@ class Procore:
         for _ in range(MOST_PASSES):
             total = self._pass(partial(self._page, path, list(params.items()), document, hints=hints), path, rows, lost)
             if total is None or len(rows) + len(lost) >= total:
-                return _List(rows, list(lost))
+                return _List(rows, [each for each in lost if each.row_id not in rows])
         missing = f"only {len(rows) + len(lost)} of {total} rows came"
         return _List(rows, [*lost, _Lost(None, missing)])
 
     def _pass(self, read: "_Reader", path: str, rows: dict[int, _Row], lost: dict[_Lost, None]) -> int | None:
         """Read a list once from front to back and return how many rows it is said to have."""
         seen: set[int] = set()
+        stale = 0  # pages in a row that brought nothing: one may be a repetition, two are the end
+        size = self._page_size(path)
         for number in range(1, MOST_PAGES):
-            page = read(number, self._page_size(path))
+            page = read(number, size)
+            size = min(size, page.size or size)
             found, unread = page.rows, page.nameless
             if page.problem:
-                salvaged = _salvage(read, number, self._page_size(path))
+                salvaged = _salvage(read, number, size)
                 found, unread = found | salvaged.rows, salvaged.lost
-            has_new = not found.keys() <= seen
+            stale = stale + 1 if found.keys() <= seen and not unread else 0
             seen |= found.keys()
             rows |= found
             lost |= dict.fromkeys(unread)
-            if page.is_last(len(seen) + len(lost)) or not (has_new or unread):
+            if page.is_last(len(seen) + len(lost)) or stale == 2:
                 return page.total
         raise TransientError(SYSTEM, path, f"the list has no end after {MOST_PAGES} pages")
 

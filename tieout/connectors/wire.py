@@ -339,7 +339,7 @@ def _text_words(text: str) -> str:
     if "<" not in text:
         return text
     title = _TITLE.search(text)
-    words = _TAG.sub(" ", title[2] if title else text).strip()
+    words = plain(_TAG.sub(" ", title[2] if title else text))
     return f"an HTML page titled {words!r}" if title else words
 
 
