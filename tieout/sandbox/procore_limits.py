@@ -38,7 +38,7 @@ class Limits:
     def take(self) -> dict[str, str]:
         """Count one request and return the headers, or refuse it."""
         now = self._seconds()
-        tightest = min(self.windows, key=lambda window: window.left(now) / window.limit)
+        tightest = min(self.windows, key=lambda window: window.left(now))
         if tightest.left(now) <= 0:
             wait = max(1, math.ceil(tightest.resets_at(now) - now))
             raise Refusal(429, {"errors": SURPASSED}, self._headers(tightest, now) | {"Retry-After": str(wait)})

@@ -100,6 +100,10 @@ class Store:
         if self._sql.in_transaction:
             self._sql.execute("rollback")
 
+    def close(self) -> None:
+        """Leave one whole file behind, which may be copied."""
+        self._sql.close()
+
     # Records of every kind but invoices.
 
     def put(self, kind: str, raw: Document) -> None:
