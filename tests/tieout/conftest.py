@@ -90,10 +90,27 @@ def spectrum_books() -> books.ErpBooks:
     )
 
 
+class Stage:
+    """One server for all tests; each test puts its own stand-in on it."""
+
+    app: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[tuple[Stage, str]]:
+    stage = Stage()
+    with serving(stage) as url:
+        yield stage, url
+
+
 @pytest.fixture
-def spectrum_company(tmp_path: Path, spectrum_books: books.ErpBooks) -> Iterator[SpectrumCompany]:
-    database, clock = tmp_path / "spectrum.sqlite", MovingClock()
-    app = spectrum.create_app(f"sqlite:///{database}", spectrum_books, AUTHORIZATION_ID, clock)
-    auth = ("ACM", AUTHORIZATION_ID)
-    with serving(app) as url, httpx.Client(base_url=url, auth=auth, trust_env=False) as rest:
+def spectrum_company(
+    tmp_path: Path, spectrum_books: books.ErpBooks, stage: tuple[Stage, str]
+) -> Iterator[SpectrumCompany]:
+    database, clock, url = tmp_path / "spectrum.sqlite", MovingClock(), stage[1]
+    stage[0].app = spectrum.create_app(f"sqlite:///{database}", spectrum_books, AUTHORIZATION_ID, clock)
+    with httpx.Client(base_url=url, auth=("ACM", AUTHORIZATION_ID), trust_env=False) as rest:
         yield SpectrumCompany(url, f"sqlite:///file:{database}?mode=ro&uri=true", clock, rest)
