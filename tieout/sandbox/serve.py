@@ -24,10 +24,11 @@ from typing import Any
 
 import uvicorn
 
-from tieout.sandbox import contractor as contractors
-from tieout.sandbox import procore, spectrum
+from tieout.sandbox.contractor import Contractor, build
 from tieout.sandbox.faults import ASGIApp
+from tieout.sandbox.procore import create_app as create_procore
 from tieout.sandbox.sockets import HOST, STOP_AFTER_SECONDS, SandboxError, Server, listen
+from tieout.sandbox.spectrum import create_app as create_spectrum
 
 MAPPING_COLUMNS = ("kind", "procore", "job", "erp", "valid_from")
 Announce = Callable[[dict[str, Any]], None]
@@ -44,10 +45,10 @@ class Plan:
     troubles: bool
     today: str
 
-    def contractor(self) -> contractors.Contractor:
+    def contractor(self) -> Contractor:
         """Make the contractor of this plan, the same one every time."""
         sizes = (self.seed, self.projects, self.invoices, self.lines, self.troubles)
-        return contractors.build(*sizes, today=date.fromisoformat(self.today))
+        return build(*sizes, today=date.fromisoformat(self.today))
 
 
 def serve(
@@ -72,8 +73,8 @@ def serve(
     database = data.resolve() / "spectrum.sqlite"
     listeners = [listen(host, port) for port in (procore_port, spectrum_port)]
     apps = [
-        partial(procore.create_app, data / "procore.sqlite", contractor, limits, _now),
-        partial(spectrum.create_app, f"sqlite:///{database}", contractor.books, authorization_id, _now),
+        partial(create_procore, data / "procore.sqlite", contractor, limits, _now),
+        partial(create_spectrum, f"sqlite:///{database}", contractor.books, authorization_id, _now),
     ]
     urls = [f"http://{host}:{listener.getsockname()[1]}" for listener in listeners]
     facts = {
@@ -168,7 +169,7 @@ def _plan(data: Path, wanted: Plan) -> Plan:
     return wanted
 
 
-def _write_mapping(path: Path, contractor: contractors.Contractor) -> None:
+def _write_mapping(path: Path, contractor: Contractor) -> None:
     """Write the mapping table once: what an operator changed in it stays."""
     if path.exists():
         return
