@@ -469,6 +469,11 @@ class _Page(NamedTuple):
     total: int | None  # rows of the whole list, where stated
     has_next: bool | None  # where stated
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether no header tells about other pages: then the endpoint may not page at all."""
+        return self.total is None and self.has_next is None
+
     def is_last(self, seen: int) -> bool:
         """Whether nothing follows, `seen` rows of the list having been read; headers may be absent."""
         if self.total is not None and seen >= self.total:
@@ -806,7 +811,7 @@ class Procore:
     def _pass(self, read: "_Reader", path: str, rows: dict[int, _Row], lost: dict[_Lost, None]) -> int | None:
         """Read a list once from front to back and return how many rows it is said to have."""
         seen: set[int] = set()
-        stale = 0  # pages in a row that brought nothing: one may be a repetition, two are the end
+        stale = 0  # pages in a row that brought nothing new
         size = self._page_size(path)
         for number in range(1, MOST_PAGES):
             page = read(number, size)
@@ -819,7 +824,8 @@ class Procore:
             seen |= found.keys()
             rows |= found
             lost |= dict.fromkeys(unread)
-            if page.is_last(len(seen) + len(lost)) or stale == 2:
+            # One such page may be a mere repetition where headers promise more; two are the end.
+            if page.is_last(len(seen) + len(lost)) or stale == (1 if page.says_nothing else 2):
                 return page.total
         raise TransientError(SYSTEM, path, f"the list has no end after {MOST_PAGES} pages")
 
