@@ -1,0 +1,39 @@
+"""The `tieout` command, put together from one module per command."""
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from tieout.cli.books import audit, ledger
+from tieout.cli.console import notes
+from tieout.cli.doctor import doctor
+from tieout.cli.sandbox import sandbox
+from tieout.cli.show import show
+from tieout.cli.status import status
+from tieout.errors import TieoutError
+
+
+class _Group(TyperGroup):
+    """Tells an error that says who moves next in its own words instead of a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; a TieoutError ends it with exit status 1."""
+        try:
+            return super().invoke(ctx)
+        except TieoutError as error:
+            notes().print(str(error), style="red", markup=False)
+            raise typer.Exit(1) from None
+
+
+app = typer.Typer(
+    cls=_Group,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # a traceback must not show what a variable holds
+    help="Carry approved subcontractor invoices from Procore into an ERP, and bring the payments back.",
+)
+for command in (sandbox, doctor, status, show):
+    app.command()(command)
+app.add_typer(ledger, name="ledger")
+app.add_typer(audit, name="audit")

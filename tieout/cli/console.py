@@ -1,0 +1,64 @@
+"""What all commands share: how they print, and how they open a ledger that must be there."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tieout import settings
+from tieout.ledger.book import Ledger
+from tieout.ledger.version import require_current
+
+STYLES = {"blue": "dodger_blue1", "green": "green3", "yellow": "yellow3"}
+DOT = "●"
+_WIDTH = 160  # where nobody says how wide the paper is: a file, a log
+
+
+def out() -> Console:
+    """Return the console on standard output, as it is now."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
+
+
+def notes() -> Console:
+    """Return the console on standard error: progress and complaints, never what a program reads."""
+    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _WIDTH)
+
+
+def print_json(facts: Any) -> None:
+    """Print facts as JSON on standard output."""
+    print(json.dumps(facts, indent=2, ensure_ascii=False, default=str), flush=True)
+
+
+def readable_ledger() -> Ledger:
+    """Open the ledger; SettingsError when it is not there or of another version."""
+    url = settings.ledger_url()
+    require_current(url)
+    return Ledger(url)
+
+
+def plain(value: object) -> Text:
+    """Return foreign words as a cell: no markup, and nothing that would steer a terminal."""
+    text = str(value)
+    return Text("".join(each if each.isprintable() or each == "\n" else " " for each in text))
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """Return a table; a column whose heading ends in `>` is set to the right."""
+    made = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        is_number = column.endswith(">")
+        justify: Literal["right", "left"] = "right" if is_number else "left"
+        made.add_column(column.rstrip(">"), justify=justify, overflow="fold", no_wrap=is_number)
+    for row in rows:
+        made.add_row(*(each if isinstance(each, Text) else plain(each) for each in row))
+    return made
+
+
+def light(colour: str, words: str = "") -> Text:
+    """Return a status icon, followed by words for those who do not see its colour."""
+    return Text.assemble((DOT, STYLES[colour]), f" {words or colour}")

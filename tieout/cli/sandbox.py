@@ -1,0 +1,39 @@
+"""`tieout sandbox`: stand-ins for Procore and Spectrum, with a believable contractor inside."""
+
+import json as jsons
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from tieout.cli.console import notes
+
+
+def sandbox(
+    data: Annotated[Path, typer.Option(help="Folder of the stand-ins' databases.")] = Path(".tieout/sandbox"),
+    seed: Annotated[int, typer.Option(help="Another seed is another contractor.")] = 1,
+    projects: Annotated[int, typer.Option(min=1, help="Projects that we may see.")] = 4,
+    invoices: Annotated[int, typer.Option(min=1, help="Invoices over all projects.")] = 60,
+    lines: Annotated[int | None, typer.Option(min=1, help="Lines per invoice; default: as it comes.")] = None,
+    limits: Annotated[Literal["on", "off"], typer.Option(help="Procore's rate limits.")] = "on",
+    troubles: Annotated[bool, typer.Option(help="Invoices that the checks must catch.")] = True,
+    procore_port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
+    spectrum_port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
+) -> None:
+    """Serve both stand-ins until Ctrl-C. One JSON line says where they are when they take requests.
+
+    A data folder that exists is opened as it was left: seed and sizes count for a new one only.
+    """
+    from tieout.sandbox.serve import serve  # brings a web server along, which no other command needs
+    from tieout.sandbox.sockets import SandboxError
+
+    sizes = (seed, projects, invoices, lines, limits == "on")
+    try:
+        serve(data, *sizes, procore_port, spectrum_port, troubles=troubles, announce=_say)
+    except (SandboxError, OSError) as error:
+        notes().print(str(error), style="red", markup=False)
+        raise typer.Exit(1) from None
+
+
+def _say(facts: dict[str, Any]) -> None:
+    print(jsons.dumps(facts), flush=True)

@@ -1,0 +1,57 @@
+"""`tieout status`: how the invoices stand, and what is owed to Procore."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group
+
+from tieout import outbox, paying, reporting, reviewing
+from tieout.cli.console import out, print_json, readable_ledger, table
+from tieout.ledger.book import Ledger
+
+
+def status(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Show counts by state, causes, batches, payments, and what Procore was not told of yet."""
+    with readable_ledger() as ledger:
+        facts = facts_of(ledger)
+    if json:
+        print_json(facts)
+    else:
+        out().print(in_tables(facts))
+
+
+def facts_of(ledger: Ledger) -> dict[str, Any]:
+    """Return what the command shows, as plain values."""
+    summary = reporting.summary(ledger)
+    causes = {state: {cause: len(items) for cause, items in by_cause.items()}
+              for state, by_cause in reporting.stopped(ledger).items() if by_cause}  # fmt: skip
+    waiting = {items[0].project: len(items) for items in reviewing.waiting_projects(ledger).values()}
+    return {
+        "states": summary["states"],
+        "causes": causes,
+        "ready_to_export_by_project": waiting,
+        "in_erp": summary["in the ERP"],
+        "unposted_batches": summary["batches"],
+        "payments": {"in_procore": summary["payments in Procore"], "not_yet_in_procore": paying.open_payments(ledger)},
+        "write_backs_undelivered": [
+            {"invoice": number, "problem": problem} for number, problem in outbox.undelivered(ledger)
+        ],
+    }
+
+
+def in_tables(facts: dict[str, Any]) -> Group:
+    """Lay the facts out for a terminal."""
+    payments = facts["payments"]
+    parts: list[Any] = [table("Invoices", ("state", "count>"), facts["states"].items())]
+    if facts["causes"]:
+        rows = [(state, cause, count) for state, causes in facts["causes"].items() for cause, count in causes.items()]
+        parts.append(table("Stopped", ("state", "cause", "count>"), rows))
+    if facts["ready_to_export_by_project"]:
+        parts.append(table("Ready to Export", ("project", "invoices>"), facts["ready_to_export_by_project"].items()))
+    if facts["unposted_batches"]:
+        parts.append(table("Unposted in the ERP", ("batch", "invoices>"), facts["unposted_batches"].items()))
+    parts.append(f"Payments: {payments['in_procore']} in Procore, {payments['not_yet_in_procore']} to be written.")
+    if facts["write_backs_undelivered"]:
+        letters = [(each["invoice"], each["problem"]) for each in facts["write_backs_undelivered"]]
+        parts.append(table("Procore could not be told", ("invoice", "why"), letters))
+    return Group(*parts)
