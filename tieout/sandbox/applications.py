@@ -87,8 +87,7 @@ def _bill(deal: Deal, requisition: Document, lines: list[Line], month: int, rng:
     rate = _rate(deal, lines)
     for position, line in enumerate(lines):
         if line.scheduled < 0:
-            line.work = _share(line, Decimal("0.5") if line.previous_work == 0 else ZERO)
-            continue  # nothing is retained on a deduction
+            continue
         item_is_new = items[position]["previous_progress_id"] is None
         _do_work(line, _pace(rng, force=position == 0 or item_is_new))
         if deal.stores and position in (1, 2):
@@ -96,7 +95,9 @@ def _bill(deal: Deal, requisition: Document, lines: list[Line], month: int, rng:
         _retain(line, HAND_SET_RATE if position in deal.hand_set else rate, deal.rate)
         items[position]["ssr_manual_override"] = position in deal.hand_set
     if deal.corrects and last and len(lines) > 3:
-        _take_back(lines[3])
+        _take_back(lines[3], _billed(lines))
+    for line in lines:
+        _deduct(line, _billed(lines))
     if deal.over_bills and last:
         lines[0].work += lines[0].scheduled - lines[0].total + cents(lines[0].scheduled * Decimal("0.03"))
         _retain(lines[0], rate, deal.rate)
@@ -150,14 +151,25 @@ def _retain(line: Line, rate: Decimal, rate_on_materials: Decimal) -> None:
     line.stored_held = cents(line.stored * rate_on_materials)
 
 
-def _take_back(line: Line) -> None:
-    """Undo a part of what was billed too much; the retainage held on it stays as it is."""
-    line.quantity = ZERO
-    line.work = -cents(line.previous_work * Decimal("0.2"))
+def _take_back(line: Line, billed: Decimal) -> None:
+    """Undo a part of what was billed too much, `billed` being the whole invoice; what is retained stays as it is."""
+    rest = max(ZERO, billed - line.work)
+    line.work = -min(cents(line.previous_work * Decimal("0.2")), cents(rest / 2))
     if line.unit_price:
         line.quantity = cents(line.work / line.unit_price)
         line.work = cents(line.quantity * line.unit_price)
     line.work_retained = ZERO
+
+
+def _billed(lines: list[Line]) -> Decimal:
+    return sum((line.total - line.total_before for line in lines), ZERO)
+
+
+def _deduct(line: Line, billed: Decimal) -> None:
+    """Bill half of a deductive change order, once, on an invoice that can bear it; nothing is retained on it."""
+    half = cents(line.scheduled / 2)
+    if half < 0 and line.previous_work == 0 and billed + half > 0:
+        line.work = half
 
 
 def _release(lines: list[Line]) -> None:

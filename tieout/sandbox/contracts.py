@@ -47,19 +47,20 @@ def strike(directory: Directory, plan: Plan, lines: int | None, varied: bool) ->
     _tell_the_erp(directory, commitment, vendor, project, sov)
     deal = Deal(project, vendor, commitment, sov, packages, directory.papers(plan, project, vendor),
                 rate=_rate(rng))  # fmt: skip
-    _settle_terms(deal, plan, trade, rng, varied)
+    _settle_terms(directory, deal, plan, trade, varied)
     return deal
 
 
-def _settle_terms(deal: Deal, plan: Plan, trade: Trade, rng: random.Random, varied: bool) -> None:
+def _settle_terms(directory: Directory, deal: Deal, plan: Plan, trade: Trade, varied: bool) -> None:
+    rng = directory.rng
     deal.must_store = plan.newest == "line-identity"
     deal.slides = varied and not trade.stores and rng.random() < 0.3
     deal.stores = trade.stores
     if deal.slides:
         deal.hand_set = {2}
-    if varied and not plan.newest and plan.months > 2:
-        whim = rng.random()
-        deal.releases, deal.corrects, deal.over_bills = whim < 0.3, 0.3 <= whim < 0.6, 0.6 <= whim < 0.8
+    if varied and not plan.newest and plan.months > 1:
+        whim = directory.next_whim()
+        deal.over_bills, deal.releases, deal.corrects = whim == 0, whim == 1, whim == 2
     elif not varied and plan.months > 2:
         deal.corrects = rng.random() < 0.1
 

@@ -40,6 +40,7 @@ class Directory:
         self.rng, self.today = rng, today
         self._ids = itertools.count(FIRST_ID)
         self._instants = itertools.count()
+        self._whims = itertools.cycle(range(4))
         self.company_id, self.company_name = self.new_id(), COMPANY
         self.client_id, self.client_secret = "sandbox-service-account", "sandbox-secret"
         self.erp = ErpSide(COMPANY)
@@ -230,6 +231,10 @@ class Directory:
         turn = next(self._instants)
         noon = datetime.combine(on, time(6), UTC) + timedelta(seconds=turn % 21600, microseconds=turn)
         return noon.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def next_whim(self) -> int:
+        """Which of the four ways a sound contract's last month goes; each way has its turn."""
+        return next(self._whims)
 
     def cost_codes_of(self, project_id: int) -> list[Document]:
         return self._codes_by_project[project_id]
