@@ -1,0 +1,343 @@
+"""Every rule of the catalogue stops what it should and lets the rest go, in words that its owner understands."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import (
+    a_case,
+    a_commitment,
+    a_line,
+    a_next_invoice,
+    a_reference,
+    a_second_line,
+    a_vendor,
+    an_invoice,
+    continued,
+    some_books,
+)
+
+from data_contracts.case import Case
+from data_contracts.commitment import ChangeOrder, CommitmentLine
+from data_contracts.expectations import validate
+from data_contracts.reference import ErpSubcontract, ErpVendor, Finding
+from data_contracts.rules import RULES, page
+from data_contracts.verdicts import check, unreadable, verdict
+
+ROOT = Path(__file__).parents[2]
+Example = Callable[[], Case]
+
+
+def header(**figures: str) -> Case:
+    return a_case(an_invoice(summary_changes=figures))
+
+
+def lines(*changed: Any, **changes: Any) -> Case:
+    return a_case(an_invoice(lines=changed, **changes))
+
+
+def reference(**changes: Any) -> Case:
+    return a_case(reference=a_reference(**changes))
+
+
+def unmapped_line(**codes: Any) -> Case:
+    line = CommitmentLine(line_id_procore=10, amount="10000.00", cost_code="09-200", cost_type="S", **codes)
+    return a_case(books=some_books(commitments=(a_commitment(lines=(line, *a_commitment().lines[1:])),)))
+
+
+def with_change_order(status: str, **changes: Any) -> Case:
+    orders = (ChangeOrder(change_order_id_procore=3, number="001", status=status),)
+    line = a_second_line(kind="change_order_item", change_order_id_procore=3, **changes)
+    invoice = an_invoice(lines=(a_line(), line))
+    return a_case(invoice, books=some_books(commitments=(a_commitment(change_orders=orders),)))
+
+
+def release(**changes: Any) -> Case:
+    before = an_invoice()
+    still = {"work_this_period": "0.00", "work_retained": "0.00", "work_released": "50.00"}
+    done = [continued(line, **still, completed_to_date=line.completed_to_date) for line in before.lines]
+    return a_case(a_next_invoice(before, lines=tuple(done), kind="retainage_release"), before, **changes)
+
+
+def next_month(change: dict[str, str], **changes: Any) -> Case:
+    before = an_invoice()
+    first, second = (continued(line) for line in before.lines)
+    first = first.model_copy(update={name: Decimal(value) for name, value in change.items()})
+    return a_case(a_next_invoice(before, lines=(first, second), **changes), before)
+
+
+def deduction(done: str, held: str = "0.00") -> Case:
+    figures = {"scheduled_value": "-500.00", "work_this_period": done, "completed_to_date": done, "work_retained": held}
+    return lines(a_line(), a_second_line(stored_now="0.00", stored_retainage_now="0.00", **figures))
+
+
+def after_certificate(certified: str) -> Case:
+    """The month after an invoice whose own line 6 said so much, whatever its lines said."""
+    before = an_invoice(summary_changes={"earned_less_retainage": certified})
+    return a_case(a_next_invoice(before), before)
+
+
+CREDIT = {"work_this_period": "-100.00", "completed_to_date": "3900.00", "work_retained": "0.00"}
+SECOND_IDLE = {"work_this_period": "0.00", "completed_to_date": "1500.00", "work_retained": "0.00"}
+
+
+def credit_month(**around: Any) -> Case:
+    before = an_invoice()
+    done = (continued(before.lines[0], **CREDIT), continued(before.lines[1], **SECOND_IDLE))
+    return a_case(a_next_invoice(before, lines=done), before, **around)
+
+
+# rule -> an example that it lets pass and one that it, and no other rule, stops
+EXAMPLES: dict[str, tuple[Example, Example]] = {
+    "status": (
+        lambda: a_case(an_invoice(status="approved_as_noted")),
+        lambda: a_case(an_invoice(status="under_review")),
+    ),
+    "purchase-order": (
+        lambda: a_case(an_invoice(commitment_kind="purchase_order"), erp={"purchase_orders": True}),
+        lambda: a_case(
+            an_invoice(commitment_kind="purchase_order"),
+            books=some_books(commitments=(a_commitment(erp_code=None, kind="purchase_order"),)),
+        ),
+    ),
+    "release-only": (lambda: release(erp={"retention_release": True}), release),
+    "number-missing": (
+        lambda: a_case(an_invoice(invoice_number=" 7 ")),
+        lambda: a_case(an_invoice(invoice_number="  ")),
+    ),
+    "number-too-long": (
+        lambda: a_case(an_invoice(invoice_number="N" * 20)),
+        lambda: a_case(an_invoice(invoice_number="N" * 21)),
+    ),
+    "number-characters": (
+        lambda: a_case(an_invoice(invoice_number="Nº 7/é")),
+        lambda: a_case(an_invoice(invoice_number="INV\x07-1")),
+    ),
+    "number-duplicate": (
+        a_case,
+        lambda: a_case(duplicates=("invoice 12 of SC-002", "invoice 13 of SC-003")),
+    ),
+    "lines-sum": (
+        a_case,
+        lambda: header(completed_to_date="5500.01", earned_less_retainage="4950.01", payment_due="4950.01",
+                       balance_to_finish="10049.99"),
+    ),
+    "scheduled-sum": (
+        a_case,
+        lambda: header(original_contract_sum="15000.01", contract_sum_to_date="15000.01", balance_to_finish="10050.01"),
+    ),
+    "header-foots": (a_case, lambda: header(payment_due="4950.01")),
+    "payment-due": (lambda: after_certificate("4950.00"), lambda: after_certificate("4950.01")),
+    "continues-previous": (
+        lambda: next_month({}),
+        lambda: next_month({"work_before": "4000.01", "completed_to_date": "5000.01", "completed_before": "4000.01"}),
+    ),
+    "line-identity": (
+        lambda: next_month({}),
+        lambda: next_month({"moved": "0.01"}),
+    ),
+    "line-adds-up": (
+        a_case,
+        lambda: lines(a_line(work_before="0.01"), a_second_line(work_before="-0.01")),
+    ),
+    "retainage-bounds": (
+        lambda: deduction("-250.00", "-25.00"),
+        lambda: deduction("-250.00", "25.00"),
+    ),
+    "vendor-unmapped": (a_case, lambda: a_case(vendors=(a_vendor(erp_code=None),))),
+    "vendor-inactive": (
+        a_case,
+        lambda: reference(vendors=(ErpVendor(code="EXDRY", name="EXAMPLE DRYWALL", is_active=False),)),
+    ),
+    "job-unmapped": (
+        a_case,
+        lambda: a_case(books=some_books(project=some_books().project.model_copy(update={"erp_code": None}))),
+    ),
+    "subcontract-unmapped": (
+        a_case,
+        lambda: a_case(books=some_books(commitments=(a_commitment(erp_code=None),))),
+    ),
+    "contract-too-long": (
+        lambda: long_contract("26-01-0001"),
+        lambda: long_contract("26-01-00012"),
+    ),
+    "subcontract-not-in-erp": (
+        a_case,
+        lambda: reference(subcontracts=(ErpSubcontract(number="2601", vendor="OTHER", job="26-041", is_active=True),)),
+    ),
+    "phase-unmapped": (a_case, lambda: unmapped_line(cost_type_erp="SUB")),
+    "cost-type-unmapped": (a_case, lambda: unmapped_line(cost_code_erp="09200")),
+    "coding-not-in-erp": (
+        a_case,
+        lambda: reference(phases=a_reference().phases[:1]),
+    ),
+    "currency": (
+        lambda: a_case(an_invoice(currency="CAD", base_currency="CAD"), reference=a_reference(currency="CAD")),
+        lambda: a_case(an_invoice(currency="CAD")),
+    ),
+    "dates": (
+        lambda: a_case(an_invoice(billed_on=date(2027, 3, 4))),
+        lambda: a_case(an_invoice(billed_on=None)),
+    ),
+    "period-closed": (
+        lambda: a_case(an_invoice(billed_on=date(2026, 1, 31))),
+        lambda: a_case(an_invoice(billed_on=date(2026, 1, 31)), policy={"closed_period": "hold"}),
+    ),
+    "nothing-to-post": (
+        a_case,
+        lambda: lines(a_line(work_this_period="0.00", completed_to_date="0.00", work_retained="0.00")),
+    ),
+    "net-negative": (lambda: credit_month(erp={"credit_memos": True}), credit_month),
+    "tax-not-carried": (
+        lambda: a_case(an_invoice(summary_changes={"tax": "10.00"}), erp={"tax": True}),
+        lambda: header(tax="10.00"),
+    ),
+    "change-order-unapproved": (lambda: with_change_order("approved"), lambda: with_change_order("pending")),
+    "over-billed": (
+        lambda: deduction("-500.00"),
+        lambda: deduction("-500.01"),
+    ),
+    "period-missing": (a_case, lambda: a_case(an_invoice(period_id_procore=99))),
+}  # fmt: skip
+
+
+def long_contract(number: str) -> Case:
+    subcontract = ErpSubcontract(number=number, vendor="EXDRY", job="26-041", is_active=True)
+    books = some_books(commitments=(a_commitment(erp_code=number),))
+    return a_case(books=books, reference=a_reference(subcontracts=(subcontract,)))
+
+
+def found(case: Case) -> list[Finding]:
+    return check([case])[case.invoice.invoice_id_procore]
+
+
+def broken(case: Case) -> set[str]:
+    return {finding.rule for finding in found(case)}
+
+
+def test_the_catalogue_has_an_example_of_every_rule():
+    assert {rule.id for rule in RULES} - {"unreadable"} == set(EXAMPLES)
+
+
+def test_a_rule_has_one_description():
+    assert len({rule.id for rule in RULES}) == len(RULES)
+
+
+@pytest.mark.parametrize("rule", EXAMPLES)
+def test_a_rule_lets_its_sound_example_pass(rule: str):
+    assert broken(EXAMPLES[rule][0]()) == set()
+
+
+@pytest.mark.parametrize("rule", EXAMPLES)
+def test_a_rule_alone_stops_its_broken_example(rule: str):
+    assert broken(EXAMPLES[rule][1]()) == {rule}
+
+
+@pytest.mark.parametrize("rule", EXAMPLES)
+def test_a_finding_says_what_was_found_and_what_to_do(rule: str):
+    for finding in found(EXAMPLES[rule][1]()):
+        said = finding.message + finding.remedy
+
+        assert [text for text in finding.numbers.values() if text not in said] == []
+        assert not re.search(r"[{}]|\bNone\b", said)
+        assert finding.owner
+
+
+def test_both_evaluators_find_the_same_in_every_example():
+    examples = [case() for passing, failing in EXAMPLES.values() for case in (passing, failing)]
+    cases = [numbered(case, number) for number, case in enumerate(examples)]
+
+    assert validate(cases) == check(cases)
+
+
+def numbered(case: Case, number: int) -> Case:
+    return replace(case, invoice=case.invoice.model_copy(update={"invoice_id_procore": number}))
+
+
+def test_a_wrong_payment_due_is_not_said_again_where_its_cause_is():
+    assert broken(header(previous_certificates="0.01", payment_due="4949.99")) == {"continues-previous"}
+
+
+def test_all_problems_of_an_invoice_are_reported_together():
+    invoice = an_invoice(invoice_number="", currency="CAD", billed_on=None, lines=(a_line(work_before="1.00"),))
+
+    assert broken(a_case(invoice)) == {"number-missing", "currency", "dates", "line-adds-up"}
+
+
+@pytest.mark.parametrize(("policy", "severity"), [("stop", "hold"), ("warn", "warn"), ("allow", None)])
+def test_the_policy_says_how_grave_over_billing_is(policy: str, severity: str | None):
+    case = replace(EXAMPLES["over-billed"][1](), over_billing=policy)
+
+    assert [finding.severity for finding in found(case)] == ([severity] if severity else [])
+
+
+@pytest.mark.parametrize("rule", ["purchase-order", "release-only"])
+def test_what_the_erp_never_takes_is_not_held_for_anyone(rule: str):
+    assert verdict(found(EXAMPLES[rule][1]())) == "NOT_EXPORTABLE"
+
+
+def test_a_warning_does_not_hold_an_invoice():
+    assert verdict(found(EXAMPLES["period-missing"][1]())) == "READY"
+
+
+def test_what_cannot_be_read_is_refused():
+    finding = unreadable("items: must be a list")
+
+    assert (finding.rule, verdict([finding])) == ("unreadable", "HELD")
+
+
+def test_an_invoice_waits_for_a_previous_one_that_was_never_read():
+    case = a_case(a_next_invoice(), previous=None)
+    rules = found(case)
+
+    assert {finding.rule for finding in rules} == {"continues-previous"}
+    assert "has not been read yet" in rules[0].message
+
+
+def test_without_the_previous_invoice_the_lines_own_word_for_it_is_taken():
+    before = an_invoice()
+    told = [
+        continued(line, stored_before=line.stored_now, completed_before=line.completed_to_date,
+                  stored_retainage_before=line.stored_retainage_now)
+        for line in before.lines
+    ]  # fmt: skip
+
+    assert broken(a_case(a_next_invoice(before, lines=tuple(told)), previous=None)) == set()
+
+
+def test_a_line_that_was_left_out_breaks_the_thread():
+    before = an_invoice()
+    case = a_case(a_next_invoice(before, lines=(continued(before.lines[0]),)), before)
+
+    assert "continues-previous" in broken(case)
+
+
+def test_an_idle_line_needs_no_codes():
+    idle = a_second_line(work_this_period="0.00", stored_now="0.00", completed_to_date="0.00", work_retained="0.00",
+                         stored_retainage_now="0.00", commitment_line_id_procore=None)  # fmt: skip
+
+    assert broken(lines(a_line(), idle)) == set()
+
+
+def test_fractions_of_a_cent_are_compared_after_rounding_the_sum():
+    third = a_line(work_this_period="33.3333", completed_to_date="33.3333", work_retained="0.00")
+    three = [third.model_copy(update={"line_id_procore": number}) for number in (1, 2, 3)]
+    figures = {"completed_to_date": "100.00", "earned_less_retainage": "100.00", "payment_due": "100.00",
+               "balance_to_finish": "29900.00"}  # fmt: skip
+
+    assert broken(lines(*three, summary_changes=figures)) == set()
+
+
+def test_a_fraction_of_a_cent_that_does_not_tie_is_shown():
+    finding = next(each for each in found(lines(a_line(work_before="0.0001"))) if each.rule == "line-adds-up")
+
+    assert "0.0001 USD" in finding.message
+
+
+def test_the_page_of_rules_is_up_to_date():
+    assert (ROOT / "docs" / "contracts.md").read_text(encoding="utf-8") == page()
