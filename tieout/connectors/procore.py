@@ -644,14 +644,14 @@ class Procore:
         project_id, problems = project.project_id_procore, list[Problem]()
         params: dict[str, Any] = {"project_id": project_id}
         extended = params | {"view": "extended"}
-        codes = self._records("/rest/v1.0/cost_codes", params, "cost code", _cost_code, problems)
+        codes = self._records(project_id, "/rest/v1.0/cost_codes", params, "cost code", _cost_code, problems)
         known = {code.cost_code_id_procore: code for code in codes}
         commitments: list[Commitment] = []
         for path, kind in _COMMITMENT_PATHS.items():
             make = partial(_commitment, project_id=project_id, kind=kind, cost_codes=known)
-            commitments += self._records(path, extended, kind.replace("_", " "), make, problems)
+            commitments += self._records(project_id, path, extended, kind.replace("_", " "), make, problems)
         path = f"/rest/v1.0/projects/{project_id}/billing_periods"
-        periods = self._records(path, {}, "billing period", _period, problems)
+        periods = self._records(project_id, path, {}, "billing period", _period, problems)
         books = ProjectBooks(
             project=project, commitments=tuple(commitments), cost_codes=tuple(codes), periods=tuple(periods)
         )
@@ -771,16 +771,17 @@ class Procore:
 
     def _records(
         self,
+        project_id: int,
         path: str,
         params: Mapping[str, Any],
         what: str,
         make: Callable[[dict[str, Any]], AnyContract | list[str]],
         problems: list[Problem],
     ) -> list[AnyContract]:
-        """Return what can be read of a list; each thing that cannot be is added to the problems."""
-        found = self._list(path, params, f"the {what}s")
+        """Return what can be read of a project's list; each thing that cannot be is added to the problems."""
+        found = self._list(path, params, f"the {what}s of project {project_id}")
         made = {row_id: make(row.value) for row_id, row in found.rows.items()}
-        problems += [_problem(what, f"Among the {what}s {words}.") for _, words in found.lost]
+        problems += [_problem(what, f"Among the {what}s of project {project_id} {words}.") for _, words in found.lost]
         for row_id, result in made.items():
             if isinstance(result, list):
                 problems.append(_problem(what, f"Procore's {what} {row_id} cannot be read: {'; '.join(result)}."))
