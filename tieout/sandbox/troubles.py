@@ -131,9 +131,9 @@ def _retainage_bounds(case: Case) -> None:
     case.keep()
     lines = read_lines(case.requisition, case.before)
     billable = [position for position, line in enumerate(lines) if line.scheduled > 0]
-    least = min(billable, key=lambda position: lines[position].previous_work + lines[position].work)
+    least = min(billable, key=lambda position: lines[position].total)
     line = lines[least]
-    line.work_retained = line.previous_work + line.work + Decimal("250.00") - line.work_held_before
+    line.work_retained = line.total + Decimal("250.00") - line.work_held_before
     case.requisition["items"][least]["ssr_manual_override"] = True
     fill(case.requisition, lines, earned(case.before))
 
