@@ -70,12 +70,11 @@ def _run(frame: Frame, rows: list[Row]) -> list[_Broken]:
     broken = []
     for result in results:
         meta = result.expectation_config.meta
-        at = [int(row) for row in result.result["unexpected_index_list"]]
-        check = RULES[meta["rule"]].checks[meta["check"]]
-        if result.exception_info.get("raised_exception"):
+        if "unexpected_index_list" not in result.result:
             raise RuntimeError(f"The rule {RULES[meta['rule']].id} could not be evaluated: {result.exception_info}")
-        for row_at in at:
-            rows[row_at][check.column] = columns[check.column][row_at]
+        name = RULES[meta["rule"]].checks[meta["check"]].column
+        for row_at in map(int, result.result["unexpected_index_list"]):
+            rows[row_at][name] = columns[name][row_at]
             broken.append((meta["rule"], meta["check"], row_at))
     return broken
 
