@@ -40,7 +40,7 @@ def contractor(call: Call) -> Answer:
 
 def state(call: Call) -> Answer:
     """Count what there is."""
-    rows = call.store.rows("select * from requisitions")
+    rows = call.store.rows("select header from requisitions")
     headers = [json.loads(row["header"]) for row in rows]
     payments = call.store.all(PAYMENT)
     return Answer(
@@ -122,7 +122,8 @@ def edit(call: Call) -> Answer:
 
 def _repair(call: Call) -> None:
     key, store = str(call.path_id()), call.store
-    repairs = store.get("repairs").get(key)
+    known = store.get("repairs")
+    repairs = known.get(key)
     if not repairs:
         raise Refusal(409, {"error": f"requisition {key} has no trouble that Procore could repair"})
     for repair in repairs:
@@ -133,7 +134,7 @@ def _repair(call: Call) -> None:
         assert now
         kept = {name: now[name] for name in ("origin_id", "origin_data", "status", "payment_summary")}
         apply(store, repair["fields"] | kept, {})
-    left = {number: label for number, label in store.get("troubles").items() if number != key}
+    left = {number: label for number, label in store.get("troubles").items() if known.get(number) != repairs}
     store.set("troubles", left)
 
 

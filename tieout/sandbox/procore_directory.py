@@ -39,7 +39,8 @@ class Search:
     kind: str
 
     def __post_init__(self) -> None:
-        self.where, self.values = ["kind = ?"], [self.kind]  # type: list[str], list[Any]
+        self.where: list[str] = ["kind = ?"]
+        self.values: list[Any] = [self.kind]
 
     def also(self, condition: str, *values: Any) -> Search:
         self.where.append(condition)
@@ -183,9 +184,6 @@ def _text(call: Call, kind: str, record_id: int, what: str) -> str:
     if not rows:
         raise not_found(what)
     return str(rows[0]["body"])
-
-
-# Commitments.
 
 
 def commitments_project(call: Call) -> int:

@@ -8,13 +8,24 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from tieout.sandbox.invoice_documents import Document, payment_summary
 from tieout.sandbox.procore_directory import DEFAULT_SIZE, LARGEST_CONTRACTS, commitments_project
 from tieout.sandbox.procore_store import COMMITMENT, PAYMENT, PROJECT, Store
-from tieout.sandbox.procore_wire import Answer, Call, forbidden, invalid, listing, malformed, not_found, page_of, window
+from tieout.sandbox.procore_wire import (
+    Answer,
+    Call,
+    forbidden,
+    invalid,
+    is_amount,
+    listing,
+    malformed,
+    not_found,
+    page_of,
+    window,
+)
 from tieout.sandbox.progress import ZERO, cents, percent
 
 FREE_WHEN_SYNCED = {"attachments", "origin_id", "origin_data", "payment_number", "prostore_file_ids", "upload_ids"}
@@ -150,13 +161,9 @@ def _check(call: Call, contract: Document, given: Document, own_id: int) -> None
 def _check_amount(call: Call, given: Document) -> None:
     if "amount" not in given:
         return
-    try:
-        amount = Decimal(given["amount"]) if isinstance(given["amount"], str) else None
-    except InvalidOperation:
-        amount = None
-    if amount is None or not amount.is_finite():
+    if not is_amount(given["amount"]):
         raise invalid(amount="has incompatible type")
-    if amount < 0 and call.quirks.refuse_negative_payments:
+    if Decimal(given["amount"]) < 0 and call.quirks.refuse_negative_payments:
         raise invalid(amount="must be greater than or equal to 0")
 
 

@@ -7,7 +7,7 @@ attachments is modelled.
 from __future__ import annotations
 
 import json
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from tieout.sandbox.invoice_documents import (
@@ -33,6 +33,7 @@ from tieout.sandbox.procore_wire import (
     between,
     equals,
     invalid,
+    is_amount,
     listing,
     not_found,
     page_of,
@@ -72,7 +73,8 @@ USUAL_RATE = Decimal("0.10")
 
 def index(call: Call) -> Answer:
     """List a project's invoices, the last changed first: a row that is edited meanwhile moves to another page."""
-    where, values = ["project_id = ?"], [call.project_id()]  # type: list[str], list[Any]
+    where: list[str] = ["project_id = ?"]
+    values: list[Any] = [call.project_id()]
     for name in ("id", "commitment_id", "period_id"):
         equals(call, name, values, where, is_number=True)
     for name in ("status", "origin_id"):
@@ -148,9 +150,6 @@ def items_of(kind: str) -> Any:
         return listing(call, texts, page, len(found))
 
     return endpoint
-
-
-# Opening an invoice.
 
 
 def create(call: Call) -> Answer:
@@ -229,9 +228,6 @@ def _add_lines(store: Store, requisition: Document, commitment: Document, lines:
             requisition["item_packages"].append(package_of(package, position))
 
 
-# Changing one.
-
-
 def change(call: Call) -> Answer:
     requisition, given = _find_header(call), call.wrapped("requisition")
     _check_values(call, given, requisition)
@@ -298,21 +294,17 @@ def _check_values(call: Call, given: Document, requisition: Document | None) -> 
     for name in ("origin_id", "origin_data", "invoice_number"):
         if given.get(name) is not None and not isinstance(given[name], str):
             raise invalid(**{name: "has incompatible type"})
-    for item in given.get("items") or []:
+    items = given.get("items") or []
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise invalid(items="has incompatible type")
+    for item in items:
         for name in MONEY:
-            if name in item and not _is_money_text(item[name]):
+            if name in item and not is_amount(item[name]):
                 raise invalid(**{name: "has incompatible type"})
     if given.get("origin_id"):
         sql = "select 1 from requisitions where origin_id = ? and id <> ?"
         if call.store.rows(sql, (given["origin_id"], own)):
             raise invalid(origin_id="has already been taken")
-
-
-def _is_money_text(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and Decimal(value).is_finite()
-    except InvalidOperation:
-        return False
 
 
 def _write_items(store: Store, requisition: Document, changes: list[Document]) -> None:

@@ -55,8 +55,6 @@ class Store:
         self._sql.row_factory = sqlite3.Row
         self._sql.executescript("pragma journal_mode=wal; pragma synchronous=normal;" + SCHEMA)
 
-    # What stands for itself: settings, the clock, ids.
-
     def get(self, key: str, default: Any = None) -> Any:
         row = self._sql.execute("select value from meta where key = ?", (key,)).fetchone()
         return json.loads(row["value"]) if row else default
@@ -104,8 +102,6 @@ class Store:
         """Leave one whole file behind, which may be copied."""
         self._sql.close()
 
-    # Records of every kind but invoices.
-
     def put(self, kind: str, raw: Document) -> None:
         """Store a record; its public text is made once, here."""
         public = _public(raw)
@@ -138,8 +134,6 @@ class Store:
 
     def remove(self, kind: str, record_id: int) -> None:
         self._sql.execute("delete from records where kind = ? and id = ?", (kind, record_id))
-
-    # Invoices.
 
     def put_requisition(self, document: Document) -> None:
         values = (

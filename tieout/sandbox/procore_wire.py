@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from tieout.sandbox.invoice_documents import Document
 from tieout.sandbox.procore_store import PROJECT, Store, dumps, normal_instant
 
+MOST_MONEY = Decimal(10) ** 15
 Pairs = list[tuple[str, str]]
 
 
@@ -42,6 +44,14 @@ def not_found(what: str) -> Refusal:
 def invalid(**messages: str) -> Refusal:
     """422, each field with its message; `base` for what concerns the whole record."""
     return Refusal(422, {"errors": {name: [message] for name, message in messages.items()}})
+
+
+def is_amount(value: Any) -> bool:
+    """Whether it is money as Procore takes it: text, never a number, and of a size that exists."""
+    try:
+        return isinstance(value, str) and abs(Decimal(value)) < MOST_MONEY
+    except InvalidOperation:  # not a number at all, or one that cannot be compared
+        return False
 
 
 @dataclass
