@@ -147,10 +147,11 @@ def plan_items(
     return plan
 
 
-def explanation(item: Item, timeline: Iterable[tuple[str, str, str]] = ()) -> str:
+def explanation(item: Item, timeline: Iterable[tuple[str, str, str]] = (), unfinished: Iterable[str] = ()) -> str:
     """Return the whole story of an item as Markdown: reasons, numbers, remedies, and what happened when."""
     figures = (("gross", item.gross), ("retention held", item.held), ("due now", item.net))
     lines = [f"# {cell(run_name(item))}", "", f"**{(FAILING | SETTLED)[item.state]}**, revision {item.revision}.", ""]
+    lines += [line for step in unfinished for line in (f"**Not finished:** {cell(step)}", "")]
     lines += ["| figure | amount |", "|---|---:|"]
     lines += [f"| {name} | {in_words(amount, item.currency)} |" for name, amount in figures]
     for reason in item.reasons:

@@ -1,4 +1,4 @@
-"""Read what happened: the events of an item, what one run brought about, how reviews stand."""
+"""Read what one run brought about and how reviews stand."""
 
 import json
 from collections.abc import Iterable
@@ -11,15 +11,11 @@ from tieout.ledger import schema
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
-    """One event of an item, as a person reads it."""
+class Moved:
+    """What one actor did to an item: the state that it was left in, and the kinds of events on the way."""
 
-    at: datetime
-    kind: str
-    before: str | None
-    after: str
-    actor: str
-    revision: int
+    state: str
+    kinds: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,29 +29,22 @@ class Review:
     outcome: str
 
 
-def timeline(connection: Connection, item_id: int) -> list[Happening]:
-    """Return everything that happened to an item, oldest first."""
-    table = schema.event.c
-    columns = (table.at, table.kind, table.before, table.after, table.actor, table.revision)
-    rows = connection.execute(select(*columns).where(table.item_id == item_id).order_by(table.position))
-    return [Happening(*row) for row in rows]
-
-
-def left_by(connection: Connection, actor: str, since: datetime) -> dict[int, str]:
-    """Return the items that the actor moved at or after `since`, each with the state that it was left in."""
+def moved_by(connection: Connection, actor: str, since: datetime) -> dict[int, Moved]:
+    """Return the items that the actor moved at or after `since`: where each was left, and by which events."""
     table = schema.event.c
     # Newest first, so that only what is younger than the run is read, however long the ledger is.
     rows = connection.execution_options(yield_per=500).execute(
-        select(table.item_id, table.after, table.actor, table.at).order_by(table.event_id.desc())
+        select(table.item_id, table.kind, table.after, table.actor, table.at).order_by(table.event_id.desc())
     )
-    left: dict[int, str] = {}
-    for item_id, after, who, at in rows:
+    moved: dict[int, Moved] = {}
+    for item_id, kind, after, who, at in rows:
         if at < since:
             break
         if who == actor:
-            left.setdefault(item_id, after)
+            before = moved.get(item_id)
+            moved[item_id] = Moved(before.state, before.kinds | {kind}) if before else Moved(after, frozenset({kind}))
     rows.close()
-    return left
+    return moved
 
 
 def reviews(connection: Connection, run_ids: Iterable[str]) -> dict[str, Review]:

@@ -1,0 +1,33 @@
+"""One invoice: a run of this flow is its Failed to Export item, and what the Retry button runs."""
+
+from prefect import flow
+
+from tasks import checks, erp, items, ledger, procore, reports
+from tasks._policy import Writers
+from tasks._steps import Steps
+
+
+@flow(task_runner=Writers())
+def export_invoice(company: int, invoice: int):
+    """Try one invoice again. Mend the cause that is told in the state's message, then press **Retry**.
+
+    It reads the invoice in Procore and the master data of both systems again. If nothing changed since accounting
+    accepted it and every check holds, it is exported and this run turns *Exported*. If it changed in Procore, it goes
+    to *Ready to Export* for a new acceptance and this run ends *Sent*. If the cause is still there, it ends *Failed to
+    Export*, *Held* or *Uncertain* again, with the reason of now.
+
+    - **company**, **invoice**: ids in Procore.
+    """
+    steps = Steps("Export invoice")
+    projects = ledger.projects_of([invoice])
+    steps.go(procore.fetch_invoice, invoice)
+    steps.go(erp.read_reference)
+    steps.go(procore.read_books, projects)
+    steps.go(erp.release_expired)
+    steps.go(erp.settle_uncertain)
+    if not steps.unfinished:
+        steps.go(checks.judge_again, [invoice])
+        steps.go(erp.export_chunk, 1, only=[invoice])
+    steps.go(procore.deliver_letters)
+    steps.go(items.open_reviews)
+    return reports.conclude_item(steps, company, invoice)

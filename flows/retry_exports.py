@@ -1,0 +1,36 @@
+"""Try many failed invoices again: by cause, by project, or by name."""
+
+from prefect import flow
+
+from tasks import checks, erp, items, ledger, procore, reports
+from tasks._policy import Writers
+from tasks._steps import Steps
+
+
+@flow(task_runner=Writers())
+def retry_exports(
+    cause: str | None = None, project: int | None = None, invoices: list[int] | None = None, dry_run: bool = True
+):
+    """Try all Failed to Export and Held invoices again that fit; one that is still not sound stays where it is.
+
+    - **cause**: only this cause, as in the tag `cause:...` of the items.
+    - **project**: only this Procore project id.
+    - **invoices**: only these Procore invoice ids.
+    - **dry_run**: only list what would be tried. Switch it off to try.
+
+    When it is red (*Finished with Failures*), some failed again: the Artifacts tab says why.
+    """
+    chosen = ledger.list_failed(cause, project, invoices)
+    if dry_run:
+        return reports.preview("Retry exports", chosen)
+    steps = Steps("Retry exports")
+    projects = ledger.projects_of(chosen)
+    steps.each(procore.fetch_changed_invoices, projects)
+    steps.go(erp.read_reference)
+    steps.go(procore.read_books, projects)
+    steps.go(checks.judge_again, chosen)
+    steps.each(erp.export_chunk, steps.go(erp.list_chunks, chosen), only=chosen)
+    steps.go(procore.deliver_letters)
+    steps.go(items.open_reviews)
+    steps.go(items.publish)
+    return reports.conclude(steps)

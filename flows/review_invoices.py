@@ -1,0 +1,35 @@
+"""Ask an accounting approver to accept or reject what is Ready to Export in one project."""
+
+from prefect import flow
+
+from tasks import approvers, checks, erp, items, procore, reports
+from tasks._policy import Writers
+from tasks._steps import Steps
+
+
+@flow(task_runner=Writers())
+def review_invoices(project: int):
+    """Decide what is exported. Press **Resume** at the top, fill in the form, submit; the rest happens by itself.
+
+    The list was frozen when this review was opened: an invoice that changes in Procore meanwhile is not exported by
+    your answer but offered again. What you reject goes back to its project with your reason and can be corrected and
+    sent again. What you neither accept nor reject is offered again in a new review.
+
+    A review that expires or is cancelled loses nothing: the next run opens a new one.
+    When it is red (*Finished with Failures*), see its Artifacts tab and the view *Failed to Export*.
+    """
+    steps = Steps("Review")
+    offered = approvers.offer(project)
+    if offered is None:
+        return reports.nothing_to_review()
+    decided = steps.note(approvers.record, approvers.ask(offered))
+    accepted = list(decided.accepted)
+    steps.each(procore.fetch_changed_invoices, [project] if accepted else [])
+    steps.go(erp.read_reference)
+    steps.go(procore.read_books, [project])
+    steps.each(checks.judge, [project] if accepted else [])
+    steps.each(erp.export_chunk, steps.go(erp.list_chunks, accepted), only=accepted)
+    steps.go(procore.deliver_letters)
+    steps.go(items.open_reviews)
+    steps.go(items.publish)
+    return reports.conclude(steps, green="Decided")

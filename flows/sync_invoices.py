@@ -1,0 +1,34 @@
+"""Carry what Procore approved to Ready to Export, and what was accepted into the ERP."""
+
+from prefect import flow
+
+from tasks import checks, erp, items, ledger, procore, reports
+from tasks._policy import Writers
+from tasks._steps import Steps
+
+
+@flow(task_runner=Writers())
+def sync_invoices(project: int | None = None, dry_run: bool = False):
+    """Bring invoices from Procore into the ERP now, without waiting for the night. Payments are not touched.
+
+    - **project**: only this Procore project id; empty means all.
+    - **dry_run**: show what waits, write nothing.
+
+    When it is red (*Finished with Failures*), open its Artifacts tab: every failure is listed with its cause, and each
+    invoice has a run of its own in the view *Failed to Export*. Mend the cause there and press Retry.
+    """
+    if dry_run:
+        return reports.preview("Sync invoices")
+    steps = Steps("Sync invoices")
+    visible = steps.go(procore.list_projects, [project] if project else None) or []
+    steps.each(procore.fetch_changed_invoices, visible)
+    steps.go(erp.read_reference)
+    steps.go(procore.read_books, visible)
+    steps.each(checks.judge, visible)
+    steps.go(checks.accept_by_policy, visible)
+    steps.go(ledger.revive_transient)
+    steps.each(erp.export_chunk, steps.go(erp.list_chunks))
+    steps.go(procore.deliver_letters)
+    steps.go(items.open_reviews)
+    steps.go(items.publish)
+    return reports.conclude(steps)

@@ -1,0 +1,160 @@
+"""What the Prefect server is asked: the runs of a deployment, bulk creation, bulk moves, artifacts."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice
+from typing import Any, TypeVar
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import ArtifactCreate
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterIdempotencyKey,
+    FlowRunFilterState,
+    FlowRunFilterStateName,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.exceptions import ObjectNotFound
+
+from tieout.errors import SettingsError, TransientError
+from tieout.publishing import Creation, Move, Run, Standing
+
+_PAGE = 200
+_BULK = 100  # rows that one bulk call takes
+_MOVES = 50
+_TRIES = 5
+_NOT_COMPLETED = [type_ for type_ in StateType if type_ != StateType.COMPLETED]
+Value = TypeVar("Value")
+
+
+def open_screen() -> SyncPrefectClient:
+    """Return a client of the Prefect server."""
+    return get_client(sync_client=True)
+
+
+def deployment_id(client: SyncPrefectClient, name: str) -> UUID:
+    """Return the deployment of the flow of this name."""
+    try:
+        return client.read_deployment_by_name(f"{name}/{name}").id
+    except ObjectNotFound:
+        raise SettingsError("Prefect", f"deployment {name}", "it is missing; run `tieout deploy`") from None
+
+
+def open_runs(client: SyncPrefectClient, deployment: UUID, also: Iterable[str] = ()) -> list[FlowRun]:
+    """Return the deployment's runs that have not completed, and those in the states of these names."""
+    state = FlowRunFilterState(
+        operator="or_",
+        type=FlowRunFilterStateType(any_=_NOT_COMPLETED),
+        name=FlowRunFilterStateName(any_=list(also)) if also else None,
+    )
+    wanted = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployment]), state=state)
+    found: list[FlowRun] = []
+    while True:
+        page = client.read_flow_runs(flow_run_filter=wanted, sort=FlowRunSort.ID_DESC, limit=_PAGE, offset=len(found))
+        found += page
+        if len(page) < _PAGE:
+            return found
+
+
+def count(client: SyncPrefectClient, deployment: UUID, tag: str) -> int:
+    """Return how many runs the deployment ever had with this tag."""
+    runs = {"deployment_id": {"any_": [str(deployment)]}, "tags": {"all_": [tag]}}
+    return int(client.request("POST", "/flow_runs/count", json={"flow_runs": runs}).json())
+
+
+def runs_with_keys(client: SyncPrefectClient, deployment: UUID, keys: Iterable[str]) -> list[FlowRun]:
+    """Return the deployment's runs with these idempotency keys, in whatever state."""
+    found: list[FlowRun] = []
+    for piece in _pieces(keys, _PAGE):
+        wanted = FlowRunFilter(
+            deployment_id=FlowRunFilterDeploymentId(any_=[deployment]),
+            idempotency_key=FlowRunFilterIdempotencyKey(any_=piece),
+        )
+        found += client.read_flow_runs(flow_run_filter=wanted, limit=_PAGE)
+    return found
+
+
+def as_run(run: FlowRun) -> Run | None:
+    """Return an item's run in the plan's words; None for one whose parameters name no invoice."""
+    company, invoice = run.parameters.get("company"), run.parameters.get("invoice")
+    if run.state is None or not isinstance(company, int) or not isinstance(invoice, int):
+        return None
+    standing = Standing(run.state.type.value, run.state.name or "", run.state.message or "")
+    return Run(
+        run_id=str(run.id),
+        invoice=(company, invoice),
+        key=run.idempotency_key,
+        name=run.name,
+        tags=frozenset(run.tags),
+        standing=standing,
+        since=run.state.timestamp,
+    )
+
+
+def create(client: SyncPrefectClient, deployment: UUID, creations: Sequence[Creation]) -> list[str]:
+    """Create runs in their final states and return their ids in order.
+
+    The server answers 200 even where rows failed: each row is looked at and the failed ones are sent again,
+    which their idempotency keys make safe.
+    """
+    ids: dict[str, str] = {}
+    for piece in _pieces(creations, _BULK):
+        left = piece
+        for _ in range(_TRIES):
+            rows = [_row(each) for each in left]
+            path = {"id": deployment}
+            answer = client.request("POST", "/deployments/{id}/create_flow_run/bulk", path_params=path, json=rows)
+            results = list(zip(left, answer.json()["results"], strict=True))
+            ids |= {each.key: row["flow_run_id"] for each, row in results if row["status"] == "CREATED"}
+            left = [each for each, row in results if row["status"] != "CREATED"]
+            if not left:
+                break
+        else:
+            errors = {row["error"] for _, row in results if row["status"] != "CREATED"}
+            raise TransientError("Prefect", f"{len(left)} item runs", "; ".join(sorted(map(str, errors)))[:500])
+    return [ids[each.key] for each in creations]
+
+
+def move(client: SyncPrefectClient, moves: Iterable[Move]) -> None:
+    """Move runs to other states, only from those in which they were seen: one that is retried meanwhile stays."""
+    moves = list(moves)
+    for each in moves:
+        if each.name is not None:
+            client.update_flow_run(UUID(each.run_id), name=each.name, tags=each.tags)
+
+    def target(each: Move) -> tuple[str, str, str, str]:
+        return each.seen, each.standing.type, each.standing.name, each.standing.message
+
+    for (seen, type_, name, message), group in groupby(sorted(moves, key=target), key=target):
+        for piece in _pieces((each.run_id for each in group), _MOVES):
+            runs = {"id": {"any_": piece}, "state": {"name": {"any_": [seen]}}}
+            state = {"type": type_, "name": name, "message": message}
+            client.request(
+                "POST", "/flow_runs/bulk_set_state", json={"flow_runs": runs, "state": state, "limit": _MOVES}
+            )
+
+
+def attach(client: SyncPrefectClient, run_id: str, markdown: str, key: str | None = None) -> None:
+    """Hang a Markdown artifact on a run."""
+    client.create_artifact(ArtifactCreate(type="markdown", key=key, data=markdown, flow_run_id=UUID(run_id)))
+
+
+def _row(each: Creation) -> dict[str, Any]:
+    company, invoice = each.invoice
+    state = {"type": each.standing.type, "name": each.standing.name, "message": each.standing.message}
+    return {
+        "name": each.name,
+        "parameters": {"company": company, "invoice": invoice},
+        "tags": list(each.tags),
+        "idempotency_key": each.key,
+        "state": state,
+    }
+
+
+def _pieces(values: Iterable[Value], size: int) -> Iterator[list[Value]]:
+    rest = iter(values)
+    while piece := list(islice(rest, size)):
+        yield piece

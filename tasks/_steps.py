@@ -1,0 +1,46 @@
+"""How a flow takes its steps: one that fails is noted and the next one goes on; the run's end tells all."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import Task, unmapped
+from prefect.logging import get_run_logger
+
+from tieout.errors import TieoutError
+
+
+class Steps:
+    """The steps of one flow run, their results by the name of the task, and what did not finish."""
+
+    def __init__(self, title: str) -> None:
+        """Begin a run whose report has this title."""
+        self.title = title
+        self.results: dict[str, list[Any]] = {}
+        self.unfinished: list[str] = []
+
+    def go(self, step: Task[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Take one step and return its result; None when it did not finish."""
+        return self._take(step, step(*args, return_state=True, **kwargs).result(raise_on_failure=False))
+
+    def each(self, step: Task[..., Any], values: Sequence[Any] | None, **same: Any) -> list[Any]:
+        """Take one step for each value, a few at a time, and return the results of those that finished."""
+        futures = step.map(list(values or ()), **{name: unmapped(value) for name, value in same.items()})
+        taken = [self._take(step, future.result(raise_on_failure=False)) for future in futures]
+        return [result for result in taken if result is not None]
+
+    def note(self, step: Task[..., Any], result: Any) -> Any:
+        """Keep the result of a step that was taken elsewhere, and return it."""
+        self.results.setdefault(step.name, []).append(result)
+        return result
+
+    def of(self, step: Task[..., Any]) -> list[Any]:
+        """Return all results of this step."""
+        return self.results.get(step.name, [])
+
+    def _take(self, step: Task[..., Any], result: Any) -> Any:
+        if isinstance(result, BaseException):
+            words = str(result) if isinstance(result, TieoutError) else f"{type(result).__name__}: {result}"
+            self.unfinished.append(f"{step.name.replace('_', ' ').replace('-', ' ')}: {words}")
+            get_run_logger().error("%s did not finish: %s", step.name, words)
+            return None
+        return self.note(step, result)

@@ -1,0 +1,40 @@
+"""Steps that judge invoices by the rules and the company's policy."""
+
+from prefect import task
+
+from tasks._policy import local, remote
+from tasks._run import actor
+from tieout import reviewing, sending
+from tieout.opening import now, open_erp, open_ledger
+from tieout.sending import Answer, Judged
+from tieout.terms import load_terms
+
+
+@task(**remote, task_run_name="judge project {project}")
+def judge(project: int) -> Judged:
+    """Judge what is new in one project, and again what was judged by other terms."""
+    with open_ledger() as ledger, open_erp() as erp:
+        return sending.judge_project(ledger, load_terms(ledger, erp, now()), project, now, actor())
+
+
+@task(**remote)
+def judge_again(invoices: list[int]) -> dict[int, str]:
+    """Judge these invoices by what Procore shows now because a person asked; return the state of each."""
+    with open_ledger() as ledger, open_erp() as erp:
+        terms = load_terms(ledger, erp, now())
+        return {each: sending.rejudge_one(ledger, terms, each, now, actor()).state for each in invoices}
+
+
+@task(**local, task_run_name="send invoices of project {project}")
+def send(project: int, invoices: list[int] | None, sent_by: str) -> list[Answer]:
+    """Send these invoices, or all that may be sent, to Ready to Export in a person's name."""
+    with open_ledger() as ledger, open_erp() as erp:
+        return sending.send(ledger, load_terms(ledger, erp, now()), project, invoices, sent_by, now)
+
+
+@task(**local)
+def accept_by_policy(projects: list[int]) -> int:
+    """Accept what is Ready to Export in the projects that the policy names; off by default."""
+    with open_ledger() as ledger, open_erp() as erp:
+        version = load_terms(ledger, erp, now()).policy_version
+        return reviewing.accept_by_policy(ledger, projects, now, version)

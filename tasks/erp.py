@@ -1,0 +1,63 @@
+"""Steps that talk to the contractor's ERP, whichever it is."""
+
+from math import ceil
+
+from prefect import task
+
+from tasks._policy import local, remote
+from tasks._run import actor
+from tieout import exporting, intake, paying, settings, settling
+from tieout.exporting import Exported
+from tieout.opening import now, open_erp, open_ledger
+from tieout.terms import load_terms
+
+
+@task(**remote)
+def read_reference() -> None:
+    """Read the ERP's vendors, jobs, phases and subcontracts."""
+    with open_ledger() as ledger, open_erp() as erp:
+        intake.read_reference(ledger, erp, now)
+
+
+@task(**local)
+def list_chunks(only: list[int] | None = None) -> list[int]:
+    """Return the numbers of the chunks in which all that is accepted can be exported."""
+    with open_ledger() as ledger, open_erp() as erp:
+        size = min(settings.export().chunk, erp.capabilities.invoices_per_call)
+        waiting = exporting.waiting(ledger) if only is None else len(only)
+    return list(range(1, ceil(waiting / size) + 1))
+
+
+@task(**remote, task_run_name="export chunk {chunk}")
+def export_chunk(chunk: int, only: list[int] | None = None) -> Exported:
+    """Claim the next accepted invoices and export them. Safe to run again after any failure."""
+    with open_ledger() as ledger, open_erp() as erp:
+        return exporting.export_chunk(ledger, erp, load_terms(ledger, erp, now()), now, actor(), only)
+
+
+@task(**remote)
+def release_expired() -> int:
+    """Take over what a dead run had claimed."""
+    with open_ledger() as ledger, open_erp() as erp:
+        return settling.release_expired(ledger, erp, now, actor())
+
+
+@task(**remote)
+def settle_uncertain() -> dict[str, int]:
+    """Look in the ERP for every invoice whose outcome is unknown."""
+    with open_ledger() as ledger, open_erp() as erp:
+        return settling.settle_uncertain(ledger, erp, now, actor())
+
+
+@task(**remote)
+def observe_invoices() -> dict[str, int]:
+    """Read which of our invoices were posted, voided or are gone."""
+    with open_ledger() as ledger, open_erp() as erp:
+        return paying.observe(ledger, erp, now, actor())
+
+
+@task(**remote)
+def collect_payments() -> int:
+    """Read the posted payments of our invoices into the ledger; return how many are new."""
+    with open_ledger() as ledger, open_erp() as erp:
+        return paying.collect(ledger, erp, now, actor())

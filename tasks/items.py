@@ -1,0 +1,113 @@
+"""Steps that make Prefect show the ledger: item runs and reviews. Safe at any time; the ledger never waits for them."""
+
+from prefect import task
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Cancelled
+
+from tasks import _screen
+from tasks._policy import screen
+from tieout import publishing, reporting, reviewing, settings
+from tieout.ledger import history, schema
+from tieout.ledger.book import Item, Ledger
+from tieout.opening import now, open_erp, open_ledger
+from tieout.publishing import FAILING, Plan, Run
+
+DEPLOYMENT = "export-invoice"
+REVIEWS = "review-invoices"
+_PATIENCE = 3  # leases, after which an unknown outcome is shown
+
+
+@task(**screen)
+def publish() -> dict[tuple[int, int], str]:
+    """Make the set of item runs equal to the set of failing invoices; return the run of each failing invoice."""
+    with open_ledger() as ledger, _screen.open_screen() as client:
+        deployment = _screen.deployment_id(client, DEPLOYMENT)
+        items, runs = _both(ledger, client, _screen.open_runs(client, deployment, publishing.PASSING))
+        plan = _plan(items, runs)
+        ended_well = _screen.runs_with_keys(client, deployment, [each.key for each in plan.creations])
+        if ended_well:  # and their invoices fail again
+            runs += [run for run in map(_screen.as_run, ended_well) if run]
+            plan = _plan(items, runs)
+        created = _screen.create(client, deployment, plan.creations)
+        _screen.move(client, plan.moves)
+        _explain(ledger, client, items, plan, created)
+    return _standing(items, runs) | dict(zip((each.invoice for each in plan.creations), created, strict=True))
+
+
+@task(**screen)
+def open_reviews() -> list[str]:
+    """Leave one open review with the present list for each project with something Ready to Export."""
+    with open_ledger() as ledger, _screen.open_screen() as client:
+        deployment = _screen.deployment_id(client, REVIEWS)
+        ready = reviewing.waiting_projects(ledger)
+        plan = _plan_reviews(ledger, ready, _screen.open_runs(client, deployment))
+        for run_id in plan.superseded:
+            reviewing.supersede(ledger, run_id, now)
+            words = "The list changed, or another review stands for it."
+            client.set_flow_run_state(run_id, Cancelled(name=publishing.SUPERSEDED, message=words), force=True)
+        # Counted before the runs are read again, so that two passes at once make the same key, hence one run.
+        counts = {project: _screen.count(client, deployment, _tag(ready[project][0])) for project in plan.wanted}
+        wanted = counts and _plan_reviews(ledger, ready, _screen.open_runs(client, deployment)).wanted
+        for project in [each for each in wanted if each in counts]:
+            client.create_flow_run_from_deployment(
+                deployment,
+                name=publishing.review_name(ready[project]),
+                parameters={"project": project},
+                tags=[_tag(ready[project][0])],
+                idempotency_key=f"review/{project}/{counts[project]}",
+            )
+        return [publishing.review_name(items) for items in ready.values()]
+
+
+def _both(ledger: Ledger, client: SyncPrefectClient, found: list[FlowRun]) -> tuple[list[Item], list[Run]]:
+    runs = [run for run in map(_screen.as_run, found) if run]
+    failing = ledger.items(schema.item.c.state.in_(FAILING))
+    missing = {run.invoice for run in runs} - {(item.company_id, item.invoice_id) for item in failing}
+    others = ledger.items(schema.item.c.invoice_id.in_([invoice for _, invoice in missing])) if missing else []
+    return failing + others, runs
+
+
+def _plan(items: list[Item], runs: list[Run]) -> Plan:
+    with open_erp() as erp:
+        path = erp.capabilities.menu_path
+    return publishing.plan_items(items, runs, now(), settings.export().lease * _PATIENCE, path)
+
+
+def _explain(ledger: Ledger, client: SyncPrefectClient, items: list[Item], plan: Plan, created: list[str]) -> None:
+    by_invoice = {(item.company_id, item.invoice_id): item for item in items}
+    changed = [(each.invoice, run_id) for each, run_id in zip(plan.creations, created, strict=True)]
+    changed += [(each.invoice, each.run_id) for each in plan.moves if each.invoice in by_invoice]
+    for invoice, run_id in changed:
+        _screen.attach(client, run_id, explanation(ledger, by_invoice[invoice]))
+
+
+def explanation(ledger: Ledger, item: Item, unfinished: list[str] | None = None) -> str:
+    """Return the whole story of an item as Markdown, beginning with the steps that did not finish just now."""
+    happened = reporting.timeline(ledger, item)
+    rows = [(f"{each.at:%Y-%m-%d %H:%M:%S}", f"{each.kind} → {each.after}", each.actor) for each in happened]
+    return publishing.explanation(item, rows, unfinished or ())
+
+
+def _standing(items: list[Item], runs: list[Run]) -> dict[tuple[int, int], str]:
+    keys = {publishing.key_of(item) for item in items if item.state in FAILING}
+    return {run.invoice: run.run_id for run in runs if run.key in keys}
+
+
+def _plan_reviews(ledger: Ledger, ready: dict[int, list[Item]], runs: list[FlowRun]) -> publishing.ReviewPlan:
+    alive = [run for run in runs if run.state and not run.state.is_final()]
+    reviews = [
+        publishing.ReviewRun(str(run.id), int(run.parameters["project"]), run.state.type.value, run.state.timestamp)
+        for run in alive
+        if run.state and "project" in run.parameters
+    ]
+    with ledger.reading() as connection:
+        offers = history.reviews(connection, [run.run_id for run in reviews])
+    lists = {
+        project: frozenset((item.invoice_id, item.content_hash) for item in items) for project, items in ready.items()
+    }
+    return publishing.plan_reviews(lists, reviews, offers, now())
+
+
+def _tag(item: Item) -> str:
+    return publishing.tags_of(item)[0]

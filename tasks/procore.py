@@ -1,0 +1,59 @@
+"""Steps that talk to Procore."""
+
+from prefect import task
+
+from tasks._policy import remote
+from tieout import intake, outbox, paying
+from tieout.errors import SettingsError, TransientError
+from tieout.intake import Fetched
+from tieout.opening import now, open_ledger, open_procore
+
+
+@task(**remote)
+def list_projects(wanted: list[int] | None = None) -> list[int]:
+    """Return the projects to work on: those that Procore shows and the policy does not pass over."""
+    with open_ledger() as ledger, open_procore() as procore:
+        visible = intake.list_projects(ledger, procore, now)
+    unknown = set(wanted or ()) - set(visible)
+    if unknown:
+        names = ", ".join(map(str, sorted(unknown)))
+        raise SettingsError("Procore", f"project {names}", "it is not shown to us, or the policy passes it over")
+    return wanted or visible
+
+
+@task(**remote, task_run_name="fetch changed invoices of project {project}")
+def fetch_changed_invoices(project: int) -> Fetched:
+    """Store what changed in one project since the last time."""
+    with open_ledger() as ledger, open_procore() as procore:
+        return intake.fetch_changed(ledger, procore, project, now)
+
+
+@task(**remote, task_run_name="fetch invoice {invoice}")
+def fetch_invoice(invoice: int) -> None:
+    """Read one invoice again."""
+    with open_ledger() as ledger, open_procore() as procore:
+        intake.refetch_one(ledger, procore, invoice, now)
+
+
+@task(**remote)
+def read_books(projects: list[int]) -> list[str]:
+    """Read the commitments, codes and periods of the projects in which something waits; return what is amiss."""
+    with open_ledger() as ledger, open_procore() as procore:
+        return [problem.message for problem in intake.read_books(ledger, procore, projects, now)]
+
+
+@task(**remote)
+def write_payments() -> paying.Written:
+    """Write the ERP's payments to Payments Issued, each once."""
+    with open_ledger() as ledger, open_procore() as procore:
+        done = paying.write(ledger, procore, now)
+    if done.is_interrupted:
+        raise TransientError("Procore", "Payments Issued", "it went away while payments were written")
+    return done
+
+
+@task(**remote)
+def deliver_letters() -> outbox.Delivered:
+    """Write locks and origin data back; what Procore refuses is reported and delays no export."""
+    with open_ledger() as ledger, open_procore() as procore:
+        return outbox.deliver(ledger, procore, now)

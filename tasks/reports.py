@@ -1,0 +1,119 @@
+"""The end of a run: its report as an artifact, and the colour that it deserves."""
+
+from dataclasses import replace
+from typing import Any
+
+from prefect.client.schemas.objects import State, StateType
+
+from tasks import _screen, approvers, checks, items, procore
+from tasks._run import actor, run_id, started_at
+from tasks._steps import Steps
+from tieout import exporting, publishing, reporting, settings
+from tieout.ledger import history, records, schema, states
+from tieout.ledger.book import Item, Ledger
+from tieout.opening import open_erp, open_ledger
+from tieout.publishing import FAILING, Standing
+from tieout.run_report import RunReport
+
+
+def conclude(steps: Steps, green: str = "Completed") -> State[Any]:
+    """Write the report of the run and return its end: red if anything in this run failed, never for older failures."""
+    report = _report(steps)
+    with _screen.open_screen() as client:
+        _screen.attach(client, run_id(), report.markdown(), key=steps.title.lower().replace(" ", "-"))
+    return _state(report.standing(green))
+
+
+def conclude_item(steps: Steps, company: int, invoice: int) -> State[Any]:
+    """Explain how the invoice stands now and return the end of its run."""
+    table = schema.item.c
+    with open_ledger() as ledger, open_erp() as connector, _screen.open_screen() as client:
+        found = ledger.items(table.company_id == company, table.invoice_id == invoice)
+        if not found:
+            return _state(Standing("COMPLETED", publishing.SUPERSEDED, "The ledger holds no such invoice."))
+        _screen.attach(client, run_id(), items.explanation(ledger, found[0], steps.unfinished))
+        standing = publishing.standing_of(found[0], connector.capabilities.menu_path)
+    if standing.type == "FAILED" and steps.unfinished:
+        standing = replace(standing, message=f"{'; '.join(steps.unfinished)}. Nothing was changed; press Retry again.")
+    return _state(standing)
+
+
+def preview(title: str, chosen: list[int] | None = None) -> State[Any]:
+    """Show what a run would work on, by what the ledger knows now; nothing is read or written outside."""
+    with open_ledger() as ledger:
+        report = RunReport(f"{title}: preview", counts=reporting.counts(ledger))
+        report.failing = ledger.items(schema.item.c.state.in_(FAILING))
+        if chosen is None:
+            report.figures = [("would be exported", str(exporting.waiting(ledger)))]
+        else:
+            report.failing = [item for item in report.failing if item.invoice_id in chosen]
+            report.figures = [("would be tried again", str(len(report.failing)))]
+    with _screen.open_screen() as client:
+        _screen.attach(client, run_id(), report.markdown())
+    return _state(
+        Standing(
+            "COMPLETED", "Previewed", f"Nothing was written; the list is on the Artifacts tab. {report.in_short()}"
+        )
+    )
+
+
+def nothing_to_review() -> State[Any]:
+    """Return the end of a review that has nothing to decide."""
+    words = "Nothing is Ready to Export here, or a newer review stands for it."
+    return _state(Standing("COMPLETED", "Nothing to Review", words))
+
+
+def _state(end: Standing) -> State[Any]:
+    return State(type=StateType(end.type), name=end.name, message=end.message)
+
+
+def _report(steps: Steps) -> RunReport:
+    with open_ledger() as ledger, open_erp() as connector:
+        exported, failed = _brought_about(ledger)
+        return RunReport(
+            title=steps.title,
+            counts=reporting.counts(ledger),
+            exported=exported,
+            failed=failed,
+            failing=ledger.items(schema.item.c.state.in_(FAILING)),
+            not_exportable=ledger.items(schema.item.c.state == states.NOT_EXPORTABLE),
+            unfinished=steps.unfinished,
+            notes=_notes(steps),
+            figures=_figures(steps),
+            runs=next(iter(steps.of(items.publish)), {}),
+            ui_url=settings.prefect_section().ui_url,
+            menu_path=connector.capabilities.menu_path,
+        )
+
+
+def _brought_about(ledger: Ledger) -> tuple[list[Item], list[Item]]:
+    """Return what this run exported, and what it left failed or with an unknown outcome."""
+    with ledger.reading() as connection:
+        moved = history.moved_by(connection, actor(), started_at())
+    found = [each for piece in records.in_pieces(moved) for each in ledger.items(schema.item.c.item_id.in_(piece))]
+    exported = [each for each in found if moved[each.item_id].kinds & {states.CREATE, states.FIND}]
+    failed = [each for each in found if moved[each.item_id].state in (states.FAILED, states.UNCERTAIN)]
+    return exported, [replace(each, state=moved[each.item_id].state) for each in failed]
+
+
+def _notes(steps: Steps) -> list[str]:
+    fetched = steps.of(procore.fetch_changed_invoices)
+    notes = [f"project {each.project_id} passed over: {each.skipped}" for each in fetched if each.skipped]
+    notes += [f"project {each.project_id}: {problem}" for each in fetched for problem in each.problems]
+    notes += [problem for problems in steps.of(procore.read_books) for problem in problems]
+    for answers in steps.of(checks.send):
+        notes += [f"{each.number} {each.outcome}: {each.reason}" for each in answers if each.reason]
+    for decided in steps.of(approvers.record):
+        notes += [f"{number}: the decision came too late, {why}" for number, why in decided.refused]
+    notes += [refusal for each in steps.of(procore.deliver_letters) for refusal in each.refusals]
+    return notes + [problem for each in steps.of(procore.write_payments) for problem in each.problems]
+
+
+def _figures(steps: Steps) -> list[tuple[str, str]]:
+    figures = [("changed in Procore", sum(each.changed for each in steps.of(procore.fetch_changed_invoices)))]
+    figures += [("asked to send", sum(len(each) for each in steps.of(checks.send)))]
+    for decided in steps.of(approvers.record):
+        figures += [("accepted", len(decided.accepted)), ("rejected", len(decided.rejected))]
+    figures += [("payments written to Procore", sum(each.written for each in steps.of(procore.write_payments)))]
+    figures += [("reviews waiting", sum(len(each) for each in steps.of(items.open_reviews)))]
+    return [(name, str(number)) for name, number in figures if number]

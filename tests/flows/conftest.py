@@ -1,0 +1,271 @@
+"""The whole stack for stories: both stand-ins, a temporary ledger, one Prefect server, one worker."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from tieout import settings
+from tieout.cli.deploy import deploy
+from tieout.ledger.book import Item, Ledger, upgrade
+
+ROOT = Path(__file__).parents[2]
+APPROVER = "Dana Reyes"
+_STOP_SECONDS = 10
+
+
+@dataclass
+class Sandbox:
+    """Both stand-ins, running, with the control endpoints that play the other people."""
+
+    facts: dict[str, Any]
+    folder: Path
+
+    def procore(self, action: str, body: dict[str, Any] | None = None) -> Any:
+        return self._control(self.facts["procore"]["api_url"], action, body)
+
+    def spectrum(self, action: str, body: dict[str, Any] | None = None) -> Any:
+        return self._control(self.facts["spectrum"]["url"], action, body)
+
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """Return the settings that point tieout at these stand-ins."""
+        sections = {name: self.facts[name] for name in ("procore", "spectrum")}
+        return {**sections, "mapping": {"csv": self.facts["mapping_csv"]}}
+
+    def _control(self, url: str, action: str, body: dict[str, Any] | None) -> Any:
+        method = "GET" if body is None else "POST"
+        answer = httpx.request(method, f"{url}/_sandbox/{action}", json=body, timeout=30)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+@dataclass
+class Stage:
+    """Where a story plays: the sandbox, the ledger and Prefect, deployed, with a worker that takes runs."""
+
+    sandbox: Sandbox
+    ledger_url: str
+    ui_url: str
+    client: SyncPrefectClient
+    config: Path
+    tables: dict[str, dict[str, Any]]
+
+    def set(self, section: str, **values: Any) -> None:
+        """Change the settings from now on, as someone who edits `tieout.toml` would."""
+        self.tables[section] = {**self.tables.get(section, {}), **values}
+        write_toml(self.config, self.tables)
+
+    def run(self, flow: str, **parameters: Any) -> FlowRun:
+        """Run a deployment by the worker and wait for its end, or for it to be suspended."""
+        deployment = self.client.read_deployment_by_name(f"{flow}/{flow}")
+        started = self.client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
+        return self.wait_for(str(started.id))
+
+    def wait_for(self, run_id: str, seconds: float = 90) -> FlowRun:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            run = self.client.read_flow_run(run_id)
+            if run.state and (run.state.is_final() or run.state.is_paused()):
+                return run
+            time.sleep(0.2)
+        raise AssertionError(f"run {run.name} is still {run.state_name} after {seconds} s")
+
+    def retry(self, run_id: str) -> FlowRun:
+        """Do what the Retry button does, and wait for the end."""
+        body = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry", "message": "Retry from the UI"}}
+        self.client.request("POST", f"/flow_runs/{run_id}/set_state", json=body)
+        return self.wait_for(run_id)
+
+    def resume(self, run_id: str, **answer: Any) -> FlowRun:
+        """Submit the review form, and wait until the run ends or asks again."""
+        asked = self.client.read_flow_run(run_id)
+        body = {"run_input": answer}
+        done = self.client.request("POST", f"/flow_runs/{run_id}/resume", json=body).json()
+        assert done["status"] == "ACCEPT", done
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            run = self.wait_for(run_id)
+            if run.state_id != asked.state_id:
+                return run
+            time.sleep(0.2)
+        raise AssertionError("the run did not go on")
+
+    def runs(self, *states: str, flow: str = "export-invoice") -> list[FlowRun]:
+        """Return the runs of a deployment, all or those in these states."""
+        wanted: dict[str, Any] = {"deployments": {"name": {"any_": [flow]}}, "limit": 200}
+        if states:
+            wanted["flow_runs"] = {"state": {"name": {"any_": list(states)}}}
+        found = self.client.request("POST", "/flow_runs/filter", json=wanted).json()
+        return [FlowRun.model_validate(each) for each in found]
+
+    def items(self, *states: str) -> list[Item]:
+        """Return the ledger's items, all or those in these states."""
+        with Ledger(self.ledger_url) as ledger:
+            return [item for item in ledger.items() if not states or item.state in states]
+
+
+def start(command: list[str], env: dict[str, str], log: Path) -> "subprocess.Popen[str]":
+    """Start a process in a group of its own, so that it can be ended with all its children."""
+    with log.open("w") as file:
+        return subprocess.Popen(
+            command, cwd=ROOT, env=env, stdout=file, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+
+
+def stop(process: "subprocess.Popen[str]") -> None:
+    """End a process with all its children: a Prefect worker does not always heed SIGTERM."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, sign)
+        except ProcessLookupError:
+            break
+        deadline = time.monotonic() + _STOP_SECONDS
+        while time.monotonic() < deadline and _lives(process):
+            time.sleep(0.05)
+    process.wait()
+
+
+def _lives(process: "subprocess.Popen[str]") -> bool:
+    process.poll()
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(is_so: Callable[[], bool], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, f"{what} within {seconds} s"
+        time.sleep(0.1)
+
+
+def healthy(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", timeout=2).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start one Prefect server for the session; return the address of its API."""
+    folder = tmp_path_factory.mktemp("prefect")
+    port = free_port()
+    env = os.environ | {
+        "PREFECT_HOME": str(folder),
+        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder}/prefect.db",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_UI_URL": f"http://127.0.0.1:{port}",
+        "PREFECT_UI_API_URL": f"http://127.0.0.1:{port}/api",
+    }
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    server = start(command, env, folder / "server.log")
+    url = f"http://127.0.0.1:{port}/api"
+    try:
+        until(lambda: healthy(url) or server.poll() is not None, 90, "the Prefect server answers")
+        assert server.poll() is None, (folder / "server.log").read_text()
+        with temporary_settings({PREFECT_API_URL: url}):
+            yield url
+    finally:
+        stop(server)
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """Run both stand-ins; `@pytest.mark.sandbox(projects=2, invoices=8)` says how large."""
+    mark = request.node.get_closest_marker("sandbox")
+    sizes = {"projects": 2, "invoices": 16, **(mark.kwargs if mark else {})}
+    command = [sys.executable, "-m", "tieout.sandbox.serve", "--json", "--data", str(tmp_path / "sandbox")]
+    for name, value in sizes.items():
+        command += [f"--{name.replace('_', '-')}"] if value is True else [f"--{name}", str(value)]
+    log = tmp_path / "sandbox.log"
+    process = start(command, dict(os.environ), log)
+    try:
+        until(lambda: "\n" in log.read_text() or process.poll() is not None, 60, "the stand-ins answer")
+        line = next(line for line in log.read_text().splitlines() if line.startswith("{"))
+        yield Sandbox(json.loads(line), tmp_path)
+    finally:
+        stop(process)
+
+
+@pytest.fixture(scope="session")
+def worker(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Deploy the flows and start one worker for the session; return the settings file that each story rewrites."""
+    folder = tmp_path_factory.mktemp("worker")
+    config = folder / "tieout.toml"
+    ours = {
+        "TIEOUT_CONFIG": str(config),
+        "PREFECT_API_URL": prefect_server,
+        "PREFECT_HOME": str(folder),
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ours.items():
+            patch.setenv(name, value)
+        deploy()
+        command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "tieout", "--type", "process"]
+        process = start(command, dict(os.environ), folder / "worker.log")
+        try:
+            yield config
+        finally:
+            stop(process)
+
+
+@pytest.fixture
+def stage(prefect_server: str, worker: Path, sandbox: Sandbox, tmp_path: Path) -> Iterator[Stage]:
+    """Set the stage for one story: new stand-ins, an empty ledger, no runs in Prefect."""
+    ui_url = prefect_server.removesuffix("/api")
+    tables = {
+        **sandbox.settings(),
+        "ledger": {"url": f"sqlite:///{tmp_path}/ledger.sqlite"},
+        "export": {"retry_delay_seconds": 0.2},
+        "approval": {"approvers": [APPROVER]},
+        "prefect": {"ui_url": ui_url},
+    }
+    write_toml(worker, tables)
+    upgrade(settings.ledger_url())
+    with get_client(sync_client=True) as client:
+        _sweep(client)
+        yield Stage(sandbox, settings.ledger_url(), ui_url, client, worker, tables)
+
+
+def write_toml(path: Path, tables: dict[str, dict[str, Any]]) -> None:
+    lines = []
+    for name, table in tables.items():
+        lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items()), ""]
+    path.write_text("\n".join(lines))
+
+
+def _sweep(client: SyncPrefectClient) -> None:
+    """Delete the runs of earlier stories, which had other ledgers."""
+    while True:
+        found = client.request("POST", "/flow_runs/filter", json={"limit": 200}).json()
+        if not found:
+            return
+        ids = [each["id"] for each in found]
+        for piece in (ids[at : at + 50] for at in range(0, len(ids), 50)):
+            client.request("POST", "/flow_runs/bulk_delete", json={"flow_runs": {"id": {"any_": piece}}})

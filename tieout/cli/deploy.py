@@ -1,0 +1,97 @@
+"""`tieout deploy`: everything that Prefect must hold before a flow can run; may be run again at any time."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tieout import settings
+from tieout.cli.console import notes
+from tieout.errors import SettingsError
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+
+_NINETY_DAYS = 90 * 24 * 60 * 60
+_POOL_TYPE = "process"
+
+
+def deploy() -> None:
+    """Set up the work pool, the deployments and the saved views in Prefect. May be run again at any time."""
+    from prefect.client.orchestration import get_client  # importing Prefect takes seconds
+
+    root = _checkout()
+    with get_client(sync_client=True) as client:
+        _set_up_pool(client)
+        _deploy_flows(root)
+        views = _save_views(client, root)
+    notes().print(
+        f"Deployed to work pool {settings.prefect_section().work_pool}; {views} saved views are on the Runs page."
+    )
+
+
+def variables(root: Path) -> dict[str, str]:
+    """Return what the variables of `deployments/prefect.yaml` stand for, by the settings."""
+    prefect, company = settings.prefect_section(), settings.company()
+    return {
+        "TIEOUT_ROOT": str(root),
+        "TIEOUT_PYTHON": sys.executable,
+        "TIEOUT_CONFIG": str(Path(os.environ.get("TIEOUT_CONFIG", "tieout.toml")).resolve()),
+        "TIEOUT_PREFECT__WORK_POOL": prefect.work_pool,
+        "TIEOUT_PREFECT__SCHEDULE": prefect.schedule,
+        "TIEOUT_COMPANY__TIME_ZONE": company.time_zone,
+    }
+
+
+def _checkout() -> Path:
+    """Return the checkout that the flows are run from: this one, or the folder that the command is run in."""
+    for root in (Path(__file__).parents[2], Path.cwd()):
+        if (root / "deployments" / "prefect.yaml").is_file():
+            return root
+    raise SettingsError(
+        "Prefect", "deployments", "there is no deployments/prefect.yaml; run this in a checkout of tieout"
+    )
+
+
+def _set_up_pool(client: "SyncPrefectClient") -> None:
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.exceptions import ObjectNotFound
+    from prefect.workers.process import ProcessWorker
+
+    name = settings.prefect_section().work_pool
+    try:
+        client.read_work_pool(name)  # a pool that is there keeps its type: it may be Docker or Kubernetes
+    except ObjectNotFound:
+        template: dict[str, Any] = ProcessWorker.get_default_base_job_template()
+        client.create_work_pool(WorkPoolCreate(name=name, type=_POOL_TYPE, base_job_template=template))
+
+
+def _deploy_flows(root: Path) -> None:
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
+    command += ["--prefect-file", "deployments/prefect.yaml"]
+    done = subprocess.run(
+        command, cwd=root, env=os.environ | variables(root), capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        words = (done.stderr or done.stdout).strip().splitlines()
+        raise SettingsError("Prefect", "its deployments", words[-1] if words else "`prefect deploy` failed")
+
+
+def _save_views(client: "SyncPrefectClient", root: Path) -> int:
+    views = json.loads((root / "deployments" / "views.json").read_text(encoding="utf-8"))
+    for view in views:
+        deployment = client.read_deployment_by_name(f"{view['deployment']}/{view['deployment']}")
+        filters = [
+            _filter("state", view["states"]),
+            _filter("deployment", [str(deployment.id)]),
+            _filter("range", {"type": "span", "seconds": -_NINETY_DAYS}),
+        ]
+        client.request("PUT", "/saved_searches/", json={"name": view["name"], "filters": filters})
+    return len(views)
+
+
+def _filter(name: str, value: object) -> dict[str, object]:
+    """Return a filter in the shape that the Prefect UI itself writes."""
+    return {"property": name, "value": value, "object": "flowRun", "type": "", "operation": ""}

@@ -1,0 +1,36 @@
+"""What an approver reads: the narrow table of the form and the whole table beside it; pure."""
+
+from collections.abc import Sequence
+
+from data_contracts.money import in_words
+from tieout.publishing import cell
+from tieout.reviewing import Offer, Row
+
+
+def description(offer: Offer, problems: Sequence[str] = ()) -> str:
+    """Return the text above the form: what was wrong with the last answer, then a narrow table."""
+    lines = [f"**Please answer again:** {cell(problem)}." for problem in problems]
+    lines += [f"**{cell(offer.project)}**: {len(offer.rows)} to decide. The run's Artifacts tab has the whole table."]
+    table = ["| number | gross | vendor |", "|---|---:|---|"]
+    table += [f"| {cell(row.number)} | {_money(row)} | {_mark(row)}{cell(row.vendor)[:24]} |" for row in offer.rows]
+    return "\n\n".join(lines) + "\n\n" + "\n".join(table)
+
+
+def whole_table(offer: Offer) -> str:
+    """Return everything that is known of each offered invoice."""
+    heads = ("number", "gross", "retention held", "due now", "vendor", "commitment", "period", "warnings")
+    lines = [f"# Ready to Export: {cell(offer.project)}", "", f"| {' | '.join(heads)} |"]
+    lines.append("|---|---:|---:|---:|---|---|---|---|")
+    for row in offer.rows:
+        amounts = [in_words(amount, row.currency) for amount in (row.gross, row.held, row.net)]
+        words = [row.vendor, row.commitment, row.period, "; ".join(row.warnings)]
+        lines.append(f"| {' | '.join([cell(row.number), *amounts, *map(cell, words)])} |")
+    return "\n".join(lines) + "\n"
+
+
+def _money(row: Row) -> str:
+    return in_words(row.gross, row.currency)
+
+
+def _mark(row: Row) -> str:
+    return "⚠ " if row.warnings else ""
