@@ -104,13 +104,11 @@ def _place_any(rng: random.Random, plans: list[Plan], any_month: list[str], pair
 
 
 def _place_pair(rng: random.Random, plans: list[Plan], pair: str) -> None:
-    slots = _free(plans)
-    months = {id(plan): [month for other, month in slots if other is plan] for plan in plans}
-    roomy = [plan for plan in plans if len(months[id(plan)]) > 1 and not plan.pairs]
+    roomy = [plan for plan in plans if len(_free([plan])) > 1 and not plan.pairs]
     if not roomy:
         return
     plan = rng.choice(roomy)
-    first, second = months[id(plan)][:2]
+    (_, first), (_, second) = _free([plan])[:2]
     plan.labels[first] = plan.labels[second] = DUPLICATE
     plan.pairs[second] = pair
 
