@@ -8,7 +8,7 @@ from prefect.states import Cancelled
 from tasks import _screen
 from tasks._policy import screen
 from tieout import publishing, reporting, reviewing, settings
-from tieout.ledger import history, schema
+from tieout.ledger import history
 from tieout.ledger.book import Item, Ledger
 from tieout.opening import now, open_erp, open_ledger
 from tieout.publishing import FAILING, Plan, Run
@@ -62,9 +62,9 @@ def open_reviews() -> list[str]:
 
 def _both(ledger: Ledger, client: SyncPrefectClient, found: list[FlowRun]) -> tuple[list[Item], list[Run]]:
     runs = [run for run in map(_screen.as_run, found) if run]
-    failing = ledger.items(schema.item.c.state.in_(FAILING))
+    failing = ledger.items(state=FAILING)
     missing = {run.invoice for run in runs} - {(item.company_id, item.invoice_id) for item in failing}
-    others = ledger.items(schema.item.c.invoice_id.in_([invoice for _, invoice in missing])) if missing else []
+    others = ledger.items(invoice_id=[invoice for _, invoice in missing]) if missing else []
     return failing + others, runs
 
 

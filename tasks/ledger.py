@@ -1,11 +1,13 @@
 """Steps on the ledger alone: what was decided, what waits."""
 
+from typing import Any
+
 from prefect import task
 
 from tasks._policy import local
 from tasks._run import actor
 from tieout import settling
-from tieout.ledger import schema, states
+from tieout.ledger import states
 from tieout.opening import now, open_ledger
 
 
@@ -19,17 +21,14 @@ def revive_transient() -> int:
 @task(**local)
 def list_failed(cause: str | None, project: int | None, invoices: list[int] | None) -> list[int]:
     """Return the invoices that failed or are held, by what an operator chooses them by."""
-    table = schema.item.c
-    where = [table.state.in_((states.FAILED, states.HELD))]
-    where += [table.cause == cause] if cause else []
-    where += [table.project_id == project] if project else []
-    where += [table.invoice_id.in_(invoices)] if invoices else []
+    chosen: dict[str, Any] = {"cause": cause, "project_id": project, "invoice_id": invoices}
+    where = {name: value for name, value in chosen.items() if value}
     with open_ledger() as ledger:
-        return [item.invoice_id for item in ledger.items(*where)]
+        return [item.invoice_id for item in ledger.items(state=(states.FAILED, states.HELD), **where)]
 
 
 @task(**local)
 def projects_of(invoices: list[int]) -> list[int]:
     """Return the projects that these invoices belong to."""
     with open_ledger() as ledger:
-        return sorted({item.project_id for item in ledger.items(schema.item.c.invoice_id.in_(invoices))})
+        return sorted({item.project_id for item in ledger.items(invoice_id=invoices)})

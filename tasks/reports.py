@@ -9,7 +9,7 @@ from tasks import _screen, approvers, checks, items, procore
 from tasks._run import actor, run_id, started_at
 from tasks._steps import Steps
 from tieout import exporting, publishing, reporting, settings
-from tieout.ledger import history, records, schema, states
+from tieout.ledger import history, states
 from tieout.ledger.book import Item, Ledger
 from tieout.opening import open_erp, open_ledger
 from tieout.publishing import FAILING, Standing
@@ -26,9 +26,8 @@ def conclude(steps: Steps, green: str = "Completed") -> State[Any]:
 
 def conclude_item(steps: Steps, company: int, invoice: int) -> State[Any]:
     """Explain how the invoice stands now and return the end of its run."""
-    table = schema.item.c
     with open_ledger() as ledger, open_erp() as connector, _screen.open_screen() as client:
-        found = ledger.items(table.company_id == company, table.invoice_id == invoice)
+        found = ledger.items(company_id=company, invoice_id=invoice)
         if not found:
             return _state(Standing("COMPLETED", publishing.SUPERSEDED, "The ledger holds no such invoice."))
         _screen.attach(client, run_id(), items.explanation(ledger, found[0], steps.unfinished))
@@ -42,7 +41,7 @@ def preview(title: str, chosen: list[int] | None = None) -> State[Any]:
     """Show what a run would work on, by what the ledger knows now; nothing is read or written outside."""
     with open_ledger() as ledger:
         report = RunReport(f"{title}: preview", counts=reporting.counts(ledger))
-        report.failing = ledger.items(schema.item.c.state.in_(FAILING))
+        report.failing = ledger.items(state=FAILING)
         if chosen is None:
             report.figures = [("would be exported", str(exporting.waiting(ledger)))]
         else:
@@ -75,8 +74,8 @@ def _report(steps: Steps) -> RunReport:
             counts=reporting.counts(ledger),
             exported=exported,
             failed=failed,
-            failing=ledger.items(schema.item.c.state.in_(FAILING)),
-            not_exportable=ledger.items(schema.item.c.state == states.NOT_EXPORTABLE),
+            failing=ledger.items(state=FAILING),
+            not_exportable=ledger.items(state=states.NOT_EXPORTABLE),
             unfinished=steps.unfinished,
             notes=_notes(steps),
             figures=_figures(steps),
@@ -90,7 +89,7 @@ def _brought_about(ledger: Ledger) -> tuple[list[Item], list[Item]]:
     """Return what this run exported, and what it left failed or with an unknown outcome."""
     with ledger.reading() as connection:
         moved = history.moved_by(connection, actor(), started_at())
-    found = [each for piece in records.in_pieces(moved) for each in ledger.items(schema.item.c.item_id.in_(piece))]
+    found = ledger.items(item_id=list(moved))
     exported = [each for each in found if moved[each.item_id].kinds & {states.CREATE, states.FIND}]
     failed = [each for each in found if moved[each.item_id].state in (states.FAILED, states.UNCERTAIN)]
     return exported, [replace(each, state=moved[each.item_id].state) for each in failed]

@@ -21,6 +21,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from tieout import settings
 from tieout.cli.deploy import deploy
 from tieout.ledger.book import Item, Ledger, upgrade
+from tieout.opening import now, open_erp, open_ledger
+from tieout.terms import load_terms
 
 ROOT = Path(__file__).parents[2]
 APPROVER = "Dana Reyes"
@@ -102,6 +104,31 @@ class Stage:
                 return run
             time.sleep(0.2)
         raise AssertionError("the run did not go on")
+
+    def put_state(self, run_id: Any, type_: str, name: str) -> None:
+        """Set a run's state as a person could."""
+        body = {"state": {"type": type_, "name": name}, "force": True}
+        self.client.request("POST", f"/flow_runs/{run_id}/set_state", json=body)
+
+    def settled(self, flow: str) -> list[FlowRun]:
+        """Return all runs of a deployment once none of them waits or works."""
+        for run in self.runs(flow=flow):
+            self.wait_for(str(run.id))
+        return self.runs(flow=flow)
+
+    def form_description(self, run_id: Any) -> str:
+        """Return the Markdown above the form that the run waits with."""
+        keys = self.client.read_flow_run(run_id).state.state_details.run_input_keyset
+        return str(self.client.read_flow_run_input(run_id, keys["description"]))
+
+    def vendor_of(self, item: Item) -> str:
+        """Return the ERP's code of the vendor of an invoice."""
+        with open_ledger() as ledger, open_erp() as erp:
+            terms = load_terms(ledger, erp, now())
+        vendor_id = self.sandbox.procore(f"requisitions/{item.invoice_id}")["vendor_id"]
+        code = terms.mapping(item.project_id, now().date()).vendor(vendor_id)
+        assert code
+        return code
 
     def runs(self, *states: str, flow: str = "export-invoice") -> list[FlowRun]:
         """Return the runs of a deployment, all or those in these states."""

@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from tieout.ledger import schema
 
@@ -27,6 +28,32 @@ class Review:
     offered: frozenset[tuple[int, str]]  # invoice id and content hash
     is_open: bool
     outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """One event of an invoice, in words."""
+
+    at: datetime
+    actor: str
+    kind: str
+    before: str | None
+    after: str
+    facts: dict[str, Any]
+
+
+def count_states(connection: Connection) -> dict[str, int]:
+    """Return how many items are in each state that any item is in."""
+    state = schema.item.c.state
+    return dict(connection.execute(select(state, func.count()).group_by(state)).tuples().all())
+
+
+def events(connection: Connection, item_id: int) -> list[Happened]:
+    """Return everything that happened to an item, in order."""
+    table = schema.event.c
+    columns = (table.at, table.actor, table.kind, table.before, table.after, table.facts)
+    rows = connection.execute(select(*columns).where(table.item_id == item_id).order_by(table.position))
+    return [Happened(*row[:5], json.loads(row.facts)) for row in rows]
 
 
 def moved_by(connection: Connection, actor: str, since: datetime) -> dict[int, Moved]:

@@ -1,0 +1,98 @@
+"""What is deployed can run: every entrypoint loads for real, names agree, where code comes from is said."""
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prefect.flows import Flow, load_flow_from_entrypoint
+
+from tieout.cli.deploy import variables
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "deployments" / "prefect.yaml").read_text(encoding="utf-8")
+PLAN: dict[str, Any] = yaml.safe_load(TEXT)
+DEPLOYMENTS: list[dict[str, Any]] = PLAN["deployments"]
+VIEWS: list[dict[str, Any]] = json.loads((ROOT / "deployments" / "views.json").read_text(encoding="utf-8"))
+WANTED = {"nightly-sync", "sync-invoices", "send-invoices", "review-invoices", "export-invoice", "retry-exports"}
+WANTED |= {"sync-payments"}
+
+
+@pytest.fixture(params=DEPLOYMENTS, ids=lambda deployment: deployment["name"])
+def deployment(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def flow(deployment: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Flow[..., Any]:
+    monkeypatch.chdir(ROOT)
+    return load_flow_from_entrypoint(deployment["entrypoint"], use_placeholder_flow=False)
+
+
+def test_every_flow_is_deployed():
+    files = {path.stem.replace("_", "-") for path in (ROOT / "flows").glob("*.py") if path.stem != "__init__"}
+    names = {each["name"] for each in DEPLOYMENTS}
+
+    assert names == files
+    assert names >= WANTED
+
+
+def test_an_entrypoint_loads_and_bears_the_name_of_its_file_and_deployment(
+    deployment: dict[str, Any], flow: Flow[..., Any]
+):
+    path, _, function = deployment["entrypoint"].partition(":")
+
+    assert (flow.name, function) == (deployment["name"], Path(path).stem)
+    assert flow.name.replace("-", "_") == function
+
+
+def test_a_flow_tells_the_operator_what_each_parameter_is_and_what_red_means(flow: Flow[..., Any]):
+    words = inspect.getdoc(flow.fn) or ""
+
+    assert [name for name in flow.parameters.properties if f"**{name}**" not in words and name != "project"] == []
+    assert "red" in words or flow.name == "export-invoice"
+
+
+def test_where_the_code_comes_from_is_always_said(deployment: dict[str, Any]):
+    steps = deployment.get("pull", PLAN["pull"])
+
+    assert steps == [{"prefect.deployments.steps.set_working_directory": {"directory": "{{ $TIEOUT_ROOT }}"}}]
+
+
+def test_a_retry_starts_one_process_only(deployment: dict[str, Any]):
+    assert deployment["work_pool"]["job_variables"]["command"].endswith(" -m prefect.engine")
+
+
+def test_an_item_gets_no_tags_but_its_own():
+    [items] = [each for each in DEPLOYMENTS if each["name"] == "export-invoice"]
+
+    assert "tags" not in items
+
+
+def test_the_night_is_scheduled_in_the_company_s_time_zone(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TIEOUT_COMPANY__TIME_ZONE", "Europe/Vienna")
+    [schedule] = next(each for each in DEPLOYMENTS if each["name"] == "nightly-sync")["schedules"]
+
+    assert schedule["timezone"] == "{{ $TIEOUT_COMPANY__TIME_ZONE }}"
+    assert variables(ROOT)["TIEOUT_COMPANY__TIME_ZONE"] == "Europe/Vienna"
+
+
+def test_every_variable_of_the_file_is_given_by_the_command():
+    used = {part.partition(" }}")[0] for part in TEXT.split("{{ $")[1:]}
+
+    assert used == set(variables(ROOT))
+
+
+def test_no_secret_is_named():
+    assert [
+        word
+        for word in ("secret", "password", "authorization")
+        if word in TEXT.lower().replace("secrets are", "").replace("secret blocks", "")
+    ] == []
+
+
+def test_a_view_looks_at_a_deployment_that_there_is():
+    assert {each["deployment"] for each in VIEWS} <= {each["name"] for each in DEPLOYMENTS}
+    assert [each["name"] for each in VIEWS] == ["Failed to Export", "Held", "Uncertain", "Ready to Export", "Exported"]

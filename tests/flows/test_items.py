@@ -1,0 +1,107 @@
+"""What failed is an item in Prefect: it says why, it can be retried, and it shows what the ledger holds."""
+
+from typing import Any
+
+import pytest
+
+APPROVER = "Dana Reyes"
+pytestmark = pytest.mark.sandbox(projects=1, invoices=8, no_troubles=True)
+
+
+def test_a_mended_cause_and_a_retry_turn_the_same_run_exported(stage: Any):
+    vendor = make_one_fail(stage)
+    [item] = stage.runs("Failed to Export")
+    assert "What to do" in item.state.message
+
+    set_vendor(stage, vendor, "A")
+    run = stage.retry(item.id)
+
+    assert (run.id, run.state_name, run.state.is_completed()) == (item.id, "Exported", True), run.state.message
+    assert run.name == item.name
+    assert "batch" in run.state.message
+    assert stage.items("FAILED") == []
+
+
+def test_a_retry_with_the_cause_still_there_tells_the_reason_of_now(stage: Any):
+    make_one_fail(stage)
+    [item] = stage.runs("Failed to Export")
+
+    run = stage.retry(item.id)
+
+    assert (run.state_name, run.state.is_failed()) == ("Failed to Export", True)
+    assert run.state.message == item.state.message
+
+
+def test_an_invoice_that_changed_in_procore_is_sent_for_a_new_acceptance(stage: Any):
+    vendor = make_one_fail(stage)
+    [failed] = stage.items("FAILED")
+    [item] = stage.runs("Failed to Export")
+    set_vendor(stage, vendor, "A")
+    stage.sandbox.procore(f"requisitions/{failed.invoice_id}/edit", {"invoice_number": f"{failed.number}-B"})
+
+    run = stage.retry(item.id)
+
+    assert (run.state_name, run.state.is_completed()) == ("Sent", True), run.state.message
+    [ready] = stage.items("READY")
+    assert (ready.invoice_id, ready.revision) == (failed.invoice_id, failed.revision + 1)
+    [review] = [each for each in stage.settled("review-invoices") if each.state_name == "Suspended"]
+    assert "1 invoice" in review.name
+
+
+def test_an_item_that_someone_deleted_or_cancelled_is_put_right_by_the_next_pass(stage: Any):
+    make_one_fail(stage)
+    [item] = stage.runs("Failed to Export")
+    stage.client.delete_flow_run(item.id)
+    stage.run("sync-payments")
+    [again] = stage.runs("Failed to Export")
+    assert (again.name, again.id == item.id) == (item.name, False)
+
+    stage.put_state(again.id, "CANCELLED", "Cancelled")
+    stage.run("sync-payments")
+
+    assert [each.id for each in stage.runs("Failed to Export")] == [again.id]
+
+
+def test_an_item_whose_cause_clears_by_itself_is_moved_by_the_night(stage: Any):
+    vendor = make_one_fail(stage)
+    [item] = stage.runs("Failed to Export")
+    set_vendor(stage, vendor, "A")
+
+    stage.run("nightly-sync")
+
+    assert stage.client.read_flow_run(item.id).state_name == "Exported"
+    assert stage.runs("Failed to Export") == []
+
+
+def test_many_are_retried_at_once_by_cause_after_a_preview(stage: Any):
+    vendor = make_one_fail(stage)
+    [failed] = stage.items("FAILED")
+    set_vendor(stage, vendor, "A")
+
+    preview = stage.run("retry-exports", cause=failed.cause)
+    assert preview.state_name == "Previewed"
+    assert "would be tried again: 1" in preview.state.message
+    assert len(stage.items("FAILED")) == 1
+
+    run = stage.run("retry-exports", cause=failed.cause, dry_run=False)
+
+    assert run.state_name == "Completed", run.state.message
+    assert stage.items("FAILED") == []
+    assert stage.runs("Failed to Export") == []
+
+
+def make_one_fail(stage: Any) -> str:
+    """Accept one invoice whose vendor accounting has just made inactive in the ERP; return the vendor's code."""
+    stage.run("nightly-sync")
+    [review] = stage.runs("Suspended", flow="review-invoices")
+    chosen = stage.items("READY")[0]
+    vendor = stage.vendor_of(chosen)
+    set_vendor(stage, vendor, "N")
+    run = stage.resume(review.id, decided_by=APPROVER, decision="Accept only the listed", accept=chosen.number)
+    assert run.state_name == "Finished with Failures", run.state.message
+    assert [item.number for item in stage.items("FAILED")] == [chosen.number]
+    return str(vendor)
+
+
+def set_vendor(stage: Any, code: str, status: str) -> None:
+    stage.sandbox.spectrum("vendors", {"code": code, "status": status})
