@@ -6,17 +6,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, false, or_
-
-from data_contracts.invoice import SENDABLE, Invoice
+from data_contracts.invoice import Invoice
 from data_contracts.reference import Finding
 from data_contracts.voucher import Voucher
 from tieout import billing, settings, settling
 from tieout.connectors.base import ERP, invoice_key
 from tieout.connectors.procore import parse_invoice
-from tieout.errors import TransientError, UnconfirmedError
-from tieout.ledger import records, schema, states
-from tieout.ledger.book import Item, Ledger, LostRaceError, Transaction
+from tieout.errors import SettingsError, TransientError, UnconfirmedError
+from tieout.ledger import records, states
+from tieout.ledger.book import Item, Ledger, Reader, Transaction
+from tieout.ledger.claims import claim, refuse_if_taken_over
 from tieout.ledger.intents import Intent, close_intent, live_intents, mark_sent, open_intent
 from tieout.sending import read_cases
 from tieout.terms import Terms
@@ -35,7 +34,7 @@ class Exported:
 
 def waiting(ledger: Ledger) -> int:
     """Return how many accepted invoices wait to be exported."""
-    return len(ledger.items(schema.item.c.state == states.ACCEPTED))
+    return len(ledger.items(state=states.ACCEPTED))
 
 
 def export_chunk(
@@ -52,54 +51,26 @@ def export_chunk(
     unseen = _look_first(ledger, erp, intents, clock, actor)
     if unseen:
         _send(ledger, erp, unseen, clock, actor)
-    after = ledger.items(schema.item.c.item_id.in_([item.item_id for item in claimed]))
+    after = ledger.items(item_id=[item.item_id for item in claimed])
     return Exported(dict(Counter(item.state for item in after)), tuple(item.invoice_id for item in after))
 
 
 def preview(ledger: Ledger, erp: ERP, terms: Terms, clock: Clock, only: Sequence[int] | None = None) -> Exported:
     """Show the exact payloads that would be sent now; writes nothing anywhere."""
-    items = ledger.items(*_accepted(only))
+    accepted = ledger.items(state=states.ACCEPTED)
+    items = [item for item in accepted if only is None or item.invoice_id in only]
     with ledger.reading() as connection:
         vouchers = _vouchers(connection, terms, items, clock())
     payloads = tuple(erp.preview(each) for each in vouchers.values() if isinstance(each, Voucher))
     return Exported({"WOULD EXPORT": len(payloads)}, tuple(item.invoice_id for item in items), payloads)
 
 
-def _accepted(only: Sequence[int] | None) -> list[Any]:
-    where = [schema.item.c.state == states.ACCEPTED]
-    return where if only is None else [*where, schema.item.c.invoice_id.in_(only)]
-
-
-def _as_accepted(terms: Terms) -> list[Any]:
-    """Only what Procore still shows as it was accepted, and what was judged by the terms of now, may be claimed."""
-    item, seen = schema.item.c, schema.sighting.c
-    shown = exists().where(
-        seen.company_id == item.company_id,
-        seen.invoice_id == item.invoice_id,
-        seen.content_hash == item.content_hash,
-        seen.status.in_(SENDABLE),
-        seen.is_gone.is_(False),
-    )
-    prints = [and_(item.project_id == each, item.judged_by == terms.fingerprint(each)) for each in terms.books]
-    return [shown, or_(false(), *prints)]
-
-
 def _claim(ledger: Ledger, erp: ERP, terms: Terms, clock: Clock, actor: str, only: Sequence[int] | None) -> list[Item]:
     patience = settings.export()
     size = min(patience.chunk, erp.capabilities.invoices_per_call)
+    prints = {project_id: terms.fingerprint(project_id) for project_id in terms.books}
     with ledger.transaction(clock(), actor) as tx:
-        until = tx.now + patience.lease
-        return [
-            tx.move(
-                item,
-                states.CLAIM,
-                states.EXPORTING,
-                {"until": until.isoformat()},
-                lease_token=item.lease_token + 1,
-                lease_until=until,
-            )
-            for item in tx.items(*_accepted(only), *_as_accepted(terms), limit=size)
-        ]
+        return claim(tx, prints, patience.lease, size, only)
 
 
 def _open_intents(
@@ -134,7 +105,7 @@ def _look_first(ledger: Ledger, erp: ERP, intents: Sequence[Intent], clock: Cloc
     """Look by our keys before the first send: a ledger restored from a backup must not send twice (law 2)."""
     try:
         found = erp.find([intent.voucher for intent in intents])
-    except TransientError:
+    except (TransientError, SettingsError):
         _release(ledger, intents, clock, actor)
         raise
     with ledger.transaction(clock(), actor) as tx:
@@ -151,11 +122,11 @@ def _send(ledger: Ledger, erp: ERP, intents: Sequence[Intent], clock: Clock, act
         _release(ledger, intents, clock, actor)
         return
     with ledger.transaction(clock(), actor) as tx:
-        _refuse_if_taken_over(tx, intents)
+        refuse_if_taken_over(tx, [intent.item for intent in intents])
         mark_sent(tx, intents, tx.now)
     try:
         outcomes = erp.create([intent.voucher for intent in intents])
-    except TransientError:
+    except (TransientError, SettingsError):
         _release(ledger, intents, clock, actor, was_marked=True)
         raise
     except UnconfirmedError as lost:
@@ -188,16 +159,7 @@ def _release(ledger: Ledger, intents: Sequence[Intent], clock: Clock, actor: str
             settling.release(tx, intent)
 
 
-def _refuse_if_taken_over(tx: Transaction, intents: Sequence[Intent]) -> None:
-    ours = {intent.item.item_id: intent.item.lease_token for intent in intents}
-    for item in tx.items(schema.item.c.item_id.in_(list(ours))):
-        if item.state != states.EXPORTING or item.lease_token != ours[item.item_id]:
-            raise LostRaceError("Ledger", f"invoice {item.number}", f"it is {item.state} now")
-
-
-def _vouchers(
-    connection: Connection, terms: Terms, items: Sequence[Item], now: datetime
-) -> dict[int, Voucher | Finding]:
+def _vouchers(connection: Reader, terms: Terms, items: Sequence[Item], now: datetime) -> dict[int, Voucher | Finding]:
     """Build what each item becomes in the ERP, by item id; a Finding where a code is gone since."""
     made: dict[int, Voucher | Finding] = {}
     batch = billing.batch_code(now, terms.zone, terms.policy.batch_weekday)

@@ -12,7 +12,7 @@ from tieout import settings
 from tieout.connectors.base import ERP
 from tieout.connectors.procore import Procore, parse_invoice
 from tieout.errors import RefusedError
-from tieout.ledger import records, schema, states
+from tieout.ledger import records, states
 from tieout.ledger.book import Ledger, Transaction, canonical, digest_of
 from tieout.ledger.records import Sighting
 from tieout.terms import known_projects
@@ -52,7 +52,7 @@ def fetch_changed(ledger: Ledger, procore: Procore, project_id: int, clock: Cloc
     name = f"procore/{project_id}/invoices"
     with ledger.reading() as connection:
         since = records.watermark(connection, name)
-        known = records.sightings(connection, schema.sighting.c.project_id == project_id)
+        known = records.sightings(connection, project_id)
     try:
         stubs, problems = procore.changed_invoices(
             project_id, since - _OVERLAP if since else None, until=clock() + timedelta(days=1)
@@ -175,9 +175,8 @@ def _bare(tx: Transaction, company_id: int, project_id: int, stub: InvoiceStub, 
 
 def _waits(ledger: Ledger, project_id: int) -> bool:
     with ledger.reading() as connection:
-        fresh = records.sightings(connection, schema.sighting.c.project_id == project_id, schema.sighting.c.is_fresh)
-    table = schema.item
-    return bool(fresh or ledger.items(table.c.project_id == project_id, table.c.state.in_(_WAITING), limit=1))
+        is_fresh = any(each.is_fresh for each in records.sightings(connection, project_id).values())
+    return is_fresh or bool(ledger.items(project_id=project_id, state=_WAITING))
 
 
 def _hash_of_unreadable(body: str) -> str:

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
+from typing import TypeVar
 
 from data_contracts.voucher import Payment
 
 LinkKey = tuple[str, str, str]  # ERP company, vendor, invoice number
+Linked = TypeVar("Linked")
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,7 @@ class Entry:
     payment: Payment
     amount: Decimal
     discount: Decimal
-    paid_on: str
+    paid_on: date
     notes: str
 
 
@@ -31,20 +34,21 @@ def entries(erp: str, payment: Payment) -> Iterator[Entry]:
     origin_id = f"{erp}:{payment.company_erp}:{payment.application_id_erp}"
     kind = "" if payment.kind == "progress" else "Retention. "
     discount = f"Discount taken {payment.discount}. " if payment.discount else ""
-    paid_on = payment.paid_on.isoformat()
-    yield Entry(origin_id, payment, payment.amount, payment.discount, paid_on, f"{kind}{discount}Paid in the ERP.")
+    yield Entry(
+        origin_id, payment, payment.amount, payment.discount, payment.paid_on, f"{kind}{discount}Paid in the ERP."
+    )
     if payment.is_void:
-        voided_on = (payment.voided_on or payment.paid_on).isoformat()
+        voided_on = payment.voided_on or payment.paid_on
         notes = f"Void of {payment.check_number} in the ERP."
         yield Entry(f"{origin_id}:void", payment, -payment.amount, -payment.discount, voided_on, notes)
 
 
-def matched(payments: Iterable[Payment], links: Mapping[LinkKey, int]) -> Iterator[tuple[int, Payment]]:
-    """Yield (item id, payment) for payments of invoices that we exported; hand-keyed ones match nothing (R73, R74)."""
+def matched(payments: Iterable[Payment], links: Mapping[LinkKey, Linked]) -> Iterator[tuple[Linked, Payment]]:
+    """Yield each payment with the invoice that it settles; those of hand-keyed invoices match nothing (R73, R74)."""
     for payment in payments:
-        item_id = links.get(link_key(payment))
-        if item_id is not None:
-            yield item_id, payment
+        linked = links.get(link_key(payment))
+        if linked is not None:
+            yield linked, payment
 
 
 def stage(is_posted: bool, settled_minor: int, due_minor: int) -> str:

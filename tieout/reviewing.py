@@ -6,15 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
-
-from sqlalchemy import Connection, insert, select, update
 
 from data_contracts.invoice import Invoice
 from tieout import settings
 from tieout.connectors.procore import parse_invoice
-from tieout.ledger import schema, states
+from tieout.errors import ContractError
+from tieout.ledger import records, states
 from tieout.ledger.book import Item, Ledger, Transaction, canonical
+from tieout.ledger.reviews import close_review, open_review, read_review
 from tieout.sending import unlock
 from tieout.terms import known_projects
 
@@ -66,52 +65,40 @@ class Decided:
 
 def offer(ledger: Ledger, run_id: str, project_id: int, clock: Clock) -> Offer | None:
     """Freeze what this review run offers, or return what it offered before; None when nothing is READY."""
-    ready = ledger.items(schema.item.c.project_id == project_id, schema.item.c.state == states.READY)
     with ledger.transaction(clock(), f"run {run_id}") as tx:
-        if _review(tx.connection, run_id) is None:
+        if read_review(tx.connection, run_id) is None:
+            ready = tx.items(project_id=project_id, state=states.READY)
             if not ready:
                 return None
-            listed = canonical([[item.invoice_id, item.content_hash] for item in ready])
-            row = {"run_id": run_id, "project_id": project_id, "offered": listed, "opened_at": tx.now}
-            tx.connection.execute(insert(schema.review).values(row))
+            open_review(tx, run_id, project_id, [(item.invoice_id, item.content_hash) for item in ready])
     return open_offer(ledger, run_id)
 
 
 def open_offer(ledger: Ledger, run_id: str) -> Offer:
-    """Return what a review run offered, with the figures that were offered."""
+    """Return what a review run offered, with the figures that were offered; LookupError if it never offered."""
     with ledger.reading() as connection:
-        review = _review(connection, run_id)
+        review = read_review(connection, run_id)
         if review is None:
             raise LookupError(f"run {run_id} never offered anything")
-        hashes = dict(json.loads(review.offered))
-        items = ledger.items(schema.item.c.invoice_id.in_(list(hashes)))
-        rows = _rows(connection, items, hashes)
+        shown = records.bodies_shown(connection, review.offered)
+    items = ledger.items(invoice_id=list(review.offered))
     project = known_projects(ledger)[review.project_id].name
+    rows = [_row(item, shown[item.invoice_id], review.offered[item.invoice_id]) for item in items]
     return Offer(run_id, review.project_id, project, _with_own_names(rows))
 
 
 def waiting_projects(ledger: Ledger) -> dict[int, list[Item]]:
     """Return what is Ready to Export, by project."""
     waiting: dict[int, list[Item]] = {}
-    for item in ledger.items(schema.item.c.state == states.READY):
+    for item in ledger.items(state=states.READY):
         waiting.setdefault(item.project_id, []).append(item)
     return waiting
-
-
-def is_current(ledger: Ledger, run_id: str) -> bool:
-    """Whether an open review still offers exactly what is Ready to Export in its project."""
-    with ledger.reading() as connection:
-        review = _review(connection, run_id)
-    if review is None or review.closed_at is not None:
-        return False
-    ready = waiting_projects(ledger).get(review.project_id, [])
-    return {(item.invoice_id, item.content_hash) for item in ready} == {(a, b) for a, b in json.loads(review.offered)}
 
 
 def supersede(ledger: Ledger, run_id: str, clock: Clock) -> None:
     """Close a review whose list is no longer true; its invoices wait for the next one."""
     with ledger.transaction(clock(), f"run {run_id}") as tx:
-        _close(tx, run_id, "superseded", "", "")
+        close_review(tx, run_id, "superseded")
 
 
 def decide(
@@ -128,7 +115,7 @@ def decide(
     """
     offered = open_offer(ledger, run_id)
     with ledger.reading() as connection:
-        review = _review(connection, run_id)
+        review = read_review(connection, run_id)
     if review is not None and review.outcome == "decided":
         body = json.loads(review.decision)
         return Decided(tuple(body["accepted"]), tuple(body["rejected"]), tuple(map(tuple, body["refused"])))
@@ -144,7 +131,7 @@ def accept_by_policy(ledger: Ledger, project_ids: Sequence[int], clock: Clock, p
     """Accept what is READY in the projects for which the policy says so; off by default."""
     allowed = set(settings.policy().auto_accept_projects) & set(project_ids)
     with ledger.transaction(clock(), f"policy v{policy_version}") as tx:
-        ready = tx.items(schema.item.c.state == states.READY, schema.item.c.project_id.in_(allowed))
+        ready = tx.items(state=states.READY, project_id=allowed)
         for item in ready:
             tx.move(item, states.ACCEPT, states.ACCEPTED, {"policy": policy_version})
     return len(ready)
@@ -154,7 +141,7 @@ def _record(
     tx: Transaction, offered: Offer, accepted: Sequence[Row], rejected: dict[int, str], decided_by: str
 ) -> Decided:
     shown = {row.invoice_id: row for row in offered.rows}
-    items = {item.invoice_id: item for item in tx.items(schema.item.c.invoice_id.in_(list(shown)))}
+    items = {item.invoice_id: item for item in tx.items(invoice_id=list(shown))}
     taken: list[int] = []
     dropped: list[int] = []
     refused: list[tuple[str, str]] = []
@@ -174,7 +161,7 @@ def _record(
             dropped.append(row.invoice_id)
     decided = Decided(tuple(taken), tuple(dropped), tuple(refused))
     body = canonical({"accepted": taken, "rejected": dropped, "refused": refused})
-    _close(tx, offered.run_id, "decided", decided_by, body)
+    close_review(tx, offered.run_id, "decided", decided_by, body)
     return decided
 
 
@@ -214,21 +201,10 @@ def _why_stale(item: Item, row: Row) -> str:
     return "its figures were changed in Procore after this list was shown; a new review offers them"
 
 
-def _rows(connection: Connection, items: Sequence[Item], hashes: dict[int, str]) -> list[Row]:
-    table = schema.snapshot.c
-    query = select(table.invoice_id, table.content_hash, table.body).where(table.invoice_id.in_(list(hashes)))
-    shown = {
-        row.invoice_id: row.body for row in connection.execute(query) if hashes[row.invoice_id] == row.content_hash
-    }
-    rows = []
-    for item in items:
-        invoice = parse_invoice(shown[item.invoice_id], item.company_id)
-        if isinstance(invoice, Invoice):
-            rows.append(_row(item, invoice, hashes[item.invoice_id]))
-    return rows
-
-
-def _row(item: Item, invoice: Invoice, content_hash: str) -> Row:
+def _row(item: Item, body: str, content_hash: str) -> Row:
+    invoice = parse_invoice(body, item.company_id)
+    if not isinstance(invoice, Invoice):
+        raise ContractError("Ledger", f"invoice {item.number}", "; ".join(invoice))  # it was READY: it was readable
     return Row(
         invoice_id=item.invoice_id,
         content_hash=content_hash,
@@ -251,14 +227,3 @@ def _with_own_names(rows: Sequence[Row]) -> tuple[Row, ...]:
         row if uses[row.number] == 1 else replace(row, number=f"{row.number} {row.vendor} {row.commitment}")
         for row in rows
     )
-
-
-def _review(connection: Connection, run_id: str) -> Any:
-    return connection.execute(select(schema.review).where(schema.review.c.run_id == run_id)).first()
-
-
-def _close(tx: Transaction, run_id: str, outcome: str, decided_by: str, decision: str) -> None:
-    table = schema.review
-    values = {"closed_at": tx.now, "outcome": outcome, "decided_by": decided_by, "decision": decision}
-    open_one = (table.c.run_id == run_id, table.c.closed_at.is_(None))
-    tx.connection.execute(update(table).where(*open_one).values(values))

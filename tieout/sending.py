@@ -6,8 +6,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
-
 from data_contracts.case import Case
 from data_contracts.invoice import SENDABLE, ZERO, Invoice
 from data_contracts.money import to_minor
@@ -17,8 +15,8 @@ from tieout.connectors.base import invoice_key
 from tieout.connectors.procore import parse_invoice
 from tieout.errors import SettingsError
 from tieout.judging import build_case, judge
-from tieout.ledger import records, schema, states
-from tieout.ledger.book import Item, Ledger, Transaction, canonical
+from tieout.ledger import records, states
+from tieout.ledger.book import Item, Ledger, Reader, Transaction, canonical, find_items
 from tieout.ledger.records import Sighting
 from tieout.terms import Terms, known_projects
 
@@ -64,7 +62,7 @@ class Reading:
 def judge_project(ledger: Ledger, terms: Terms, project_id: int, clock: Clock, actor: str) -> Judged:
     """Judge what is new in the project and, where its terms changed, what was judged before."""
     with ledger.reading() as connection:
-        seen = _to_judge(connection, terms, project_id)
+        seen = records.unjudged(connection, project_id, _JUDGED_AGAIN, terms.fingerprint(project_id))
     counts: Counter[str] = Counter()
     for piece in records.in_pieces(seen, _PIECE):
         counts.update(_judge_piece(ledger, terms, project_id, piece, clock, actor))
@@ -76,7 +74,7 @@ def rejudge_one(ledger: Ledger, terms: Terms, invoice_id: int, clock: Clock, act
     with ledger.reading() as connection:
         sighting = records.sightings_of(connection, [invoice_id])[invoice_id]
     _judge_piece(ledger, terms, sighting.project_id, [invoice_id], clock, actor, asked=True)
-    return ledger.items(schema.item.c.invoice_id == invoice_id)[0]
+    return ledger.items(invoice_id=invoice_id)[0]
 
 
 def send(
@@ -84,15 +82,15 @@ def send(
 ) -> list[Answer]:
     """Send the given invoices, or all sendable ones of the project, in a person's name (R14 to R18)."""
     with ledger.reading() as connection:
-        known = records.sightings(connection, schema.sighting.c.project_id == project_id)
+        known = records.sightings(connection, project_id)
     wanted = list(known if invoice_ids is None else invoice_ids)
-    before = {item.invoice_id: item for item in ledger.items(schema.item.c.project_id == project_id)}
+    before = {item.invoice_id: item for item in ledger.items(project_id=project_id)}
     candidates = [each for each in wanted if each in known and _may_be_sent(known[each], before.get(each))]
     if invoice_ids is None:
         wanted = candidates
     for piece in records.in_pieces(candidates, _PIECE):
         _judge_piece(ledger, terms, project_id, piece, clock, by, asked=True)
-    after = {item.invoice_id: item for item in ledger.items(schema.item.c.project_id == project_id)}
+    after = {item.invoice_id: item for item in ledger.items(project_id=project_id)}
     return [_answer(each, known.get(each), before.get(each), after.get(each)) for each in wanted]
 
 
@@ -101,7 +99,7 @@ def retrieve(ledger: Ledger, invoice_ids: Sequence[int], by: str, clock: Clock) 
     answers = []
     with ledger.transaction(clock(), by) as tx:
         for invoice_id in invoice_ids:
-            found = tx.items(schema.item.c.invoice_id == invoice_id)
+            found = tx.items(invoice_id=invoice_id)
             if found and found[0].state in (states.READY, states.HELD):
                 item = tx.move(found[0], states.RETRIEVE, states.RETRIEVED, {})
                 unlock(tx, item)
@@ -125,7 +123,7 @@ def unlock(tx: Transaction, item: Item) -> None:
 
 
 def read_cases(
-    connection: Connection, terms: Terms, project_id: int, invoices: Iterable[Invoice], now: datetime
+    connection: Reader, terms: Terms, project_id: int, invoices: Iterable[Invoice], now: datetime
 ) -> list[Case]:
     """Put beside each invoice all that judging and exporting it look up."""
     invoices = list(invoices)
@@ -152,17 +150,6 @@ def read_cases(
     ]
 
 
-def _to_judge(connection: Connection, terms: Terms, project_id: int) -> list[int]:
-    sighting, item = schema.sighting, schema.item
-    fresh = select(sighting.c.invoice_id).where(sighting.c.project_id == project_id, sighting.c.is_fresh)
-    stale = select(item.c.invoice_id).where(
-        item.c.project_id == project_id,
-        item.c.state.in_(_JUDGED_AGAIN),
-        item.c.judged_by != terms.fingerprint(project_id),
-    )
-    return sorted({row.invoice_id for query in (fresh, stale) for row in connection.execute(query)})
-
-
 def _judge_piece(
     ledger: Ledger,
     terms: Terms,
@@ -186,7 +173,7 @@ def _judge_piece(
 
 
 def _read(
-    connection: Connection, terms: Terms, project_id: int, invoice_ids: Sequence[int], now: datetime
+    connection: Reader, terms: Terms, project_id: int, invoice_ids: Sequence[int], now: datetime
 ) -> list[Reading]:
     seen = records.sightings_of(connection, invoice_ids)
     bodies = records.bodies(connection, [each.snapshot_id for each in seen.values() if each.snapshot_id is not None])
@@ -198,10 +185,7 @@ def _read(
     }
     sound = {key: invoice for key, invoice in parsed.items() if isinstance(invoice, Invoice)}
     findings = judge(read_cases(connection, terms, project_id, sound.values(), now)) if sound else {}
-    items: dict[int, Item] = {}
-    for piece in records.in_pieces(invoice_ids):
-        rows = connection.execute(select(schema.item).where(schema.item.c.invoice_id.in_(piece)))
-        items |= {row.invoice_id: Item(**row._mapping) for row in rows}
+    items = {item.invoice_id: item for item in find_items(connection, invoice_id=list(invoice_ids))}
     readings = []
     for invoice_id, sighting in seen.items():
         reasons = parsed.get(invoice_id)
@@ -339,7 +323,7 @@ def _answer(invoice_id: int, sighting: Sighting | None, before: Item | None, aft
     return Answer(invoice_id, number, after.state, "; ".join(finding.message for finding in after.reasons))
 
 
-def _previous(connection: Connection, invoices: Sequence[Invoice]) -> dict[int, Invoice]:
+def _previous(connection: Reader, invoices: Sequence[Invoice]) -> dict[int, Invoice]:
     """Return the invoices that these continue, as Procore showed them last, by id."""
     ids = {invoice.previous_invoice_id_procore for invoice in invoices if invoice.previous_invoice_id_procore}
     seen = records.sightings_of(connection, ids)
@@ -353,28 +337,17 @@ def _previous(connection: Connection, invoices: Sequence[Invoice]) -> dict[int, 
     return found
 
 
-def _numbers_taken(connection: Connection, terms: Terms, invoices: Sequence[Invoice]) -> dict[int, tuple[str, ...]]:
+def _numbers_taken(connection: Reader, terms: Terms, invoices: Sequence[Invoice]) -> dict[int, tuple[str, ...]]:
     """Say for each invoice which others bear its number: those on their way to the ERP, and earlier sendable ones."""
     with_commitment = terms.policy.invoice_number == "with_commitment"
     keys = {invoice.invoice_id_procore: invoice.number_key(with_commitment) for invoice in invoices}
-    sharing: dict[str, list[Any]] = {}
-    sighting, item = schema.sighting, schema.item
-    for piece in records.in_pieces({key for key in keys.values() if key}):
-        query = (
-            select(
-                sighting.c.number_key, sighting.c.invoice_id, sighting.c.status, sighting.c.commitment_id, item.c.state
-            )
-            .select_from(sighting.outerjoin(item, item.c.invoice_id == sighting.c.invoice_id))
-            .where(sighting.c.number_key.in_(piece), sighting.c.is_gone.is_(False))
-        )
-        for row in connection.execute(query):
-            sharing.setdefault(row.number_key, []).append(row)
+    sharing = records.sharing_number(connection, {key for key in keys.values() if key})
     return {
         invoice_id: tuple(
-            f"invoice {other.invoice_id} on commitment {other.commitment_id} ({other.state or other.status})"
-            for other in sharing.get(key, [])
+            f"invoice {other.invoice_id} on commitment {other.commitment_id} ({state or other.status})"
+            for other, state in sharing.get(key, [])
             if other.invoice_id != invoice_id
-            and (other.state in _TAKEN or (other.invoice_id < invoice_id and other.status in SENDABLE))
+            and (state in _TAKEN or (other.invoice_id < invoice_id and other.status in SENDABLE))
         )
         for invoice_id, key in keys.items()
     }

@@ -9,7 +9,7 @@ from data_contracts.reference import Finding
 from data_contracts.voucher import Created, ErpInvoice, Outcome, Refused
 from tieout import settings
 from tieout.connectors.base import ERP
-from tieout.ledger import records, schema, states
+from tieout.ledger import records, states
 from tieout.ledger.book import Item, Ledger, Transaction, canonical
 from tieout.ledger.intents import (
     Intent,
@@ -93,7 +93,7 @@ def lose(tx: Transaction, intent: Intent, why: str, has_looked: bool) -> Item:
 def revive_transient(ledger: Ledger, clock: Clock, actor: str) -> int:
     """Let invoices whose last failure needed nobody be tried again."""
     with ledger.transaction(clock(), actor) as tx:
-        failed = tx.items(schema.item.c.state == states.FAILED, schema.item.c.cause == TRANSIENT)
+        failed = tx.items(state=states.FAILED, cause=TRANSIENT)
         for item in failed:
             tx.move(item, states.RETRY, states.ACCEPTED, {"cause": TRANSIENT}, attempts=0)
     return len(failed)
@@ -103,7 +103,7 @@ def release_expired(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> int:
     """Take over invoices whose claimer has died: surely unsent ones wait again, the others become UNCERTAIN."""
     with ledger.transaction(clock(), actor) as tx:
         deadline = tx.now - erp.capabilities.request_timeout
-        claimed = tx.items(schema.item.c.state == states.EXPORTING)
+        claimed = tx.items(state=states.EXPORTING)
         dead = [item for item in claimed if item.lease_until is None or item.lease_until < deadline]
         intents = live_intents(tx.connection, dead)
         for item in dead:
@@ -116,7 +116,7 @@ def release_expired(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> int:
 def settle_uncertain(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> dict[str, int]:
     """Look for every invoice whose outcome is unknown; only after two empty looks may it be sent again (law 4)."""
     counts: Counter[str] = Counter()
-    uncertain = ledger.items(schema.item.c.state == states.UNCERTAIN)
+    uncertain = ledger.items(state=states.UNCERTAIN)
     for piece in records.in_pieces(uncertain, settings.export().chunk):
         with ledger.reading() as connection:
             intents = live_intents(connection, piece)

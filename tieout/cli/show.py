@@ -15,7 +15,7 @@ from tieout import billing, opening, reporting
 from tieout.cli.console import DOT, STYLES, light, notes, out, plain, print_json, readable_ledger, table
 from tieout.connectors.procore import parse_invoice
 from tieout.errors import SettingsError
-from tieout.ledger import records, schema, states
+from tieout.ledger import records, states
 from tieout.ledger.book import Item, Ledger
 
 _FIGURES = ("scheduled_value", "work_before", "work_this_period", "stored_before", "stored_now", "moved",
@@ -68,12 +68,11 @@ def facts_of(ledger: Ledger, item: Item) -> dict[str, Any]:
 
 
 def _candidates(ledger: Ledger, wanted: str) -> list[Item]:
-    table = schema.item.c
     if wanted.isascii() and wanted.isdigit() and len(wanted) < 19:
-        by_id = ledger.items(table.invoice_id == int(wanted))
+        by_id = ledger.items(invoice_id=int(wanted))
         if by_id:
             return by_id
-    return ledger.items((table.number == wanted) | (table.number_erp == wanted))
+    return ledger.items(number=wanted) or ledger.items(number_erp=wanted)
 
 
 def _explain_none(ledger: Ledger, wanted: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from alembic import command
 from alembic.config import Config
@@ -21,6 +21,9 @@ from data_contracts.reference import Finding
 from tieout.errors import MismatchError, SettingsError
 from tieout.ledger import schema
 from tieout.ledger.states import is_allowed
+
+Reader: TypeAlias = Connection  # an open connection that reads one consistent state
+VARIABLES = 500  # bound variables per IN list; databases have a limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +125,29 @@ class Ledger:
         with self.engine.connect().execution_options(reading=True) as connection:
             yield connection
 
-    def items(self, *where: Any, limit: int | None = None) -> list[Item]:
-        """Return the items that fulfil the conditions, oldest first."""
+    def items(self, **columns: Any) -> list[Item]:
+        """Return the items whose columns have these values (or one of a sequence of values), oldest first."""
         with self.reading() as connection:
-            return _items(connection, select(schema.item).where(*where).limit(limit))
+            return find_items(connection, **columns)
+
+
+def find_items(connection: Connection, **columns: Any) -> list[Item]:
+    """Return the items whose columns have these values (or one of a sequence of values), oldest first."""
+    table, single, lists = schema.item.c, [], {}
+    for name, value in columns.items():
+        if isinstance(value, list | tuple | set):
+            lists[name] = sorted(value)
+        else:
+            single.append(table[name] == value)
+    longest = max(lists, key=lambda name: len(lists[name]), default=None)
+    rest = [table[name].in_(values) for name, values in lists.items() if name != longest]
+    query = select(schema.item).where(*single, *rest)
+    if longest is None:
+        return read_items(connection, query)
+    values, found = lists[longest], []
+    for start in range(0, len(values), VARIABLES):
+        found += read_items(connection, query.where(table[longest].in_(values[start : start + VARIABLES])))
+    return sorted(found, key=lambda item: item.item_id)
 
 
 class Transaction:
@@ -136,14 +158,9 @@ class Transaction:
         self.connection, self.now, self.actor = connection, now.astimezone(UTC), actor
         self._events: list[dict[str, Any]] = []
 
-    def items(self, *where: Any, limit: int | None = None) -> list[Item]:
-        """Return the items that fulfil the conditions, oldest first."""
-        return _items(self.connection, select(schema.item).where(*where).limit(limit))
-
-    def item(self, company_id: int, invoice_id: int) -> Item | None:
-        """Return the item of this invoice."""
-        found = self.items(schema.item.c.company_id == company_id, schema.item.c.invoice_id == invoice_id)
-        return found[0] if found else None
+    def items(self, **columns: Any) -> list[Item]:
+        """Return the items whose columns have these values (or one of a sequence of values), oldest first."""
+        return find_items(self.connection, **columns)
 
     def open_item(self, facts: dict[str, Any], state: str, because: dict[str, Any], kind: str) -> Item:
         """Enter an invoice that was never sent before."""
@@ -151,7 +168,7 @@ class Transaction:
             raise ValueError(f"no item begins as {state} by {kind}")
         row = {**facts, "state": state, "version": 1, "changed_at": self.now}
         item_id = self.connection.execute(insert(schema.item).values(row)).inserted_primary_key[0]  # type: ignore[index]
-        entered = self.items(schema.item.c.item_id == item_id)[0]
+        entered = self.items(item_id=item_id)[0]
         return self._append(entered, None, kind, because)
 
     def move(self, item: Item, kind: str, state: str, because: dict[str, Any], **changes: Any) -> Item:
@@ -222,7 +239,7 @@ class Transaction:
         }
         matches = (table.c.item_id == item.item_id, table.c.version == version)
         if self.connection.execute(update(table).where(*matches).values(values)).rowcount != 1:
-            now = self.items(table.c.item_id == item.item_id)[0]
+            now = self.items(item_id=item.item_id)[0]
             raise LostRaceError("Ledger", f"invoice {now.number}", f"it is {now.state} now")
         self._events.append(happened)
         return chained
@@ -260,7 +277,8 @@ def upgrade(url: str) -> None:
     engine.dispose()
 
 
-def _items(connection: Connection, query: Select[Any]) -> list[Item]:
+def read_items(connection: Connection, query: Select[Any]) -> list[Item]:
+    """Return the items that a query over the item table selects, oldest first."""
     return [Item(**row._mapping) for row in connection.execute(query.order_by(schema.item.c.item_id))]
 
 

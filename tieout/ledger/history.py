@@ -53,7 +53,7 @@ def events(connection: Connection, item_id: int) -> list[Happened]:
     table = schema.event.c
     columns = (table.at, table.actor, table.kind, table.before, table.after, table.facts)
     rows = connection.execute(select(*columns).where(table.item_id == item_id).order_by(table.position))
-    return [Happened(*row[:5], json.loads(row.facts)) for row in rows]
+    return [Happened(row.at, row.actor, row.kind, row.before, row.after, json.loads(row.facts)) for row in rows]
 
 
 def moved_by(connection: Connection, actor: str, since: datetime) -> dict[int, Moved]:

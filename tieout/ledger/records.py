@@ -8,10 +8,9 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from tieout.ledger import schema
-from tieout.ledger.book import Transaction, canonical
+from tieout.ledger.book import VARIABLES, Transaction, canonical
 
 Any_ = TypeVar("Any_")
-_VARIABLES = 500  # bound variables per IN list; databases have a limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Sighting:
     is_gone: bool
 
 
-def in_pieces(values: Iterable[Any_], size: int = _VARIABLES) -> Iterator[list[Any_]]:
+def in_pieces(values: Iterable[Any_], size: int = VARIABLES) -> Iterator[list[Any_]]:
     """Cut the values into lists of at most `size`."""
     piece: list[Any_] = []
     for value in values:
@@ -63,9 +62,9 @@ def store_sighting(tx: Transaction, sighting: Sighting) -> None:
     _upsert(tx.connection, schema.sighting, ("company_id", "invoice_id"), _as_row(sighting))
 
 
-def sightings(connection: Connection, *where: Any) -> dict[int, Sighting]:
-    """Return the sightings that fulfil the conditions, by Procore invoice id."""
-    rows = connection.execute(select(schema.sighting).where(*where))
+def sightings(connection: Connection, project_id: int) -> dict[int, Sighting]:
+    """Return what Procore showed last of a project's invoices, by Procore invoice id."""
+    rows = connection.execute(select(schema.sighting).where(schema.sighting.c.project_id == project_id))
     return {row.invoice_id: Sighting(**row._mapping) for row in rows}
 
 
@@ -73,7 +72,8 @@ def sightings_of(connection: Connection, invoice_ids: Iterable[int]) -> dict[int
     """Return the sightings of these invoices, by Procore invoice id."""
     found: dict[int, Sighting] = {}
     for piece in in_pieces(invoice_ids):
-        found |= sightings(connection, schema.sighting.c.invoice_id.in_(piece))
+        rows = connection.execute(select(schema.sighting).where(schema.sighting.c.invoice_id.in_(piece)))
+        found |= {row.invoice_id: Sighting(**row._mapping) for row in rows}
     return found
 
 
@@ -85,6 +85,40 @@ def bodies(connection: Connection, snapshot_ids: Iterable[int]) -> dict[int, str
         query = select(table.c.snapshot_id, table.c.body).where(table.c.snapshot_id.in_(piece))
         found |= {row.snapshot_id: row.body for row in connection.execute(query)}
     return found
+
+
+def bodies_shown(connection: Connection, contents: dict[int, str]) -> dict[int, str]:
+    """Return the bodies that had these content hashes, by Procore invoice id."""
+    found: dict[int, str] = {}
+    table = schema.snapshot.c
+    for piece in in_pieces(contents):
+        query = select(table.invoice_id, table.content_hash, table.body).where(table.invoice_id.in_(piece))
+        rows = connection.execute(query)
+        found |= {row.invoice_id: row.body for row in rows if contents[row.invoice_id] == row.content_hash}
+    return found
+
+
+def sharing_number(connection: Connection, number_keys: Iterable[str]) -> dict[str, list[tuple[Sighting, str | None]]]:
+    """Return the invoices that Procore shows under each of these keys, with the state of their items."""
+    found: dict[str, list[tuple[Sighting, str | None]]] = {}
+    seen, item = schema.sighting, schema.item
+    same = (item.c.company_id == seen.c.company_id) & (item.c.invoice_id == seen.c.invoice_id)
+    for piece in in_pieces(number_keys):
+        query = select(seen, item.c.state).select_from(seen.outerjoin(item, same))
+        for row in connection.execute(query.where(seen.c.number_key.in_(piece), seen.c.is_gone.is_(False))):
+            *columns, state = row
+            found.setdefault(row.number_key, []).append((Sighting(*columns), state))
+    return found
+
+
+def unjudged(connection: Connection, project_id: int, states: Sequence[str], fingerprint: str) -> list[int]:
+    """Return the invoices of a project that are new, and those in `states` that other terms judged last."""
+    seen, item = schema.sighting.c, schema.item.c
+    fresh = select(seen.invoice_id).where(seen.project_id == project_id, seen.is_fresh)
+    stale = select(item.invoice_id).where(
+        item.project_id == project_id, item.state.in_(states), item.judged_by != fingerprint
+    )
+    return sorted({*connection.execute(fresh).scalars(), *connection.execute(stale).scalars()})
 
 
 def store_reference(tx: Transaction, name: str, body: str) -> None:

@@ -1,0 +1,91 @@
+"""Payment applications: each row is the intent to write one payment into Procore, and later what became of it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from data_contracts.voucher import ProcorePayment
+from tieout.ledger import schema
+from tieout.ledger.book import Item, Transaction
+from tieout.ledger.records import in_pieces
+
+_TABLE = schema.payment
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """One row as a person reads it; amounts in minor units."""
+
+    check_number: str
+    paid_on: str
+    amount_minor: int
+    discount_minor: int
+    currency: str
+    payment_id_procore: int | None
+    problem: str
+
+
+def open_payment(tx: Transaction, item: Item, body: ProcorePayment, amount_minor: int, discount_minor: int) -> None:
+    """Commit to writing this payment; `origin_id` is unique, so that an application is taken over once."""
+    row = {
+        "item_id": item.item_id,
+        "project_id": item.project_id,
+        "origin_id": body.origin_id,
+        "amount_minor": amount_minor,
+        "discount_minor": discount_minor,
+        "currency": item.currency,
+        "check_number": body.check_number,
+        "paid_on": body.paid_on.isoformat(),
+        "body": body.model_dump_json(),
+        "opened_at": tx.now,
+    }
+    tx.connection.execute(insert(_TABLE).values(row))
+
+
+def known_origins(connection: Connection, origin_ids: Iterable[str]) -> set[str]:
+    """Return which of these applications were taken over before."""
+    known: set[str] = set()
+    for piece in in_pieces(origin_ids):
+        known |= set(connection.execute(select(_TABLE.c.origin_id).where(_TABLE.c.origin_id.in_(piece))).scalars())
+    return known
+
+
+def settled_minor(connection: Connection, item_id: int) -> int:
+    """Return what settled an invoice: cash and discounts, less what was voided."""
+    query = select(func.coalesce(func.sum(_TABLE.c.amount_minor + _TABLE.c.discount_minor), 0))
+    return int(connection.execute(query.where(_TABLE.c.item_id == item_id)).scalar_one())
+
+
+def unwritten(connection: Connection) -> list[tuple[int, ProcorePayment]]:
+    """Return (row id, payment) of what Procore does not show yet, oldest first."""
+    query = select(_TABLE).where(_TABLE.c.written_at.is_(None)).order_by(_TABLE.c.payment_id)
+    return [(row.payment_id, ProcorePayment.model_validate_json(row.body)) for row in connection.execute(query)]
+
+
+def mark_written(tx: Transaction, payment_id: int, payment_id_procore: int) -> None:
+    """Note under which id Procore shows it."""
+    _mark(tx, [payment_id], written_at=tx.now, payment_id_procore=payment_id_procore, problem="")
+
+
+def mark_problem(tx: Transaction, payment_ids: Iterable[int], problem: str) -> None:
+    """Note why Procore does not take them; what was written meanwhile stays written."""
+    _mark(tx, list(payment_ids), problem=problem)
+
+
+def applications(connection: Connection, item_id: int) -> list[Application]:
+    """Return the applications of an invoice, voids included, oldest first."""
+    columns = [_TABLE.c[name] for name in Application.__slots__]
+    rows = connection.execute(select(*columns).where(_TABLE.c.item_id == item_id).order_by(_TABLE.c.payment_id))
+    return [Application(*row) for row in rows]
+
+
+def count_written(connection: Connection) -> int:
+    """Return how many payments Procore shows."""
+    return int(connection.execute(select(func.count(_TABLE.c.written_at))).scalar_one())
+
+
+def _mark(tx: Transaction, payment_ids: list[int], **values: Any) -> None:
+    still_open = (_TABLE.c.payment_id.in_(payment_ids), _TABLE.c.written_at.is_(None))
+    tx.connection.execute(update(_TABLE).where(*still_open).values(values))
