@@ -20,8 +20,8 @@ def sync_payments(dry_run: bool = False):
     if dry_run:
         return reports.preview("Sync payments")
     steps = Steps("Sync payments")
-    steps.go(erp.observe_invoices)
     steps.go(erp.collect_payments)
+    steps.go(erp.observe_invoices)
     steps.go(procore.write_payments)
     steps.go(procore.deliver_letters)
     steps.go(items.publish)

@@ -20,6 +20,7 @@ from tieout.terms import known_projects
 Clock = Callable[[], datetime]
 # Rows may move between pages while we list, and Procore's clock is not ours: read a little again each time.
 _OVERLAP = timedelta(minutes=5)
+_WHOLE_EVERY = timedelta(days=7)
 _PIECE = 200  # bodies per commit
 _WAITING = (*states.JUDGED, states.ACCEPTED, states.FAILED)
 # What a body may change without a new decision; only used where a body breaks its contract and cannot be parsed.
@@ -48,14 +49,18 @@ def list_projects(ledger: Ledger, procore: Procore, clock: Clock) -> list[int]:
 
 
 def fetch_changed(ledger: Ledger, procore: Procore, project_id: int, clock: Clock) -> Fetched:
-    """Store every invoice of the project that changed since the last time; a 403 passes the project over."""
-    name = f"procore/{project_id}/invoices"
+    """Store every invoice of the project that changed since the last time; a 403 passes the project over.
+
+    Once a week everything is listed: an invoice that was deleted shows in no listing of what changed (law 9).
+    """
+    name, whole = f"procore/{project_id}/invoices", f"procore/{project_id}/whole"
     with ledger.reading() as connection:
-        since = records.watermark(connection, name)
+        since, listed_at = records.watermark(connection, name), records.watermark(connection, whole)
         known = records.sightings(connection, project_id)
+    is_whole = since is None or listed_at is None or clock() - listed_at >= _WHOLE_EVERY
     try:
         stubs, problems = procore.changed_invoices(
-            project_id, since - _OVERLAP if since else None, until=clock() + timedelta(days=1)
+            project_id, None if is_whole or since is None else since - _OVERLAP, until=clock() + timedelta(days=1)
         )
     except RefusedError as refusal:
         return Fetched(project_id, skipped=str(refusal))
@@ -63,9 +68,14 @@ def fetch_changed(ledger: Ledger, procore: Procore, project_id: int, clock: Cloc
     complaints = [problem.message for problem in problems]
     for piece in records.in_pieces(news, _PIECE):
         complaints += _store(ledger, procore, project_id, piece, clock)
-    if any(stub.updated_at for stub in stubs) and not problems:
+    if not problems:
+        if is_whole:
+            _mark_deleted(ledger, procore, known.keys() - {stub.invoice_id_procore for stub in stubs}, clock)
         with ledger.transaction(clock(), "intake") as tx:
-            records.move_watermark(tx, name, max(stub.updated_at for stub in stubs if stub.updated_at))
+            if reached := [stub.updated_at for stub in stubs if stub.updated_at]:
+                records.move_watermark(tx, name, max(reached))
+            if is_whole:
+                records.move_watermark(tx, whole, tx.now)
     return Fetched(project_id, len(stubs), len(news), tuple(complaints))
 
 
@@ -171,6 +181,15 @@ def _bare(tx: Transaction, company_id: int, project_id: int, stub: InvoiceStub, 
     return Sighting(
         company_id, stub.invoice_id_procore, project_id, None, stub.status, updated_at, None, "", "", False, False
     )
+
+
+def _mark_deleted(ledger: Ledger, procore: Procore, missing: Iterable[int], clock: Clock) -> None:
+    with ledger.reading() as connection:
+        suspects = [each for each in records.sightings_of(connection, missing).values() if not each.is_gone]
+    for each in suspects:
+        if procore.invoice(each.project_id, each.invoice_id) is None:
+            with ledger.transaction(clock(), "intake") as tx:
+                records.store_sighting(tx, replace(each, is_gone=True, is_fresh=True))
 
 
 def _waits(ledger: Ledger, project_id: int) -> bool:

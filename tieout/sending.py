@@ -94,24 +94,6 @@ def send(
     return [_answer(each, known.get(each), before.get(each), after.get(each)) for each in wanted]
 
 
-def retrieve(ledger: Ledger, invoice_ids: Sequence[int], by: str, clock: Clock) -> list[Answer]:
-    """Take invoices back to Procore before anyone decided on them; they can be edited again."""
-    answers = []
-    with ledger.transaction(clock(), by) as tx:
-        for invoice_id in invoice_ids:
-            found = tx.items(invoice_id=invoice_id)
-            if found and found[0].state in (states.READY, states.HELD):
-                item = tx.move(found[0], states.RETRIEVE, states.RETRIEVED, {})
-                unlock(tx, item)
-                answers.append(Answer(invoice_id, item.number, item.state, ""))
-            else:
-                state = found[0].state if found else "not sent"
-                number = found[0].number if found else str(invoice_id)
-                reason = f"it is {state}; only Ready to Export and Held invoices can be taken back"
-                answers.append(Answer(invoice_id, number, "refused", reason))
-    return answers
-
-
 def lock(tx: Transaction, item: Item) -> None:
     """Have the invoice locked in Procore by writing our key as its origin_id."""
     tx.put(item, "lock", {"origin_id": invoice_key(item.company_id, item.invoice_id), "origin_data": None})
