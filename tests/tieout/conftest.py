@@ -100,7 +100,7 @@ class Stage:
 
 
 @pytest.fixture(scope="session")
-def stage() -> Iterator[tuple[Stage, str]]:
+def spectrum_stage() -> Iterator[tuple[Stage, str]]:
     stage = Stage()
     with serving(stage) as url:
         yield stage, url
@@ -108,9 +108,9 @@ def stage() -> Iterator[tuple[Stage, str]]:
 
 @pytest.fixture
 def spectrum_company(
-    tmp_path: Path, spectrum_books: books.ErpBooks, stage: tuple[Stage, str]
+    tmp_path: Path, spectrum_books: books.ErpBooks, spectrum_stage: tuple[Stage, str]
 ) -> Iterator[SpectrumCompany]:
-    database, clock, url = tmp_path / "spectrum.sqlite", MovingClock(), stage[1]
-    stage[0].app = spectrum.create_app(f"sqlite:///{database}", spectrum_books, AUTHORIZATION_ID, clock)
+    database, clock, url = tmp_path / "spectrum.sqlite", MovingClock(), spectrum_stage[1]
+    spectrum_stage[0].app = spectrum.create_app(f"sqlite:///{database}", spectrum_books, AUTHORIZATION_ID, clock)
     with httpx.Client(base_url=url, auth=("ACM", AUTHORIZATION_ID), trust_env=False) as rest:
         yield SpectrumCompany(url, f"sqlite:///file:{database}?mode=ro&uri=true", clock, rest)
