@@ -156,7 +156,8 @@ class Invoice(Contract):
 
     def content_hash(self) -> str:
         """Return the hash of all that an approver decides on; our own write-backs and comments do not move it."""
-        content = self.model_dump_json(exclude=_NOT_CONTENT)
+        # Fields at their default are left out: a release that learns a new field does not change what was accepted.
+        content = self.model_dump_json(exclude=_NOT_CONTENT, exclude_defaults=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
 
