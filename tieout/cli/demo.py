@@ -1,0 +1,276 @@
+"""`tieout demo`: a contractor's night on stand-ins, from Procore to the ERP and back, to be looked at in Prefect."""
+
+import signal
+import sys
+import time
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import httpx
+import typer
+from rich.status import Status
+
+from data_contracts.forms import ACCEPT_ALL
+from data_contracts.invoice import Invoice
+from tieout import reporting, reviewing, sending
+from tieout.cli import proof
+from tieout.cli.console import notes, out, print_json, table
+from tieout.cli.people import People, Site
+from tieout.cli.processes import EndedError
+from tieout.cli.stage import APPROVER, Stage, raised
+from tieout.cli.status import facts_of, in_tables
+from tieout.connectors.procore import parse_invoice
+from tieout.ledger import records, states
+from tieout.ledger.book import Item, Ledger
+from tieout.opening import now, open_erp, open_ledger
+from tieout.publishing import FAILED_TO_EXPORT
+from tieout.reviewing import Row
+from tieout.terms import load_terms
+
+_RUN_SECONDS = 150.0
+_RECONSIDERED = "The change order behind it is still disputed."
+Facts = dict[str, Any]
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End by itself; exit status 1 when something is off.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+    projects: Annotated[int, typer.Option(min=2, help="Projects of the contractor.")] = 4,
+    invoices: Annotated[int, typer.Option(min=1, help="Invoices over all projects.")] = 60,
+    data: Annotated[Path, typer.Option(help="Folder of everything that the demo keeps.")] = Path(".tieout/demo"),
+    keep: Annotated[bool, typer.Option("--keep", help="Go on with that folder instead of emptying it.")] = False,
+) -> None:
+    """Run a night on stand-ins for Procore and Spectrum, with a Prefect server and worker of its own.
+
+    Everything that it starts ends with it.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+    is_over = False
+    try:
+        with _Progress() as say, raised(data, (projects, invoices), keep, say, _policy) as stage:
+            facts = _play(stage, say)
+            say("")
+            print_json(facts) if json else _print(facts)
+            is_over = True
+            if not once:
+                _stay(stage, json)
+    except KeyboardInterrupt:
+        notes().print("Everything that was started is gone.")
+        raise typer.Exit(0 if is_over else 130) from None
+    except (EndedError, TimeoutError, httpx.HTTPError, RuntimeError) as error:
+        notes().print(f"The demo did not finish: {error}", style="red", markup=False)
+        raise typer.Exit(1) from None
+    raise typer.Exit(1 if facts["problems"] else 0)
+
+
+class _Progress:
+    """Tells on standard error what is going on and for how long."""
+
+    def __init__(self) -> None:
+        self._console, self._began = notes(), time.monotonic()
+        self._status: AbstractContextManager[Any] = nullcontext()
+
+    def __enter__(self) -> "_Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self("")
+
+    def __call__(self, words: str) -> None:
+        """Begin something; empty words end what was begun."""
+        if isinstance(self._status, Status):
+            self._status.stop()
+        if words:
+            self._console.print(f"{time.monotonic() - self._began:5.1f} s  {words}", markup=False)
+        if words and self._console.is_terminal:
+            self._status = self._console.status("")
+            self._status.start()
+
+
+def _policy(stage: Stage) -> Facts:
+    """Accept half of the projects by policy; the others are for people."""
+    people = People(stage.procore, stage.spectrum)
+    try:
+        accepted = _by_policy(people.sites())
+    finally:
+        people.close()
+    return {"auto_accept_projects": [site.project_id for site in accepted]}
+
+
+def _by_policy(sites: list[Site]) -> list[Site]:
+    return sites[: min(2, len(sites) - 1)]
+
+
+def _play(stage: Stage, say: _Progress) -> Facts:
+    """Tell the story and return what came of it."""
+    began = time.monotonic()
+    people = People(stage.procore, stage.spectrum)
+    try:
+        say("A night: nightly-sync reads, checks, accepts two projects by policy, exports")
+        night = stage.screen.start("nightly-sync")
+        ended = stage.screen.await_end(night, _RUN_SECONDS)
+        checks = _accounting(people, say)
+        with open_ledger() as ledger:
+            _review(stage, people, ledger, say)
+            say("Bringing payments back: sync-payments")
+            paid = stage.screen.await_end(stage.screen.start("sync-payments"), _RUN_SECONDS)
+            say("Comparing the ledger, the ERP's database, Procore's payments and what Prefect shows")
+            problems = proof.find_problems(ledger, people, stage.screen)
+            facts = facts_of(ledger) | _outside(people, checks) | {"links": _links(stage, ledger, night)}
+    finally:
+        people.close()
+    runs = {"nightly-sync": ended["state"]["name"], "sync-payments": paid["state"]["name"]}
+    if ended["state"]["type"] == "CRASHED" or paid["state"]["type"] != "COMPLETED":
+        problems.append(f"runs ended {runs}")
+    if not stage.screen.suspended("review-invoices"):
+        problems.append("no review waits for the reader")
+    return facts | {"runs": runs, "seconds": round(time.monotonic() - began, 1), "problems": problems}
+
+
+def _accounting(people: People, say: _Progress) -> list[Facts]:
+    say("Accounting posts the batch and cuts checks: over several invoices, over a part, and one that it voids")
+    for batch in {row["Batch_Code"].strip() for row in people.erp_invoices() if row["state"] == "unposted"}:
+        people.post(batch)
+    return people.pay_some()
+
+
+def _review(stage: Stage, people: People, ledger: Ledger, say: _Progress) -> None:
+    """Answer the reviews of all projects but one; in the first, one invoice is rejected and one fails afterwards."""
+    waiting = reviewing.waiting_projects(ledger)
+    say(f"Waiting for {len(waiting)} reviews to open")
+    open_runs = {
+        run["parameters"]["project"]: run["id"]
+        for run in stage.screen.await_suspended("review-invoices", len(waiting), _RUN_SECONDS)
+    }
+    # The shortest list is answered here; the longest stays for the reader.
+    answered = sorted(waiting, key=lambda project: len(waiting[project]))[:-1][:1]
+    for project in answered:
+        run_id = open_runs[project]
+        rows = reviewing.open_offer(ledger, run_id).rows
+        say(f"{APPROVER} accepts {waiting[project][0].project} but for one invoice; one vendor was set inactive before")
+        _spoil(people, ledger, waiting, rows)
+        reject = f"{rows[-1].number}: {_RECONSIDERED}" if len(rows) > 1 else ""
+        form = {"decided_by": APPROVER, "decision": ACCEPT_ALL, "reject": reject}
+        stage.screen.answer(run_id, form)
+        stage.screen.await_end(run_id, _RUN_SECONDS)
+
+
+def _spoil(people: People, ledger: Ledger, waiting: dict[int, list[Item]], rows: tuple[Row, ...]) -> None:
+    """Set a vendor inactive whose invoice is accepted next: the export refuses it, which the reader may mend."""
+    items = {item.invoice_id: item for items in waiting.values() for item in items}
+    for row in rows[:-1]:
+        if [item.vendor for item in items.values()].count(row.vendor) == 1:
+            people.stop_using(_vendor_code(ledger, items[row.invoice_id]))
+            return
+
+
+def _vendor_code(ledger: Ledger, item: Item) -> str:
+    with open_erp() as erp:
+        terms = load_terms(ledger, erp, now())
+    with ledger.reading() as connection:
+        invoice = parse_invoice(records.bodies(connection, [item.snapshot_id])[item.snapshot_id], item.company_id)
+        cases = sending.read_cases(
+            connection, terms, item.project_id, [invoice] if isinstance(invoice, Invoice) else [], now()
+        )
+    return cases[0].vendor_erp or ""
+
+
+def _outside(people: People, checks: list[Facts]) -> Facts:
+    """Return what the two stand-ins' databases hold."""
+    erp, procore = people.erp_state(), people.procore_state()
+    return {
+        "erp": {
+            "unposted": erp["invoices"]["unposted"],
+            "posted": erp["invoices"]["posted"],
+            "batches": erp["batches"],
+            "ours": len(people.erp_invoices()),
+            "checks": checks,
+        },
+        "procore": {
+            "locked": procore["locked"],
+            "confirmed": procore["with_origin_data"],
+            "payments_issued": procore["contract_payments"],
+            "payments_issued_sum": procore["contract_payments_sum"],
+        },
+    }
+
+
+def _links(stage: Stage, ledger: Ledger, night: str) -> Facts:
+    screen = stage.screen
+    failed = screen.runs("export-invoice", state={"name": {"any_": [FAILED_TO_EXPORT]}})
+    return {
+        "prefect": screen.url,
+        "night": screen.link(night),
+        "failed_to_export": screen.link_state(FAILED_TO_EXPORT),
+        "held": screen.link_state("Held"),
+        "items": {run["name"]: screen.link(run["id"]) for run in failed},
+        "reviews": {run["name"]: screen.link(run["id"]) for run in screen.suspended("review-invoices")},
+        "mend": _mending(stage, ledger),
+        "environment": str(stage.folder / "env"),
+    }
+
+
+def _mending(stage: Stage, ledger: Ledger) -> dict[str, str]:
+    """Say for each failure that the ERP's people can mend how to do that in the stand-in."""
+    failed = ledger.items(state=states.FAILED, cause="vendor-inactive")
+    url = f"{stage.spectrum}/_sandbox/vendors"
+    return {
+        reporting.label(item): f"""curl {url} -d '{{"code": "{_vendor_code(ledger, item)}", "status": "A"}}'"""
+        for item in failed
+    }
+
+
+def _print(facts: Facts) -> None:
+    console, erp, procore, links = out(), facts["erp"], facts["procore"], facts["links"]
+    console.print(in_tables(facts))
+    rows = [
+        (state, erp[state]["count"], erp[state]["amount"], erp[state]["retention"]) for state in ("unposted", "posted")
+    ]
+    console.print(table("Spectrum's own database", ("invoices", "count>", "amount>", "retention>"), rows))
+    checks = [(each["check_number"], each["what"], each["amount"]) for each in erp["checks"]]
+    console.print(table("Checks that accounting cut", ("check", "", "amount>"), checks))
+    told = [
+        ("invoices locked", procore["locked"]),
+        ("invoices with the ERP's document", procore["confirmed"]),
+        ("rows in Payments Issued, reversals included", procore["payments_issued"]),
+        ("sum of Payments Issued", procore["payments_issued_sum"]),
+    ]
+    console.print(table("Procore's own database", ("what", "count or sum>"), told))
+    if facts["problems"]:
+        console.print("[bold red]The books do not agree:[/]")
+        for problem in facts["problems"]:
+            console.print(f"  {problem}", markup=False)
+    else:
+        ours = erp["ours"]
+        console.print(f"The ERP holds exactly the {ours} exported invoices, to the cent; payments and Prefect agree.\n")
+    _print_links(links)
+
+
+def _print_links(links: Facts) -> None:
+    console = out()
+    places = [("Prefect", links["prefect"]), ("the night", links["night"])]
+    places += [(FAILED_TO_EXPORT, links["failed_to_export"]), *links["items"].items(), ("Held", links["held"])]
+    places += links["reviews"].items()
+    console.print("[bold]Where to click[/]")
+    for name, place in places:
+        console.print(f"  {name}\n    {place}", markup=False, soft_wrap=True)
+    for name, command in links["mend"].items():
+        console.print(f"\nMend the cause of {name} in the ERP, then press Retry on it:", markup=False)
+        console.print(f"  {command}", markup=False, soft_wrap=True)
+    console.print("\nTo answer the review, open it, press Resume, fill in the form.")
+    console.print(f"To use the command on this data: . {links['environment']}; .venv/bin/tieout status", soft_wrap=True)
+
+
+def _stay(stage: Stage, json: bool) -> None:
+    notes().print("\nThe demo stays up until Ctrl-C.")
+    sys.stdout.flush()
+    while True:
+        stage.processes.check()
+        time.sleep(1)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
