@@ -205,6 +205,9 @@ def _row(item: Item, body: str, content_hash: str) -> Row:
     invoice = parse_invoice(body, item.company_id)
     if not isinstance(invoice, Invoice):
         raise ContractError("Ledger", f"invoice {item.number}", "; ".join(invoice))  # it was READY: it was readable
+    # The figures that were judged and will be exported; a list that is stale by now shows Procore's own.
+    is_current = item.content_hash == content_hash
+    gross, held = (item.gross, item.held) if is_current else (invoice.gross, invoice.held)
     return Row(
         invoice_id=item.invoice_id,
         content_hash=content_hash,
@@ -212,9 +215,9 @@ def _row(item: Item, body: str, content_hash: str) -> Row:
         vendor=invoice.vendor_name,
         commitment=invoice.commitment_name,
         period=f"{invoice.period_start} to {invoice.period_end}",
-        gross=invoice.gross,
-        held=invoice.held,
-        net=invoice.gross - invoice.held,
+        gross=gross,
+        held=held,
+        net=gross - held,
         currency=invoice.currency,
         warnings=tuple(finding.message for finding in item.reasons if finding.severity == "warn"),
     )

@@ -165,8 +165,11 @@ def _read(
         for invoice_id, each in seen.items()
         if each.snapshot_id is not None
     }
-    sound = {key: invoice for key, invoice in parsed.items() if isinstance(invoice, Invoice)}
-    findings = judge(read_cases(connection, terms, project_id, sound.values(), now)) if sound else {}
+    readable = [invoice for invoice in parsed.values() if isinstance(invoice, Invoice)]
+    cases = read_cases(connection, terms, project_id, readable, now) if readable else []
+    # As the case has it: Procore's view omits what a line started from, and the amounts depend on that.
+    sound = {case.invoice.invoice_id_procore: case.invoice for case in cases}
+    findings = judge(cases) if cases else {}
     items = {item.invoice_id: item for item in find_items(connection, invoice_id=list(invoice_ids))}
     readings = []
     for invoice_id, sighting in seen.items():
