@@ -62,7 +62,7 @@ def open_reviews() -> list[str]:
 
 def _both(ledger: Ledger, client: SyncPrefectClient, found: list[FlowRun]) -> tuple[list[Item], list[Run]]:
     runs = [run for run in map(_screen.as_run, found) if run]
-    failing = ledger.items(state=FAILING)
+    failing = ledger.items(state=tuple(FAILING))
     missing = {run.invoice for run in runs} - {(item.company_id, item.invoice_id) for item in failing}
     others = ledger.items(invoice_id=[invoice for _, invoice in missing]) if missing else []
     return failing + others, runs

@@ -41,7 +41,7 @@ def preview(title: str, chosen: list[int] | None = None) -> State[Any]:
     """Show what a run would work on, by what the ledger knows now; nothing is read or written outside."""
     with open_ledger() as ledger:
         report = RunReport(f"{title}: preview", counts=reporting.counts(ledger))
-        report.failing = ledger.items(state=FAILING)
+        report.failing = ledger.items(state=tuple(FAILING))
         if chosen is None:
             report.figures = [("would be exported", str(exporting.waiting(ledger)))]
         else:
@@ -74,7 +74,7 @@ def _report(steps: Steps) -> RunReport:
             counts=reporting.counts(ledger),
             exported=exported,
             failed=failed,
-            failing=ledger.items(state=FAILING),
+            failing=ledger.items(state=tuple(FAILING)),
             not_exportable=ledger.items(state=states.NOT_EXPORTABLE),
             unfinished=steps.unfinished,
             notes=_notes(steps),

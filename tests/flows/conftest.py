@@ -9,13 +9,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tieout import settings
@@ -35,6 +36,18 @@ class Sandbox:
 
     facts: dict[str, Any]
     folder: Path
+
+    def post_and_pay(self, item: Item, amount: str) -> str:
+        """Accounting posts an exported invoice and cuts a check; return its number."""
+        self.spectrum("post", {"batch_code": item.batch_code})
+        pays = {"invoice_number": item.number, "amount": amount}
+        return str(self.spectrum("checks", {"vendor_code": item.vendor_erp, "applications": [pays]})["check_number"])
+
+    def fail(self, system: str, **fault: Any) -> None:
+        """Make a stand-in fail as `tieout/sandbox/faults.py` says; without a fault it works again."""
+        url = self.facts[system].get("url") or self.facts[system]["api_url"]
+        method = "POST" if fault else "DELETE"
+        httpx.request(method, f"{url}/_sandbox/faults", json=fault, timeout=30).raise_for_status()
 
     def procore(self, action: str, body: dict[str, Any] | None = None) -> Any:
         return self._control(self.facts["procore"]["api_url"], action, body)
@@ -69,6 +82,13 @@ class Stage:
         """Change the settings from now on, as someone who edits `tieout.toml` would."""
         self.tables[section] = {**self.tables.get(section, {}), **values}
         write_toml(self.config, self.tables)
+
+    def play(self, flow: str, **parameters: Any) -> State[Any]:
+        """Run a flow here and now, which spares a process; what only a worker can do is told by `run`."""
+        name = flow.replace("-", "_")
+        state = getattr(import_module(f"flows.{name}"), name)(**parameters, return_state=True)
+        assert isinstance(state, State)
+        return state
 
     def run(self, flow: str, **parameters: Any) -> FlowRun:
         """Run a deployment by the worker and wait for its end, or for it to be suspended."""
@@ -105,6 +125,17 @@ class Stage:
             time.sleep(0.2)
         raise AssertionError("the run did not go on")
 
+    def accept_by_policy(self) -> None:
+        """Let the policy accept everything that is Ready to Export."""
+        projects = self.sandbox.procore("contractor")["projects"]
+        self.set("policy", auto_accept_projects=[each["id"] for each in projects])
+
+    def report(self, run_id: Any) -> str:
+        """Return the newest Markdown artifact of a run."""
+        wanted = {"artifacts": {"flow_run_id": {"any_": [str(run_id)]}, "type": {"any_": ["markdown"]}}}
+        found = self.client.request("POST", "/artifacts/filter", json={**wanted, "sort": "CREATED_DESC"}).json()
+        return str(found[0]["data"])
+
     def put_state(self, run_id: Any, type_: str, name: str) -> None:
         """Set a run's state as a person could."""
         body = {"state": {"type": type_, "name": name}, "force": True}
@@ -115,6 +146,11 @@ class Stage:
         for run in self.runs(flow=flow):
             self.wait_for(str(run.id))
         return self.runs(flow=flow)
+
+    def waiting_review(self) -> FlowRun:
+        """Return the one review that waits for an answer."""
+        [review] = [run for run in self.settled("review-invoices") if run.state_name == "Suspended"]
+        return review
 
     def form_description(self, run_id: Any) -> str:
         """Return the Markdown above the form that the run waits with."""
