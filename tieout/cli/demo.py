@@ -14,7 +14,7 @@ from rich.status import Status
 
 from data_contracts.forms import ACCEPT_ALL
 from data_contracts.invoice import Invoice
-from tieout import reporting, reviewing, sending
+from tieout import reporting, reviewing
 from tieout.cli import proof
 from tieout.cli.console import notes, out, print_json, table
 from tieout.cli.people import People, Site
@@ -30,7 +30,8 @@ from tieout.reviewing import Row
 from tieout.terms import load_terms
 
 _RUN_SECONDS = 150.0
-_RECONSIDERED = "The change order behind it is still disputed."
+_DISPUTED = "The change order behind it is still disputed."
+_GOOD_ENDS = ("Completed", "Decided", "Finished with Failures")
 Facts = dict[str, Any]
 
 
@@ -56,7 +57,7 @@ def demo(
             print_json(facts) if json else _print(facts)
             is_over = True
             if not once:
-                _stay(stage, json)
+                _stay(stage)
     except KeyboardInterrupt:
         notes().print("Everything that was started is gone.")
         raise typer.Exit(0 if is_over else 130) from None
@@ -106,56 +107,54 @@ def _by_policy(sites: list[Site]) -> list[Site]:
 
 def _play(stage: Stage, say: _Progress) -> Facts:
     """Tell the story and return what came of it."""
-    began = time.monotonic()
+    began, screen = time.monotonic(), stage.screen
     people = People(stage.procore, stage.spectrum)
     try:
         say("A night: nightly-sync reads, checks, accepts two projects by policy, exports")
-        night = stage.screen.start("nightly-sync")
-        ended = stage.screen.await_end(night, _RUN_SECONDS)
-        checks = _accounting(people, say)
+        night = screen.start("nightly-sync")
+        runs = {"nightly-sync": screen.await_end(night, _RUN_SECONDS)}
+        say("Accounting posts the batch and cuts checks: over several invoices, over a part, and one that it voids")
+        checks = _post_and_pay(people)
+        say("Bringing payments back: sync-payments")
+        payments = screen.start("sync-payments")
         with open_ledger() as ledger:
-            _review(stage, people, ledger, say)
-            say("Bringing payments back: sync-payments")
-            paid = stage.screen.await_end(stage.screen.start("sync-payments"), _RUN_SECONDS)
+            if review := _answer_one(stage, people, ledger, say):
+                runs["review-invoices"] = screen.await_end(review, _RUN_SECONDS)
+            runs["sync-payments"] = screen.await_end(payments, _RUN_SECONDS)
+            screen.await_suspended("review-invoices", len(reviewing.waiting_projects(ledger)), _RUN_SECONDS)
             say("Comparing the ledger, the ERP's database, Procore's payments and what Prefect shows")
-            problems = proof.find_problems(ledger, people, stage.screen)
+            problems = proof.find_problems(ledger, people, screen)
             facts = facts_of(ledger) | _outside(people, checks) | {"links": _links(stage, ledger, night)}
     finally:
         people.close()
-    runs = {"nightly-sync": ended["state"]["name"], "sync-payments": paid["state"]["name"]}
-    if ended["state"]["type"] == "CRASHED" or paid["state"]["type"] != "COMPLETED":
-        problems.append(f"runs ended {runs}")
-    if not stage.screen.suspended("review-invoices"):
+    if not facts["links"]["reviews"]:
         problems.append("no review waits for the reader")
-    return facts | {"runs": runs, "seconds": round(time.monotonic() - began, 1), "problems": problems}
+    ended = {name: run["state"]["name"] for name, run in runs.items()}
+    problems += [f"{name} ended {state}" for name, state in ended.items() if state not in _GOOD_ENDS]
+    return facts | {"runs": ended, "seconds": round(time.monotonic() - began, 1), "problems": problems}
 
 
-def _accounting(people: People, say: _Progress) -> list[Facts]:
-    say("Accounting posts the batch and cuts checks: over several invoices, over a part, and one that it voids")
+def _post_and_pay(people: People) -> list[Facts]:
     for batch in {row["Batch_Code"].strip() for row in people.erp_invoices() if row["state"] == "unposted"}:
         people.post(batch)
     return people.pay_some()
 
 
-def _review(stage: Stage, people: People, ledger: Ledger, say: _Progress) -> None:
-    """Answer the reviews of all projects but one; in the first, one invoice is rejected and one fails afterwards."""
+def _answer_one(stage: Stage, people: People, ledger: Ledger, say: _Progress) -> str | None:
+    """Answer the shortest review, if another one is left for the reader: one invoice is rejected, one fails."""
     waiting = reviewing.waiting_projects(ledger)
-    say(f"Waiting for {len(waiting)} reviews to open")
-    open_runs = {
-        run["parameters"]["project"]: run["id"]
-        for run in stage.screen.await_suspended("review-invoices", len(waiting), _RUN_SECONDS)
-    }
-    # The shortest list is answered here; the longest stays for the reader.
-    answered = sorted(waiting, key=lambda project: len(waiting[project]))[:-1][:1]
-    for project in answered:
-        run_id = open_runs[project]
-        rows = reviewing.open_offer(ledger, run_id).rows
-        say(f"{APPROVER} accepts {waiting[project][0].project} but for one invoice; one vendor was set inactive before")
-        _spoil(people, ledger, waiting, rows)
-        reject = f"{rows[-1].number}: {_RECONSIDERED}" if len(rows) > 1 else ""
-        form = {"decided_by": APPROVER, "decision": ACCEPT_ALL, "reject": reject}
-        stage.screen.answer(run_id, form)
-        stage.screen.await_end(run_id, _RUN_SECONDS)
+    if len(waiting) < 2:
+        return None
+    project = min(waiting, key=lambda each: len(waiting[each]))
+    name = waiting[project][0].project
+    say(f"Waiting for the review of {name} to open")
+    run_id = stage.screen.await_review(project, _RUN_SECONDS)
+    rows = reviewing.open_offer(ledger, run_id).rows
+    say(f"{APPROVER} accepts {name} but for one invoice; the vendor of another was set inactive in the ERP before")
+    _spoil(people, ledger, waiting, rows)
+    reject = f"{rows[-1].number}: {_DISPUTED}" if len(rows) > 1 else ""
+    stage.screen.answer(run_id, {"decided_by": APPROVER, "decision": ACCEPT_ALL, "reject": reject})
+    return run_id
 
 
 def _spoil(people: People, ledger: Ledger, waiting: dict[int, list[Item]], rows: tuple[Row, ...]) -> None:
@@ -172,10 +171,10 @@ def _vendor_code(ledger: Ledger, item: Item) -> str:
         terms = load_terms(ledger, erp, now())
     with ledger.reading() as connection:
         invoice = parse_invoice(records.bodies(connection, [item.snapshot_id])[item.snapshot_id], item.company_id)
-        cases = sending.read_cases(
-            connection, terms, item.project_id, [invoice] if isinstance(invoice, Invoice) else [], now()
-        )
-    return cases[0].vendor_erp or ""
+    if not isinstance(invoice, Invoice):
+        return ""
+    mapping = terms.mapping(item.project_id, now().astimezone(terms.zone).date())
+    return mapping.vendor(invoice.vendor_id_procore) or ""
 
 
 def _outside(people: People, checks: list[Facts]) -> Facts:
@@ -231,7 +230,7 @@ def _print(facts: Facts) -> None:
     ]
     console.print(table("Spectrum's own database", ("invoices", "count>", "amount>", "retention>"), rows))
     checks = [(each["check_number"], each["what"], each["amount"]) for each in erp["checks"]]
-    console.print(table("Checks that accounting cut", ("check", "", "amount>"), checks))
+    console.print(table("Checks that accounting cut", ("check", "what it does", "amount>"), checks))
     told = [
         ("invoices locked", procore["locked"]),
         ("invoices with the ERP's document", procore["confirmed"]),
@@ -264,7 +263,7 @@ def _print_links(links: Facts) -> None:
     console.print(f"To use the command on this data: . {links['environment']}; .venv/bin/tieout status", soft_wrap=True)
 
 
-def _stay(stage: Stage, json: bool) -> None:
+def _stay(stage: Stage) -> None:
     notes().print("\nThe demo stays up until Ctrl-C.")
     sys.stdout.flush()
     while True:

@@ -62,11 +62,11 @@ class People:
         checks = [{"what": f"pays {len(together)} invoices", **self._pay(together)}] if together else []
         if rest:
             part = (_due(rest[0]) * Decimal("0.4")).quantize(Decimal("0.01"))
-            checks.append({"what": "pays a part", **self._pay(rest[:1], part)})
+            checks.append({"what": "pays a part of one", **self._pay(rest[:1], part)})
         if len(rest) > 1:
             voided = self._pay(rest[1:2])
             _post(self._spectrum, f"checks/{voided['check_number']}/void", {})
-            checks.append({"what": "voided", **voided})
+            checks.append({"what": "pays one invoice, is voided", **voided})
         return checks
 
     def stop_using(self, vendor: str) -> None:

@@ -52,10 +52,22 @@ class Screen:
         """Return the runs of a deployment that wait for an answer."""
         return self.runs(deployment, state={"name": {"any_": ["Suspended"]}})
 
-    def await_suspended(self, deployment: str, count: int, timeout: float) -> list[Run]:
+    def await_suspended(self, deployment: str, count: int, timeout: float) -> None:
         """Wait until that many runs of a deployment wait for an answer."""
         self._wait(lambda: len(self.suspended(deployment)) >= count, timeout, f"{count} runs of {deployment} to wait")
-        return self.suspended(deployment)
+
+    def await_review(self, project: int, timeout: float) -> str:
+        """Wait until the review of a project waits for an answer, and return its run's id."""
+        found: list[str] = []
+
+        def look() -> bool:
+            found[:] = [
+                run["id"] for run in self.suspended("review-invoices") if run["parameters"] == {"project": project}
+            ]
+            return bool(found)
+
+        self._wait(look, timeout, f"the review of project {project}")
+        return found[0]
 
     def runs(self, deployment: str, **having: Any) -> list[Run]:
         """Return the runs of a deployment that fulfil a filter of Prefect's."""
