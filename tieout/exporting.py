@@ -76,14 +76,22 @@ def _claim(ledger: Ledger, erp: ERP, terms: Terms, clock: Clock, actor: str, onl
 def _open_intents(
     ledger: Ledger, erp: ERP, terms: Terms, claimed: Sequence[Item], clock: Clock, actor: str
 ) -> list[Intent]:
-    """Freeze what will be written and commit it before anything is sent; one still open is taken up as it is."""
+    """Freeze what will be written and commit it before anything is sent.
+
+    One that may have been sent is taken up as it is; one that surely was not gets today's batch and codes (law 6).
+    """
     with ledger.reading() as connection:
         live = live_intents(connection, claimed)
-        kept = {key: intent for key, intent in live.items() if intent.content_hash == intent.item.content_hash}
+        kept = {
+            key: intent
+            for key, intent in live.items()
+            if intent.sent_at and intent.content_hash == intent.item.content_hash
+        }
         vouchers = _vouchers(connection, terms, [item for item in claimed if item.item_id not in kept], clock())
     with ledger.transaction(clock(), actor) as tx:
         for item_id in live.keys() - kept.keys():
-            close_intent(tx, live[item_id].item, "superseded", "", is_live=False)
+            outcome = "superseded" if live[item_id].sent_at else "not sent"
+            close_intent(tx, live[item_id].item, outcome, "", is_live=False)
         intents = list(kept.values())
         for item in (each for each in claimed if each.item_id in vouchers):
             made = vouchers[item.item_id]
