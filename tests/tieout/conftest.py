@@ -1,5 +1,7 @@
-"""A small Spectrum company on a real socket, for the tests of the stand-in and of its connector."""
+"""A small Spectrum company on a real socket, and an office with both stand-ins for the engine's stories."""
 
+import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -9,8 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
+from desk import APPROVER, Desk, SettableClock
 
-from tieout.sandbox import books, spectrum
+from tieout.ledger.book import upgrade
+from tieout.sandbox import books, procore, spectrum
+from tieout.sandbox import contractor as contractor_module
 from tieout.sandbox.sockets import serving
 
 AUTHORIZATION_ID = "SANDBOX-AUTH-1"
@@ -114,3 +119,56 @@ def spectrum_company(
     spectrum_stage[0].app = spectrum.create_app(f"sqlite:///{database}", spectrum_books, AUTHORIZATION_ID, clock)
     with httpx.Client(base_url=url, auth=("ACM", AUTHORIZATION_ID), trust_env=False) as rest:
         yield SpectrumCompany(url, f"sqlite:///file:{database}?mode=ro&uri=true", clock, rest)
+
+
+@pytest.fixture(scope="session")
+def procore_stage() -> Iterator[tuple[Stage, str]]:
+    stage = Stage()
+    with serving(stage) as url:
+        yield stage, url
+
+
+@pytest.fixture(scope="session")
+def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger with its tables, to be copied."""
+    path = tmp_path_factory.mktemp("ledger") / "ledger.sqlite"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def desk(
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    spectrum_stage: tuple[Stage, str],
+    procore_stage: tuple[Stage, str],
+    empty_ledger: Path,
+) -> Iterator[Desk]:
+    """An office with a small, sound contractor; `@pytest.mark.sandbox(invoices=60, troubles=True)` has it otherwise."""
+    mark = request.node.get_closest_marker("sandbox")
+    sizes = {"seed": 7, "projects": 2, "invoices": 6, "lines": 3, "troubles": False, **(mark.kwargs if mark else {})}
+    clock = SettableClock()
+    contractor = contractor_module.build(**sizes, today=clock().date())
+    database = f"{tmp_path}/spectrum.sqlite"
+    procore_stage[0].app = procore.create_app(tmp_path / "procore.sqlite", contractor, False, clock)
+    spectrum_stage[0].app = spectrum.create_app(f"sqlite:///{database}", contractor.books, AUTHORIZATION_ID, clock)
+    shutil.copy(empty_ledger, tmp_path / "ledger.sqlite")
+    desk = Desk(tmp_path, clock, contractor, {"procore": procore_stage[1], "spectrum": spectrum_stage[1]}, monkeypatch)
+    monkeypatch.setenv("TIEOUT_CONFIG", str(tmp_path / "tieout.toml"))
+    desk.write_mapping(contractor.mapping_rows)
+    desk.set("ledger", url=f"sqlite:///{tmp_path}/ledger.sqlite")
+    desk.set("approval", approvers=json.dumps([APPROVER]))
+    desk.set("mapping", csv=desk.mapping_csv)
+    account = {name: getattr(contractor, name) for name in ("company_id", "client_id", "client_secret")}
+    desk.set("procore", api_url=procore_stage[1], login_url=procore_stage[1], **account)
+    desk.set(
+        "spectrum",
+        url=spectrum_stage[1],
+        company_code=contractor.books.company_code,
+        authorization_id=AUTHORIZATION_ID,
+        info_link_url=f"sqlite:///file:{database}?mode=ro&uri=true",
+    )
+    yield desk
+    desk.close()
+    desk.control.close()

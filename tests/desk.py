@@ -1,0 +1,301 @@
+"""A contractor's office for the engine's stories: both stand-ins on real sockets, a temporary ledger, a settable clock.
+
+A `Desk` takes the steps of a night in the order of the flows, and plays the other people through the stand-ins'
+control endpoints. What the ERP or Procore holds is always read from the stand-in, never from our ledger.
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tieout import exporting, intake, outbox, paying, reviewing, sending, settings, settling
+from tieout.connectors.base import ERP, open_erp, parse_key
+from tieout.connectors.procore import Procore
+from tieout.errors import TransientError
+from tieout.intake import Fetched
+from tieout.ledger import audit
+from tieout.ledger.book import Item, Ledger
+from tieout.mapping import COLUMNS
+from tieout.paying import Written
+from tieout.reviewing import Decided, Offer
+from tieout.sandbox.contractor import Contractor
+from tieout.terms import Terms, load_terms
+
+APPROVER = "Dana Reyes"
+NIGHT = "night"
+WEDNESDAY = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)  # noon in New York; the week ends on Saturday the 7th
+_MOST_CHUNKS = 50
+
+
+@dataclass
+class SettableClock:
+    """The time that both stand-ins and the engine go by."""
+
+    now: datetime = WEDNESDAY
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **of_time: float) -> None:
+        self.now += timedelta(**of_time)
+
+
+@dataclass
+class Desk:
+    """Where a story plays."""
+
+    folder: Path
+    clock: SettableClock
+    contractor: Contractor
+    urls: dict[str, str]  # of the stand-ins, by system
+    patch: pytest.MonkeyPatch
+    control: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, timeout=30))
+    _open: dict[str, Any] = field(default_factory=dict)
+    _reviews: int = 0
+
+    # What the steps work with.
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._opened("ledger", lambda: Ledger(settings.ledger_url()))
+
+    @property
+    def erp(self) -> ERP:
+        return self._opened("erp", lambda: open_erp("spectrum"))
+
+    @property
+    def procore(self) -> Procore:
+        return self._opened("procore", Procore.from_settings)
+
+    @property
+    def terms(self) -> Terms:
+        return load_terms(self.ledger, self.erp, self.clock())
+
+    def _opened(self, name: str, make: Any) -> Any:
+        if name not in self._open:
+            self._open[name] = make()
+        return self._open[name]
+
+    def set(self, section: str, **values: Any) -> None:
+        """Change settings as an operator would; connectors are opened anew."""
+        for name, value in values.items():
+            self.patch.setenv(f"TIEOUT_{section.upper()}__{name.upper()}", str(value))
+        self.close()
+
+    def close(self) -> None:
+        for name in list(self._open):
+            opened = self._open.pop(name)
+            opened.engine.dispose() if name == "ledger" else opened.close()
+
+    @property
+    def mapping_csv(self) -> Path:
+        return self.folder / "mapping.csv"
+
+    def write_mapping(self, rows: Iterable[dict[str, str]]) -> None:
+        """Write the mapping table, as an operator would."""
+        with self.mapping_csv.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
+
+    # A night, step by step.
+
+    def read(self) -> list[Fetched]:
+        """Read what changed in Procore, and what it is judged by."""
+        projects = intake.list_projects(self.ledger, self.procore, self.clock)
+        fetched = [intake.fetch_changed(self.ledger, self.procore, each, self.clock) for each in projects]
+        intake.read_reference(self.ledger, self.erp, self.clock)
+        intake.read_books(self.ledger, self.procore, projects, self.clock)
+        return fetched
+
+    def judge(self) -> dict[str, int]:
+        """Judge what is new and what may be judged differently now."""
+        terms, counts = self.terms, Counter[str]()
+        for project_id in terms.books:
+            counts.update(sending.judge_project(self.ledger, terms, project_id, self.clock, NIGHT).counts)
+        return dict(counts)
+
+    def offer(self, project_id: int) -> Offer | None:
+        """Open a review."""
+        self._reviews += 1
+        return reviewing.offer(self.ledger, f"review-{self._reviews}", project_id, self.clock)
+
+    def decide(
+        self, offered: Offer, accept: Sequence[str] | str = "all", reject: Sequence[tuple[str, str]] = (),
+        by: str = APPROVER,
+    ) -> Decided:  # fmt: skip
+        """Answer a review."""
+        return reviewing.decide(self.ledger, offered.run_id, by, accept, reject, self.clock)
+
+    def accept(self) -> list[int]:
+        """Accept whatever is Ready to Export, by one review per project; return the invoices."""
+        offers = [self.offer(project_id) for project_id in reviewing.waiting_projects(self.ledger)]
+        return [invoice_id for each in offers if each for invoice_id in self.decide(each).accepted]
+
+    def export(self, only: Sequence[int] | None = None, tries: int = 1) -> dict[str, int]:
+        """Export what is accepted, chunk by chunk; a step that is told to try again does so, as its task would."""
+        counts: Counter[str] = Counter()
+        for _ in range(_MOST_CHUNKS):
+            try:
+                done = exporting.export_chunk(self.ledger, self.erp, self.terms, self.clock, NIGHT, only)
+            except TransientError:
+                tries -= 1
+                if not tries:
+                    raise
+                continue
+            if not done.invoice_ids:
+                return dict(counts)
+            counts.update(done.counts)
+        raise AssertionError(f"still exporting after {_MOST_CHUNKS} chunks")
+
+    def settle(self) -> None:
+        """Take over from the dead, and look for what is uncertain."""
+        settling.release_expired(self.ledger, self.erp, self.clock, NIGHT)
+        settling.settle_uncertain(self.ledger, self.erp, self.clock, NIGHT)
+
+    def deliver(self) -> outbox.Delivered:
+        return outbox.deliver(self.ledger, self.procore, self.clock)
+
+    def pay(self) -> Written:
+        """Bring the ERP's payments and states back."""
+        paying.collect(self.ledger, self.erp, self.clock, NIGHT)
+        paying.observe(self.ledger, self.erp, self.clock, NIGHT)
+        return paying.write(self.ledger, self.procore, self.clock)
+
+    def night(self) -> Written:
+        """Take the steps of `nightly_sync`; what is Ready to Export waits for a person."""
+        self.read()
+        self.settle()
+        self.judge()
+        settling.revive_transient(self.ledger, self.clock, NIGHT)
+        self.export(tries=4)
+        written = self.pay()
+        self.deliver()
+        return written
+
+    def export_everything(self) -> list[int]:
+        """Play two nights with an approver's day between them; return what was accepted."""
+        self.night()
+        accepted = self.accept()
+        self.night()
+        return accepted
+
+    # What became of it.
+
+    def items(self, *states: str) -> list[Item]:
+        return [item for item in self.ledger.items() if not states or item.state in states]
+
+    def item(self, invoice_id: int) -> Item:
+        [item] = self.ledger.items(invoice_id=invoice_id)
+        return item
+
+    def states(self) -> dict[int, str]:
+        return {item.invoice_id: item.state for item in self.ledger.items()}
+
+    def audit(self) -> list[str]:
+        return audit.verify(self.ledger)
+
+    # The other people, and what the two systems hold.
+
+    def play(self, system: str, action: str, body: Any = None, method: str = "POST") -> Any:
+        """Do what somebody does in Procore or in Spectrum."""
+        content = {"content": body} if isinstance(body, str) else {"json": {} if body is None else body}
+        answer = self.control.request(method, f"{self.urls[system]}/_sandbox/{action}", **content)
+        assert answer.status_code < 300, answer.text
+        return answer.json() if answer.content else None
+
+    def look(self, system: str, what: str) -> Any:
+        answer = self.control.get(f"{self.urls[system]}/_sandbox/{what}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def fault(self, system: str, route: str, kind: str, times: int = 1, **more: Any) -> None:
+        self.play(system, "faults", {"route": route, "kind": kind, "times": times, **more})
+
+    def heal(self, system: str) -> None:
+        self.play(system, "faults", method="DELETE")
+
+    def requests(self, system: str) -> dict[str, int]:
+        return dict(self.look(system, "requests")["by_route"])
+
+    def forget_requests(self) -> None:
+        for system in self.urls:
+            self.play(system, "requests", method="DELETE")
+
+    def requisitions(self) -> dict[int, dict[str, Any]]:
+        """What Procore holds: a short row for each invoice, by id."""
+        return {row["id"]: row for row in self.look("procore", "requisitions")}
+
+    def requisition(self, invoice_id: int) -> dict[str, Any]:
+        return dict(self.look("procore", f"requisitions/{invoice_id}"))
+
+    def edit(self, invoice_id: int, **fields: Any) -> None:
+        """A project manager changes an invoice; its lock does not stop this one."""
+        self.clock.advance(seconds=2)
+        self.play("procore", f"requisitions/{invoice_id}/edit", fields)
+
+    def bill_more(self, invoice_id: int, amount: str = "100.00") -> None:
+        """A project manager raises the work of the first line."""
+        item = self.requisition(invoice_id)["items"][0]
+        work = Decimal(item["work_completed_this_period"]) + Decimal(amount)
+        name = "line_item_id" if item.get("line_item_id") else "id"
+        self.edit(invoice_id, items=[{name: item[name], "work_completed_this_period": str(work)}])
+
+    def set_status(self, invoice_id: int, status: str) -> None:
+        self.clock.advance(seconds=2)
+        self.play("procore", f"requisitions/{invoice_id}/approve", {"status": status})
+
+    def replace_body(self, invoice_id: int, text: str) -> None:
+        """Have Procore answer this text for the invoice; an empty one takes it back."""
+        self.clock.advance(seconds=2)
+        self.play("procore", f"requisitions/{invoice_id}/body", text)
+
+    def payments_issued(self) -> list[dict[str, Any]]:
+        return list(self.look("procore", "payments"))
+
+    def erp_invoices(self) -> list[dict[str, Any]]:
+        """Every invoice in Spectrum's own tables."""
+        return list(self.look("spectrum", "invoices"))
+
+    def exported(self) -> dict[int, dict[str, Any]]:
+        """What Spectrum holds of ours, by Procore's invoice id; AssertionError when one is there twice."""
+        ours = [(parse_key(row["Remarks"].strip()), row) for row in self.erp_invoices()]
+        keys = [key for key, _ in ours if key]
+        assert len(keys) == len(set(keys)), f"there twice: {[k for k, n in Counter(keys).items() if n > 1]}"
+        assert {company for company, _ in keys} <= {self.contractor.company_id}
+        return {key[1]: row for key, row in ours if key}
+
+    def post(self, invoice_ids: Iterable[int] | None = None) -> None:
+        """Accounting posts invoices of ours, or everything."""
+        wanted = None
+        if invoice_ids is not None:
+            rows = self.exported()
+            wanted = [[rows[each]["Vendor_Code"], rows[each]["Invoice_Number"]] for each in invoice_ids]
+        self.clock.advance(seconds=2)
+        self.play("spectrum", "post", {"invoices": wanted})
+
+    def cut_check(self, invoice_ids: Sequence[int], check: dict[str, Any] | None = None, **application: Any) -> Any:
+        """Accounting cuts one check for invoices of one vendor; amounts are what is due unless given."""
+        rows = self.exported()
+        [vendor] = {rows[each]["Vendor_Code"] for each in invoice_ids}
+        applications = [{"invoice_number": rows[each]["Invoice_Number"], **application} for each in invoice_ids]
+        self.clock.advance(seconds=2)
+        body = {"vendor_code": vendor, "applications": applications, **(check or {})}
+        return self.play("spectrum", "checks", body)
+
+    def void_check(self, number: str) -> None:
+        self.clock.advance(seconds=2)
+        self.play("spectrum", f"checks/{number}/void")
+
+
+def amount(row: dict[str, Any], name: str) -> Decimal:
+    """Return an amount of a stand-in's row."""
+    return Decimal(str(row[name]))
