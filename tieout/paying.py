@@ -62,7 +62,8 @@ def observe(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> dict[str, int
             intents = live_intents(connection, piece)
         found = erp.find([intent.voucher for intent in intents.values()])
         with ledger.transaction(clock(), actor) as tx:
-            for intent in intents.values():
+            unmoved = tx.unmoved(piece)
+            for intent in (each for each in intents.values() if each.item.item_id in unmoved):
                 there = [each for each in found.get(intent.voucher.key, []) if each.state != "void"]
                 after = _observed(tx, erp, intent.item, there, intent.absent_at)
                 counts[after.state] += after.state != intent.item.state

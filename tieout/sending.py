@@ -147,11 +147,24 @@ def _judge_piece(
     counts: Counter[str] = Counter()
     project = known_projects(ledger)[project_id].name
     with ledger.transaction(clock(), actor) as tx:
-        for reading in readings:
+        for reading in _still_true(tx, readings):
             item = _settle(tx, terms, project, reading, asked)
             if item is not None:
                 counts[item.state] += 1
     return counts
+
+
+def _still_true(tx: Transaction, readings: Sequence[Reading]) -> list[Reading]:
+    """Leave out what somebody else read or moved while we judged: it was judged by them, or is judged next time."""
+    invoice_ids = [reading.sighting.invoice_id for reading in readings]
+    seen = records.sightings_of(tx.connection, invoice_ids)
+    versions = {item.invoice_id: item.version for item in tx.items(invoice_id=invoice_ids)}
+    return [
+        reading
+        for reading in readings
+        if seen[reading.sighting.invoice_id] == reading.sighting
+        and versions.get(reading.sighting.invoice_id) == (reading.item.version if reading.item else None)
+    ]
 
 
 def _read(
@@ -270,7 +283,8 @@ def _facts(terms: Terms, project: str, reading: Reading, state: str, item: Item 
         "attempts": 0,
     }
     if invoice is None:
-        return facts | {"number": str(sighting.invoice_id), "vendor": "", "commitment_id": None}
+        # What was readable once still names the invoice, and lets Procore be told.
+        return facts if item else facts | {"number": str(sighting.invoice_id), "vendor": "", "commitment_id": None}
     return facts | {
         "commitment_id": invoice.commitment_id_procore,
         "number": invoice.invoice_number[:200] or f"#{invoice.number_on_commitment} (no invoice number)",

@@ -123,7 +123,8 @@ def settle_uncertain(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> dict
         looked_at = clock()
         found = erp.find([intent.voucher for intent in intents.values()])
         with ledger.transaction(clock(), actor) as tx:
-            for intent in intents.values():
+            unmoved = tx.unmoved(piece)  # another one may be settling at the same time
+            for intent in (each for each in intents.values() if each.item.item_id in unmoved):
                 item = _settle_later(tx, erp, intent, found.get(intent.voucher.key, []), looked_at)
                 counts[item.state] += 1
     return dict(counts)

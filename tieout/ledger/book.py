@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -161,6 +161,11 @@ class Transaction:
     def items(self, **columns: Any) -> list[Item]:
         """Return the items whose columns have these values (or one of a sequence of values), oldest first."""
         return find_items(self.connection, **columns)
+
+    def unmoved(self, items: Iterable[Item]) -> set[int]:
+        """Return the ids of those that nobody has moved since they were read."""
+        versions = {item.item_id: item.version for item in items}
+        return {item.item_id for item in self.items(item_id=list(versions)) if item.version == versions[item.item_id]}
 
     def open_item(self, facts: dict[str, Any], state: str, because: dict[str, Any], kind: str) -> Item:
         """Enter an invoice that was never sent before."""
