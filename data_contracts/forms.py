@@ -5,24 +5,24 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-ACCEPT_ALL = "Accept all but the rejected"
-ACCEPT_LISTED = "Accept only the listed"
-ONLY_REJECT = "Only reject"
-Decision = Literal["Accept all but the rejected", "Accept only the listed", "Only reject"]
+ALL = "all"
 
 
 class ReviewAnswer(BaseModel):
     """An accounting approver's decision over the invoices that a review offers.
 
     No validators: one that fails would kill the run, so rules are checked later and the person is asked again.
+    No choices either: in the form that Resume opens a drop-down cannot be opened by mouse (Prefect 3.8), and one
+    with a single choice cannot be filled in at all.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     decided_by: str = Field(title="Decided by", description="Your name, as it is in the list of approvers.")
-    decision: Decision = Field(title="Decision")
     accept: str = Field(
-        default="", title="Accept only these", description=f"For “{ACCEPT_LISTED}”: one invoice number a line."
+        default="",
+        title="Accept",
+        description=f"**{ALL}** accepts all that you do not reject; else one invoice number a line.",
     )
     reject: str = Field(
         default="",
@@ -32,9 +32,8 @@ class ReviewAnswer(BaseModel):
 
     def accepted(self) -> Literal["all"] | list[str]:
         """Return the numbers to accept, or `"all"` that are not rejected."""
-        if self.decision == ACCEPT_ALL:
-            return "all"
-        return _lines(self.accept) if self.decision == ACCEPT_LISTED else []
+        lines = _lines(self.accept)
+        return "all" if [line.casefold() for line in lines] == [ALL] else lines
 
     def rejected(self, numbers: Iterable[str]) -> list[tuple[str, str]]:
         """Return number and reason of each line; known numbers are tried first, for one may hold a colon."""
@@ -42,15 +41,10 @@ class ReviewAnswer(BaseModel):
         return [_split(line, known) for line in _lines(self.reject)]
 
     def problems(self) -> list[str]:
-        """Return what contradicts itself in the answer."""
-        found = []
-        if self.decision == ACCEPT_LISTED and not _lines(self.accept):
-            found.append(f"“{ACCEPT_LISTED}” needs at least one invoice number to accept")
-        if self.decision == ONLY_REJECT and not _lines(self.reject):
-            found.append(f"“{ONLY_REJECT}” needs at least one line under Reject")
-        if self.decision != ACCEPT_LISTED and _lines(self.accept):
-            found.append(f"numbers to accept are listed, but the decision is “{self.decision}”")
-        return found
+        """Return what makes the answer none."""
+        if _lines(self.accept) or _lines(self.reject):
+            return []
+        return [f"nothing is accepted or rejected; write “{ALL}” under Accept to accept all"]
 
 
 def _lines(text: str) -> list[str]:

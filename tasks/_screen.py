@@ -1,6 +1,8 @@
 """What the Prefect server is asked: the runs of a deployment, bulk creation, bulk moves, artifacts."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import groupby, islice
 from typing import Any, TypeVar
 from uuid import UUID
@@ -137,9 +139,22 @@ def move(client: SyncPrefectClient, moves: Iterable[Move]) -> None:
             )
 
 
-def attach(client: SyncPrefectClient, run_id: str, markdown: str, key: str | None = None) -> None:
-    """Hang a Markdown artifact on a run."""
-    client.create_artifact(ArtifactCreate(type="markdown", key=key, data=markdown, flow_run_id=UUID(run_id)))
+def attach(client: SyncPrefectClient, run_id: str, markdown: str, key: str, description: str = "") -> None:
+    """Hang a Markdown artifact on a run; its card shows the key and the description."""
+    made = ArtifactCreate(type="markdown", key=key, data=markdown, description=description, flow_run_id=UUID(run_id))
+    client.create_artifact(made)
+
+
+def tell(client: SyncPrefectClient, words: Mapping[str, Standing]) -> None:
+    """Log on each run why it stands so: the logs are what its page opens with."""
+    at = datetime.now(UTC).isoformat()
+    for piece in _pieces(words.items(), _PAGE):
+        lines = [
+            {"name": "tieout", "flow_run_id": run_id, "timestamp": at, "message": standing.message,
+             "level": logging.ERROR if standing.type == "FAILED" else logging.INFO}
+            for run_id, standing in piece
+        ]  # fmt: skip
+        client.request("POST", "/logs/", json=lines)
 
 
 def _row(each: Creation) -> dict[str, Any]:

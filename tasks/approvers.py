@@ -1,7 +1,6 @@
 """Steps that ask an accounting approver, who answers by a form in the Prefect UI."""
 
 from itertools import count
-from typing import Literal
 
 from prefect import suspend_flow_run, task
 from prefect.input import RunInput
@@ -33,7 +32,8 @@ def offer(project: int) -> Offer | None:
     if review.is_open and items:
         with _screen.open_screen() as client:
             client.update_flow_run(run_id(), name=review_name(items))
-            _screen.attach(client, run_id(), review_form.whole_table(offered))
+            words = "Every offered invoice with its retention, commitment, period and warnings."
+            _screen.attach(client, run_id(), review_form.whole_table(offered), "ready-to-export", words)
     return offered
 
 
@@ -44,7 +44,7 @@ def record(offered: Offer, answer: ReviewAnswer) -> Decided:
         return Decided(problems=tuple(problems))
     rejected = answer.rejected(row.number for row in offered.rows)
     with open_ledger() as ledger:
-        return reviewing.decide(ledger, run_id(), answer.decided_by, answer.accepted(), rejected, now)
+        return reviewing.decide(ledger, run_id(), answer.decided_by.strip(), answer.accepted(), rejected, now)
 
 
 @task(**local)
@@ -75,10 +75,8 @@ def ask(offered: Offer) -> Decided:
 
 
 def _form(offered: Offer, problems: tuple[str, ...]) -> type[RunInput]:
-    """Make the form of this review: one approver is picked from a list, the table is in the description."""
-    approvers = settings.approval().approvers
-    title = ReviewAnswer.model_fields["decided_by"]
-    names = Literal[approvers] if approvers else str
-    fields = {"decided_by": (names, Field(title=title.title, description=title.description))}
-    model = create_model("Review", __base__=(ReviewAnswer, RunInput), **fields)
+    """Make the form of this review: it names the approvers, the table is in the description."""
+    names = " or ".join(settings.approval().approvers) or "nobody is in the list of approvers yet"
+    field = Field(title=ReviewAnswer.model_fields["decided_by"].title, description=f"Your name: {names}.")
+    model = create_model("Review", __base__=(ReviewAnswer, RunInput), decided_by=(str, field))
     return model.with_initial_data(description=review_form.description(offered, problems))

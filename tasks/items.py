@@ -1,5 +1,7 @@
 """Steps that make Prefect show the ledger: item runs and reviews. Safe at any time; the ledger never waits for them."""
 
+from collections.abc import Iterable
+
 from prefect import task
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
@@ -11,7 +13,7 @@ from tieout import publishing, reporting, reviewing, settings
 from tieout.ledger import history
 from tieout.ledger.book import Item, Ledger
 from tieout.opening import now, open_erp, open_ledger
-from tieout.publishing import FAILING, Plan, Run
+from tieout.publishing import FAILING, Creation, Move, Plan, Run
 
 DEPLOYMENT = "export-invoice"
 REVIEWS = "review-invoices"
@@ -76,17 +78,19 @@ def _plan(items: list[Item], runs: list[Run]) -> Plan:
 
 def _explain(ledger: Ledger, client: SyncPrefectClient, items: list[Item], plan: Plan, created: list[str]) -> None:
     by_invoice = {(item.company_id, item.invoice_id): item for item in items}
-    changed = [(each.invoice, run_id) for each, run_id in zip(plan.creations, created, strict=True)]
-    changed += [(each.invoice, each.run_id) for each in plan.moves if each.invoice in by_invoice]
-    for invoice, run_id in changed:
-        _screen.attach(client, run_id, explanation(ledger, by_invoice[invoice]))
+    changed: dict[str, Creation | Move] = {run_id: each for each, run_id in zip(plan.creations, created, strict=True)}
+    changed |= {each.run_id: each for each in plan.moves if each.invoice in by_invoice}
+    for run_id, each in changed.items():
+        explain(ledger, client, by_invoice[each.invoice], run_id)
+    _screen.tell(client, {run_id: each.standing for run_id, each in changed.items()})
 
 
-def explanation(ledger: Ledger, item: Item, unfinished: list[str] | None = None) -> str:
-    """Return the whole story of an item as Markdown, beginning with the steps that did not finish just now."""
+def explain(ledger: Ledger, client: SyncPrefectClient, item: Item, run_id: str, unfinished: Iterable[str] = ()) -> None:
+    """Hang the whole story of an item on its run, beginning with the steps that did not finish just now."""
     happened = reporting.timeline(ledger, item)
     rows = [(f"{each.at:%Y-%m-%d %H:%M:%S}", f"{each.kind} → {each.after}", each.actor) for each in happened]
-    return publishing.explanation(item, rows, unfinished or ())
+    story = publishing.explanation(item, rows, unfinished)
+    _screen.attach(client, run_id, story, f"invoice-{item.invoice_id}", publishing.in_brief(item))
 
 
 def _standing(items: list[Item], runs: list[Run]) -> dict[tuple[int, int], str]:

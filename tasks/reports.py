@@ -20,7 +20,7 @@ def conclude(steps: Steps, green: str = "Completed") -> State[Any]:
     """Write the report of the run and return its end: red if anything in this run failed, never for older failures."""
     report = _report(steps)
     with _screen.open_screen() as client:
-        _screen.attach(client, run_id(), report.markdown(), key=steps.title.lower().replace(" ", "-"))
+        _screen.attach(client, run_id(), report.markdown(), _key(steps.title), report.in_short())
     return _state(report.standing(green))
 
 
@@ -30,7 +30,7 @@ def conclude_item(steps: Steps, company: int, invoice: int) -> State[Any]:
         found = ledger.items(company_id=company, invoice_id=invoice)
         if not found:
             return _state(Standing("COMPLETED", publishing.SUPERSEDED, "The ledger holds no such invoice."))
-        _screen.attach(client, run_id(), items.explanation(ledger, found[0], steps.unfinished))
+        items.explain(ledger, client, found[0], run_id(), steps.unfinished)
         standing = publishing.standing_of(found[0], connector.capabilities.menu_path)
     if standing.type == "FAILED" and steps.unfinished:
         standing = replace(standing, message=f"{'; '.join(steps.unfinished)}. Nothing was changed; press Retry again.")
@@ -48,7 +48,7 @@ def preview(title: str, chosen: list[int] | None = None) -> State[Any]:
             report.failing = [item for item in report.failing if item.invoice_id in chosen]
             report.figures = [("would be tried again", str(len(report.failing)))]
     with _screen.open_screen() as client:
-        _screen.attach(client, run_id(), report.markdown())
+        _screen.attach(client, run_id(), report.markdown(), f"{_key(title)}-preview", report.in_short())
     return _state(
         Standing(
             "COMPLETED", "Previewed", f"Nothing was written; the list is on the Artifacts tab. {report.in_short()}"
@@ -60,6 +60,10 @@ def nothing_to_review() -> State[Any]:
     """Return the end of a review that has nothing to decide."""
     words = "Nothing is Ready to Export here, or a newer review stands for it."
     return _state(Standing("COMPLETED", "Nothing to Review", words))
+
+
+def _key(title: str) -> str:
+    return title.lower().replace(" ", "-")
 
 
 def _state(end: Standing) -> State[Any]:

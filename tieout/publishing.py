@@ -162,6 +162,12 @@ def explanation(item: Item, timeline: Iterable[tuple[str, str, str]] = (), unfin
     return "\n".join(lines) + "\n"
 
 
+def in_brief(item: Item) -> str:
+    """Return the first reason why the item is stopped, without what to do."""
+    stopping = [reason.message for reason in item.reasons if reason.severity != "warn"]
+    return _printable(stopping[0] if stopping else item.cause, 300)
+
+
 def by_cause(items: Iterable[Item]) -> Mapping[str, list[Item]]:
     """Return the items grouped by cause, the most frequent cause first."""
     groups: dict[str, list[Item]] = {}
@@ -204,32 +210,26 @@ def _wants_run(item: Item, now: datetime, patience: timedelta) -> bool:
 
 def _why(item: Item) -> str:
     stopping = [reason for reason in item.reasons if reason.severity != "warn"]
-    parts = [_sentence(reason) for reason in stopping]
-    if not parts:
-        parts = [f"Cause: {item.cause or 'unknown'}."]
-    text = " ".join(_printable(part, 600) for part in parts)
-    close = " Then press Retry. All figures are on the Artifacts tab."
+    parts = [line for reason in stopping for line in _lines(reason)] or [f"Cause: {item.cause or 'unknown'}."]
+    text = "\n".join(parts)
+    close = "\nThen press Retry. All figures are on the Artifacts tab."
     return text[: _LONGEST_MESSAGE - len(close)] + close
 
 
-def _sentence(reason: Finding) -> str:
-    parts = [_full_stop(reason.message)]
-    if reason.remedy:
-        parts.append(f"What to do: {_full_stop(reason.remedy)}")
-    if reason.owner:
-        parts.append(f"Whose move: {_full_stop(reason.owner)}")
-    return " ".join(parts)
+def _lines(reason: Finding) -> list[str]:
+    told = (("", reason.message), ("What to do: ", reason.remedy), ("Whose move: ", reason.owner))
+    return [f"{head}{_full_stop(_printable(words, 500))}" for head, words in told if words]
 
 
 def _in_full(reason: Finding) -> list[str]:
     line = f" (line {reason.line_id_procore})" if reason.line_id_procore else ""
-    head = {"refuse": "Refused", "hold": "Held"}.get(reason.severity, "Warning")
-    lines = [f"## {head}: {cell(reason.rule)}{line}", "", cell(reason.message)]
+    head = "Warning:" if reason.severity == "warn" else "Stopped by"
+    lines = [f"## {head} {cell(reason.rule)}{line}", "", cell(reason.message)]
     lines += ["", f"**What to do:** {cell(reason.remedy)}"] if reason.remedy else []
     lines += ["", f"**Whose move:** {cell(reason.owner)}"] if reason.owner else []
     if reason.numbers:
-        lines += ["", "| number | value |", "|---|---:|"]
-        lines += [f"| {cell(name)} | {cell(value)} |" for name, value in reason.numbers.items()]
+        lines += ["", "| figure | value |", "|---|---:|"]
+        lines += [f"| {cell(name.replace('_', ' '))} | {cell(value)} |" for name, value in reason.numbers.items()]
     return lines
 
 

@@ -10,7 +10,7 @@ from tieout.reviewing import Offer, Row
 def description(offer: Offer, problems: Sequence[str] = ()) -> str:
     """Return the text above the form: what was wrong with the last answer, then a narrow table."""
     lines = [f"**Please answer again:** {cell(problem)}." for problem in problems]
-    lines += [f"**{cell(offer.project)}**: {len(offer.rows)} to decide. The run's Artifacts tab has the whole table."]
+    lines += [f"**{cell(offer.project)}**: {len(offer.rows)} to decide. Every figure is on the run's Artifacts tab."]
     table = ["| number | gross | vendor |", "|---|---:|---|"]
     table += [f"| {cell(row.number)} | {_money(row)} | {_mark(row)}{cell(row.vendor)[:24]} |" for row in offer.rows]
     return "\n\n".join(lines) + "\n\n" + "\n".join(table)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from data_contracts.money import in_words
 from tieout.ledger.book import Item
-from tieout.publishing import FAILING, Standing, by_cause, cell, run_name
+from tieout.publishing import FAILING, Standing, by_cause, cell, in_brief, run_name
 
 FINISHED_WITH_FAILURES = "Finished with Failures"
 _ROWS = 200  # of each table; the ledger has them all
@@ -58,7 +58,7 @@ class RunReport:
     def _failures(self) -> list[str]:
         sections = []
         for cause, items in by_cause(self.failing).items():
-            rows = [[self._link(item), FAILING[item.state], cell(_first_words(item))] for item in items]
+            rows = [[self._link(item), FAILING[item.state], cell(in_brief(item))] for item in items]
             sections.append(f"### {cell(cause)} ({len(items)})\n\n{_table(('invoice', 'state', 'why'), rows)}")
         return ["## What fails, by cause", *sections] if sections else []
 
@@ -78,7 +78,7 @@ class RunReport:
         return [f"## Exported ({len(rows)})", where, _table(heads, rows)]
 
     def _not_exportable(self) -> list[str]:
-        rows = [[cell(run_name(item)), cell(_first_words(item))] for item in self.not_exportable]
+        rows = [[cell(run_name(item)), cell(in_brief(item))] for item in self.not_exportable]
         return [f"## Not exportable ({len(rows)})", _table(("invoice", "why"), rows)] if rows else []
 
     def _counts(self) -> list[str]:
@@ -89,11 +89,6 @@ class RunReport:
         run = self.runs.get((item.company_id, item.invoice_id))
         name = cell(run_name(item)).replace("[", "(").replace("]", ")")
         return f"[{name}]({self.ui_url}/runs/flow-run/{run})" if run and self.ui_url else name
-
-
-def _first_words(item: Item) -> str:
-    stopping = [reason.message for reason in item.reasons if reason.severity != "warn"]
-    return stopping[0] if stopping else item.cause
 
 
 def _list(rows: list[str]) -> str:

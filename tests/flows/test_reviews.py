@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 APPROVER = "Dana Reyes"
-ALL = "Accept all but the rejected"
+ALL = "all"
 pytestmark = pytest.mark.sandbox(projects=1, invoices=8, no_troubles=True)
 
 
@@ -15,7 +15,7 @@ def test_one_is_rejected_with_a_reason_and_the_rest_is_exported(stage: Any):
     ready = stage.items("READY")
     bad = ready[0]
 
-    run = stage.resume(review.id, decided_by=APPROVER, decision=ALL, reject=f"{bad.number}: the lien waiver is missing")
+    run = stage.resume(review.id, decided_by=APPROVER, accept=ALL, reject=f"{bad.number}: the lien waiver is missing")
 
     assert (run.state_name, run.id) == ("Decided", review.id), run.state.message
     assert [item.invoice_id for item in stage.items("REJECTED")] == [bad.invoice_id]
@@ -32,7 +32,7 @@ def test_an_answer_that_cannot_be_recorded_is_asked_again_with_the_problem_on_to
     review = stage.waiting_review()
     number = stage.items("READY")[0].number
 
-    asked = stage.resume(review.id, decided_by=APPROVER, decision="Only reject", reject=f"{number}:\nX-404: wrong")
+    asked = stage.resume(review.id, decided_by=APPROVER, reject=f"{number}:\nX-404: wrong")
 
     assert asked.state_name == "Suspended"
     words = stage.form_description(review.id)
@@ -40,7 +40,7 @@ def test_an_answer_that_cannot_be_recorded_is_asked_again_with_the_problem_on_to
     assert "X-404" in words
     assert stage.items("REJECTED") == []
 
-    run = stage.resume(review.id, decided_by=APPROVER, decision="Only reject", reject=f"{number}: wrong period")
+    run = stage.resume(review.id, decided_by=APPROVER, reject=f"{number}: wrong period")
 
     assert run.state_name == "Decided"
     assert [item.number for item in stage.items("REJECTED")] == [number]
@@ -66,7 +66,7 @@ def test_a_review_with_the_present_list_is_left_and_one_with_an_old_list_is_supe
 def test_a_review_that_is_retried_after_its_decision_changes_nothing(stage: Any):
     stage.play("nightly-sync")
     review = stage.waiting_review()
-    stage.resume(review.id, decided_by=APPROVER, decision=ALL)
+    stage.resume(review.id, decided_by=APPROVER, accept=ALL)
     before = stage.sandbox.spectrum("state")
 
     run = stage.retry(review.id)

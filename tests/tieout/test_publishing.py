@@ -74,9 +74,9 @@ def test_an_item_is_called_by_number_vendor_amount_and_project():
 def test_the_message_says_what_is_wrong_what_to_do_and_whose_move_it_is():
     message = standing_of(an_item()).message
 
-    assert (
-        "Vendor ACME01 is inactive in Spectrum. What to do: Reactivate the vendor. Whose move: bookkeeper." in message
-    )
+    lines = message.splitlines()
+    assert lines[:2] == ["Vendor ACME01 is inactive in Spectrum.", "What to do: Reactivate the vendor."]
+    assert "Whose move: bookkeeper." in lines
     assert "press Retry" in message
 
 

@@ -12,7 +12,7 @@ import httpx
 import typer
 from rich.status import Status
 
-from data_contracts.forms import ACCEPT_ALL
+from data_contracts.forms import ALL
 from data_contracts.invoice import Invoice
 from tieout import reporting, reviewing
 from tieout.cli import proof
@@ -153,7 +153,7 @@ def _answer_one(stage: Stage, people: People, ledger: Ledger, say: _Progress) ->
     say(f"{APPROVER} accepts {name} but for one invoice; the vendor of another was set inactive in the ERP before")
     _spoil(people, ledger, waiting, rows)
     reject = f"{rows[-1].number}: {_DISPUTED}" if len(rows) > 1 else ""
-    stage.screen.answer(run_id, {"decided_by": APPROVER, "decision": ACCEPT_ALL, "reject": reject})
+    stage.screen.answer(run_id, {"decided_by": APPROVER, "accept": ALL, "reject": reject})
     return run_id
 
 
