@@ -36,6 +36,8 @@ def collect(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> int:
     name = f"erp/{system}/payments"
     with ledger.reading() as connection:
         since = records.watermark(connection, name)
+        if payments.may_predate_links(connection, records.moved_at(connection, name)):
+            since = None  # of an invoice that was found there, payments may be older than our knowledge of it (AM-21)
     paid = list(erp.payments(since - _OVERLAP if since else None))
     items = _exported(ledger, paid)
     owed = [(item, matching.entries(system, each)) for item, each in matching.matched(paid, items)]
@@ -48,7 +50,8 @@ def collect(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> int:
             payments.open_payment(tx, item, _body(item, entry), *minor)
         for item in {item.item_id: item for item, _ in new}.values():
             tx.note(item, settled_minor=payments.settled_minor(tx.connection, item.item_id))
-        if changes := [each.changed_at for each in paid if each.changed_at]:
+        changes = [each.changed_at for each in paid if each.changed_at] + ([since] if since else [])
+        if changes:
             records.move_watermark(tx, name, max(changes))
     return len(new)
 
@@ -78,16 +81,10 @@ def write(ledger: Ledger, procore: Procore, clock: Clock) -> Written:
     for row_id, body in rows:
         by_commitment.setdefault((body.project_id_procore, body.commitment_id_procore), []).append((row_id, body))
     done: Counter[str] = Counter()
-    problems = []
-    for (project_id, commitment_id), owed in by_commitment.items():
+    problems: list[str] = []
+    for owed in by_commitment.values():
         try:
-            there = _there(procore, project_id, commitment_id)
-            for row_id, body in owed:
-                done["found" if body.origin_id in there else "written"] += 1
-                if body.origin_id not in there:
-                    there |= _write_one(procore, body)
-                with ledger.transaction(clock(), "payments") as tx:
-                    payments.mark_written(tx, row_id, there[body.origin_id])
+            problems += _write_commitment(ledger, procore, owed, clock, done)
         except (RefusedError, ContractError) as error:
             problems.append(str(error))
             with ledger.transaction(clock(), "payments") as tx:
@@ -95,6 +92,30 @@ def write(ledger: Ledger, procore: Procore, clock: Clock) -> Written:
         except (TransientError, UnconfirmedError):
             done["interrupted"] += 1
     return Written(done["written"], done["found"], tuple(problems), done["interrupted"] > 0)
+
+
+def _write_commitment(
+    ledger: Ledger, procore: Procore, owed: Sequence[tuple[int, ProcorePayment]], clock: Clock, done: Counter[str]
+) -> list[str]:
+    """Write what one commitment is owed; a row that is refused keeps no other one back."""
+    there, problems = _there(procore, owed[0][1]), []
+    for row_id, body in owed:
+        outcome = "found" if body.origin_id in there else "written"
+        try:
+            if outcome == "written":
+                there |= _write_one(procore, body)
+        except RefusedError as refusal:
+            there |= _there(procore, body)  # refused, perhaps, because another one has just written it
+            outcome = "found" if body.origin_id in there else "refused"
+            if outcome == "refused":
+                problems.append(str(refusal))
+        with ledger.transaction(clock(), "payments") as tx:
+            if outcome == "refused":
+                payments.mark_problem(tx, [row_id], problems[-1])
+            else:
+                payments.mark_written(tx, row_id, there[body.origin_id])
+        done[outcome] += 1
+    return problems
 
 
 def open_payments(ledger: Ledger) -> int:
@@ -107,14 +128,14 @@ def _write_one(procore: Procore, body: ProcorePayment) -> dict[str, int]:
     try:
         return {body.origin_id: procore.record_payment(body)}
     except UnconfirmedError:
-        there = _there(procore, body.project_id_procore, body.commitment_id_procore)
+        there = _there(procore, body)
         if body.origin_id in there:
             return there
         raise  # it may still arrive: the next pass looks again before it writes
 
 
-def _there(procore: Procore, project_id: int, commitment_id: int) -> dict[str, int]:
-    rows = procore.payments(project_id, commitment_id)
+def _there(procore: Procore, like: ProcorePayment) -> dict[str, int]:
+    rows = procore.payments(like.project_id_procore, like.commitment_id_procore)
     return {row.origin_id: row.payment_id_procore for row in rows if row.origin_id}
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
 from data_contracts.voucher import ProcorePayment
-from tieout.ledger import schema
+from tieout.ledger import schema, states
 from tieout.ledger.book import Item, Transaction
 from tieout.ledger.records import in_pieces
 
@@ -50,6 +51,23 @@ def known_origins(connection: Connection, origin_ids: Iterable[str]) -> set[str]
     for piece in in_pieces(origin_ids):
         known |= set(connection.execute(select(_TABLE.c.origin_id).where(_TABLE.c.origin_id.in_(piece))).scalars())
     return known
+
+
+def may_predate_links(connection: Connection, since: datetime | None) -> bool:
+    """Whether, since then, an invoice was found in the ERP that we had not surely made, or was seen there again."""
+    if since is None:
+        return False
+    table = schema.event.c
+    columns = (table.at, table.kind, table.before)
+    rows = connection.execution_options(yield_per=500).execute(select(*columns).order_by(table.event_id.desc()))
+    for at, kind, before in rows:  # newest first, so that only what is younger is read
+        if at < since:
+            break
+        if kind == states.FIND or (kind == states.OBSERVE and before == states.GONE):
+            rows.close()
+            return True
+    rows.close()
+    return False
 
 
 def settled_minor(connection: Connection, item_id: int) -> int:

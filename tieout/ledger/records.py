@@ -143,6 +143,13 @@ def watermark(connection: Connection, name: str) -> datetime | None:
     return reached
 
 
+def moved_at(connection: Connection, name: str) -> datetime | None:
+    """Return when this stream was read last, or None when it never was."""
+    table = schema.watermark
+    at: datetime | None = connection.execute(select(table.c.moved_at).where(table.c.name == name)).scalar()
+    return at
+
+
 def move_watermark(tx: Transaction, name: str, reached: datetime) -> None:
     """Remember how far a stream was read; it never moves back (law 9)."""
     before = watermark(tx.connection, name)
