@@ -5,6 +5,7 @@ control endpoints. What the ERP or Procore holds is always read from the stand-i
 """
 
 import csv
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -272,6 +273,13 @@ class Desk:
         assert len(keys) == len(set(keys)), f"there twice: {[k for k, n in Counter(keys).items() if n > 1]}"
         assert {company for company, _ in keys} <= {self.contractor.company_id}
         return {key[1]: row for key, row in ours if key}
+
+    def enter(self, document: dict[str, Any]) -> None:
+        """Somebody else's program, or a clerk, enters an invoice into Spectrum."""
+        user = (self.contractor.books.company_code, os.environ["TIEOUT_SPECTRUM__AUTHORIZATION_ID"])
+        url = f"{self.urls['spectrum']}/vendor/invoice"
+        answer = self.control.post(url, json={"APInvoices": [document]}, auth=user).json()
+        assert [each["Status"] for each in answer["APInvoices"]] == ["Imported"], answer
 
     def post(self, invoice_ids: Iterable[int] | None = None) -> None:
         """Accounting posts invoices of ours, or everything."""
