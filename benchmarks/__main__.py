@@ -48,6 +48,7 @@ def _measure(folder: Path, facts: dict[str, Any], invoices: int) -> bool:
             "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_LOGGING_LEVEL": "ERROR",
+            "MALLOC_ARENA_MAX": "2",  # as deployments/prefect.yaml sets it
             "DO_NOT_TRACK": "1",
             "GX_ANALYTICS_ENABLED": "false",
             "TIEOUT_POLICY__AUTO_SEND_STATUSES": _EVERY,

@@ -21,7 +21,7 @@ Clock = Callable[[], datetime]
 # Rows may move between pages while we list, and Procore's clock is not ours: read a little again each time.
 _OVERLAP = timedelta(minutes=5)
 _WHOLE_EVERY = timedelta(days=7)
-_PIECE = 200  # bodies per commit
+_PIECE = 100  # bodies in memory at once, and per commit
 _WAITING = (*states.JUDGED, states.ACCEPTED, states.FAILED)
 # What a body may change without a new decision; only used where a body breaks its contract and cannot be parsed.
 _VOLATILE = ("updated_at", "origin_id", "origin_data", "erp_status", "status", "attachments", "payment_summary")

@@ -21,7 +21,7 @@ from tieout.ledger.records import Sighting
 from tieout.terms import Terms, known_projects
 
 Clock = Callable[[], datetime]
-_PIECE = 250
+_PIECE = 125  # invoices that are judged together, in one batch of checks
 _JUDGED_AGAIN = (*states.JUDGED, states.ACCEPTED, states.FAILED)
 # An invoice number is taken while the invoice that bears it is on its way to the ERP or there.
 _TAKEN = (states.ACCEPTED, states.EXPORTING, states.UNCERTAIN, states.FAILED, *states.IN_ERP)
