@@ -47,8 +47,8 @@ def demo(
 
     Everything that it starts ends with it.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a script's background job ignores SIGINT otherwise
+        signal.signal(number, _interrupt)
     is_over = False
     try:
         with _Progress() as say, raised(data, (projects, invoices), keep, say, _policy) as stage:

@@ -18,7 +18,7 @@ from typing import Self
 from uuid import uuid4
 
 MARK = "TIEOUT_DEMO_MARK"
-PATIENCE_SECONDS = 6.0
+PATIENCE_SECONDS = 4.0
 _PROC = Path("/proc")
 
 

@@ -2,6 +2,7 @@
 
 import json as jsons
 from collections.abc import Sequence
+from dataclasses import asdict
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -63,7 +64,7 @@ def facts_of(ledger: Ledger, item: Item) -> dict[str, Any]:
         "findings": [finding.model_dump(mode="json") for finding in item.reasons],
         "arithmetic": _arithmetic(read) if isinstance(read, Invoice) else {"unreadable": read},
         "payments": reporting.payments(ledger, item),
-        "timeline": [vars(each) for each in reporting.timeline(ledger, item)],
+        "timeline": [asdict(each) for each in reporting.timeline(ledger, item)],
     }
 
 
@@ -161,7 +162,7 @@ def _in_tables(facts: dict[str, Any]) -> Group:
 def _heading(facts: dict[str, Any]) -> Text:
     name = " · ".join(facts[each] for each in ("invoice", "vendor", "gross", "project") if facts[each])
     words = f"\n{facts['gross']} earned, {facts['held']} held, {facts['due_now']} due now."
-    words += f" Procore id {facts['invoice_id_procore']}, sent {facts['revision']} times."
+    words += f" Procore id {facts['invoice_id_procore']}, revision {facts['revision']}."
     if place := facts["in_erp"]:
         words += f"\nIn the ERP: document {place['document']}, batch {place['batch']}"
         words += f", under {place['menu_path']}." if "menu_path" in place else "."
