@@ -9,29 +9,46 @@ from sqlalchemy import Row, select
 from tieout.ledger import schema
 from tieout.ledger.book import Ledger, digest_of, event_hash
 
+_AS_LAST = {  # column of an item: what it is called in the item's last event
+    "state": "after",
+    "revision": "revision",
+    "content_hash": "content_hash",
+    "chain_length": "position",
+    "chain_hash": "hash",
+}
+
 
 def verify(ledger: Ledger) -> list[str]:
     """Return what is wrong with the chains, a sentence each; an empty list says that they are whole."""
     with ledger.reading() as connection:
         events = connection.execute(select(schema.event).order_by(schema.event.c.event_id)).all()
         seals = connection.execute(select(schema.seal).order_by(schema.seal.c.seal_id)).all()
-        ends = connection.execute(
-            select(schema.item.c.item_id, schema.item.c.number, schema.item.c.chain_length, schema.item.c.chain_hash)
-        ).all()
+        items = connection.execute(select(*(schema.item.c[name] for name in ("item_id", "number", *_AS_LAST)))).all()
     problems = []
-    last: dict[int, tuple[int, str]] = {}
+    last: dict[int, Row[Any]] = {}
     for event in events:
-        position, previous = last.get(event.item_id, (0, ""))
+        before = last.get(event.item_id)
+        position, previous = (before.position, before.hash) if before else (0, "")
         where = f"event {event.event_id} (item {event.item_id}, position {event.position})"
         if event_hash(event) != event.hash:
             problems.append(f"{where} was changed")
         if event.position != position + 1 or event.previous_hash != previous:
             problems.append(f"{where} does not follow position {position}: a row is missing, inserted or moved")
-        last[event.item_id] = (event.position, event.hash)
-    for end in ends:
-        if last.get(end.item_id, (0, "")) != (end.chain_length, end.chain_hash):
-            problems.append(f"the chain of invoice {end.number} (item {end.item_id}) does not end where the item says")
+        last[event.item_id] = event
+    problems += _check_items(items, last)
     return [*problems, *_check_seals(seals, iter(event.hash for event in events))]
+
+
+def _check_items(items: Sequence[Row[Any]], last: dict[int, Row[Any]]) -> Iterator[str]:
+    """Items only repeat what their last event says."""
+    for item in items:
+        event = last.pop(item.item_id, None)
+        for name, name_of_event in _AS_LAST.items():
+            said = getattr(event, name_of_event) if event else "no event"
+            if getattr(item, name) != said:
+                where = f"invoice {item.number} (item {item.item_id})"
+                yield f"{where}: its {name} is {getattr(item, name)}, its last event says {said}"
+    yield from (f"item {item_id} is gone, but its events are there" for item_id in last)
 
 
 def _check_seals(seals: Sequence[Row[Any]], hashes: Iterator[str]) -> Iterator[str]:
