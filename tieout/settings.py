@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as UnparsedError
 
 from data_contracts.contract import Contract
 from tieout.errors import SettingsError
@@ -129,9 +130,15 @@ AnySection = TypeVar("AnySection", bound=Section)
 
 def read_section(model: type[AnySection], name: str) -> AnySection:
     """Return the section `name` as the given model; SettingsError names what is missing or wrong, never its value."""
-    table = _config_file().get(name, {})
+    table, prefix = _config_file().get(name, {}), f"TIEOUT_{name.upper()}__"
+    if not isinstance(table, dict):
+        raise SettingsError("Settings", f"[{name}]", "it must be a table")
     try:
-        return model(_env_prefix=f"TIEOUT_{name.upper()}__", **table)
+        return model(_env_prefix=prefix, **table)
+    except UnparsedError as error:
+        field = str(error).partition('"')[2].partition('"')[0]
+        words = f"{field}: {prefix}{field.upper()} must be written as JSON, for example [1, 2]"
+        raise SettingsError("Settings", f"[{name}]", words) from None
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise SettingsError("Settings", f"[{name}]", problems) from None
@@ -178,5 +185,5 @@ def _config_file() -> dict[str, Any]:
         return {}
     try:
         return tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SettingsError("Settings", str(path), str(error)) from None
