@@ -11,9 +11,9 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check format bench chaos docs lock system clean
 
-# ONCE=1 ends by itself, JSON=1 prints counts, ERP= chooses the ERP.
+# ONCE=1 ends by itself, JSON=1 prints counts, DATA= is the folder to work in, ERP= chooses the ERP.
 demo: .venv/.stamp
-	$(BIN)/tieout demo $(if $(ONCE),--once) $(if $(JSON),--json) $(if $(ERP),--erp $(ERP))
+	$(BIN)/tieout demo $(if $(ONCE),--once) $(if $(JSON),--json) $(if $(DATA),--data $(DATA)) $(if $(ERP),--erp $(ERP))
 
 # ARGS= goes to pytest.
 test: .venv/.stamp system
