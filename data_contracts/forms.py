@@ -12,8 +12,8 @@ class ReviewAnswer(BaseModel):
     """An accounting approver's decision over the invoices that a review offers.
 
     No validators: one that fails would kill the run, so rules are checked later and the person is asked again.
-    No choices either: in the form that Resume opens a drop-down cannot be opened by mouse (Prefect 3.8), and one
-    with a single choice cannot be filled in at all.
+    No choices either: a drop-down of Prefect 3.8 opens by its small arrow and by keyboard only, and one that has a
+    single choice is shown as a constant, empty and locked, so that the form could not be submitted.
     """
 
     model_config = ConfigDict(extra="forbid")

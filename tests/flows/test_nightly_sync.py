@@ -69,7 +69,7 @@ def test_a_dry_run_writes_nothing_anywhere(stage: Any):
 @pytest.mark.sandbox(projects=1, invoices=6, no_troubles=True)
 def test_an_erp_that_is_down_makes_the_night_red_in_plain_words_and_the_next_night_catches_up(stage: Any):
     stage.accept_by_policy()
-    stage.sandbox.fail("spectrum", route="POST /vendor/invoice", kind="429", times=30, retry_after=0)
+    stage.sandbox.fail("spectrum", route="POST /vendor/invoice", kind="429", times=30, retry_after=3600)
 
     red = stage.play("nightly-sync")
 

@@ -1,0 +1,123 @@
+"""The stories of an operator and an approver in a real browser, on the Prefect UI as it is shipped."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from browser import CHROMIUM, Screen, browsing
+
+APPROVER = "Dana Reyes"
+SOUND = pytest.mark.sandbox(projects=1, invoices=8, no_troubles=True)
+Open = Callable[[], Screen]
+
+
+@pytest.fixture
+def open_ui(stage: Any, could_not_run: Callable[[str], None]) -> Iterator[Open]:
+    """Open the browser when the stage is set: while it is open its event loop runs here, and no flow can."""
+    if CHROMIUM is None:
+        could_not_run("there is no chromium: the stories in a real browser")
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(browsing(stage.ui_url))
+
+
+@SOUND
+def test_an_item_whose_cause_is_mended_in_the_erp_turns_exported_by_the_retry_button(stage: Any, open_ui: Open):
+    vendor = fail_for_an_inactive_vendor(stage)
+    [item], [failed] = stage.runs("Failed to Export"), stage.items("FAILED")
+    screen = open_ui()
+    screen.open_runs(view="Failed to Export")
+    screen.open_run(item.name)
+    screen.expect_words(f"What to do: Activate vendor {vendor} in Spectrum")
+    story = screen.open_artifact().inner_text()
+    assert "Stopped by vendor-inactive" in story
+    assert "What happened" in story
+
+    stage.sandbox.spectrum("vendors", {"code": vendor, "status": "A"})
+    screen.page.goto(f"{stage.ui_url}/runs/flow-run/{item.id}")
+    screen.retry()
+    screen.expect_state("Exported")
+
+    ended = stage.client.read_flow_run(item.id)
+    assert (ended.state.name, ended.name) == ("Exported", item.name)
+    assert (vendor, failed.number) in in_spectrum(stage)
+
+
+@pytest.mark.sandbox(projects=1, invoices=30)
+def test_an_item_whose_cause_is_mended_in_procore_is_offered_for_a_new_acceptance(stage: Any, open_ui: Open):
+    stage.accept_by_policy()
+    stage.play("nightly-sync")
+    stage.set("policy", auto_accept_projects=[])
+    failed = next(item for item in stage.items("FAILED") if item.cause == "already-in-erp")
+    before = in_spectrum(stage)
+    [item] = [run for run in stage.runs("Failed to Export") if run.parameters["invoice"] == failed.invoice_id]
+    screen = open_ui()
+    screen.open_runs(view="Failed to Export")
+    screen.open_run(item.name)
+
+    stage.sandbox.procore(f"requisitions/{failed.invoice_id}/edit", {"invoice_number": f"{failed.number}-R"})
+    screen.retry()
+    screen.expect_state("Sent")
+
+    [ready] = [each for each in stage.items("READY") if each.invoice_id == failed.invoice_id]
+    assert (ready.number, ready.revision) == (f"{failed.number}-R", failed.revision + 1)
+    assert in_spectrum(stage) == before, "nobody's retry exports figures that nobody accepted"
+    review = stage.waiting_review()
+    screen.open_runs(view="Ready to Export")
+    screen.open_run(review.name)
+    assert ready.number in screen.open_form().inner_text()
+
+
+@SOUND
+def test_a_review_form_rejects_one_with_a_reason_and_exports_the_rest(stage: Any, open_ui: Open):
+    stage.play("nightly-sync")
+    review, ready = stage.waiting_review(), stage.items("READY")
+    bad, good = ready[0], ready[1:]
+    screen = open_ui()
+    screen.open_runs(view="Ready to Export")
+    screen.open_run(review.name)
+    form = screen.open_form()
+    assert set(form.locator("tbody td:first-child").all_inner_texts()) == {item.number for item in ready}
+
+    screen.fill(form, Decided_by=APPROVER, Accept="all", Reject=f"{bad.number}:")
+    screen.submit(form)
+    asked = stage.wait_after(review)
+    assert asked.state_name == "Suspended"
+    assert not stage.items("ACCEPTED", "REJECTED", "EXPORTED")
+    screen.page.reload()
+    form = screen.open_form()
+    assert f"a reason is needed for rejecting {bad.number}" in form.inner_text()
+
+    screen.fill(form, Decided_by=APPROVER, Accept="all", Reject=f"{bad.number}: the lien waiver is missing")
+    screen.submit(form)
+    screen.expect_state("Decided")
+
+    [rejected] = stage.items("REJECTED")
+    assert rejected.invoice_id == bad.invoice_id
+    assert stage.sandbox.procore(f"requisitions/{bad.invoice_id}")["origin_id"] is None, "it can be edited again"
+    assert {item.number for item in stage.items("EXPORTED")} == {item.number for item in good}
+    numbers = {number for _, number in in_spectrum(stage)}
+    assert {item.number for item in good} <= numbers
+    assert bad.number not in numbers
+
+
+@SOUND
+def test_the_saved_views_are_there_to_be_chosen(stage: Any, open_ui: Open):
+    assert {"Failed to Export", "Held", "Uncertain", "Ready to Export", "Exported"} <= set(open_ui().views())
+
+
+def fail_for_an_inactive_vendor(stage: Any) -> str:
+    """Accept one invoice whose vendor accounting has just made inactive in the ERP; return the vendor's code."""
+    stage.play("nightly-sync")
+    review = stage.waiting_review()
+    chosen = stage.items("READY")[0]
+    vendor = str(stage.vendor_of(chosen))
+    stage.sandbox.spectrum("vendors", {"code": vendor, "status": "N"})
+    stage.resume(review.id, decided_by=APPROVER, accept=chosen.number)
+    return vendor
+
+
+def in_spectrum(stage: Any) -> set[tuple[str, str]]:
+    """Return vendor and number of every invoice in Spectrum's database."""
+    rows = stage.sandbox.spectrum("invoices")
+    return {(row["Vendor_Code"].strip(), row["Invoice_Number"].strip()) for row in rows}
