@@ -93,7 +93,7 @@ def refetch_one(ledger: Ledger, procore: Procore, invoice_id: int, clock: Clock)
 
 def store_body(tx: Transaction, company_id: int, fetched: FetchedInvoice, known: Sighting | None) -> Sighting:
     """Store a full body as a snapshot and note it as what Procore shows now."""
-    parsed = parse_invoice(fetched.body, company_id)
+    parsed = parse_invoice(fetched.body, company_id, fetched.invoice_id_procore)
     seen = {"company_id": company_id, "project_id": fetched.project_id_procore, "body": fetched.body}
     seen |= {"invoice_id": fetched.invoice_id_procore}
     if isinstance(parsed, Invoice):
@@ -201,7 +201,7 @@ def _waits(ledger: Ledger, project_id: int) -> bool:
 def _hash_of_unreadable(body: str) -> str:
     try:
         fields = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return digest_of(body)
     if not isinstance(fields, dict):
         return digest_of(body)

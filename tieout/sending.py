@@ -174,7 +174,7 @@ def _read(
     bodies = records.bodies(connection, [each.snapshot_id for each in seen.values() if each.snapshot_id is not None])
     company_ids = {each.invoice_id: each.company_id for each in seen.values()}
     parsed = {
-        invoice_id: parse_invoice(bodies[each.snapshot_id], company_ids[invoice_id])
+        invoice_id: parse_invoice(bodies[each.snapshot_id], company_ids[invoice_id], invoice_id)
         for invoice_id, each in seen.items()
         if each.snapshot_id is not None
     }
@@ -330,7 +330,7 @@ def _previous(connection: Reader, invoices: Sequence[Invoice]) -> dict[int, Invo
     found = {}
     for invoice_id, sighting in seen.items():
         if sighting.snapshot_id is not None:
-            parsed = parse_invoice(bodies[sighting.snapshot_id], sighting.company_id)
+            parsed = parse_invoice(bodies[sighting.snapshot_id], sighting.company_id, invoice_id)
             if isinstance(parsed, Invoice):
                 found[invoice_id] = parsed
     return found

@@ -306,8 +306,11 @@ def _words(error: Mapping[str, Any]) -> str:
     return f"must be {wanted[kind]}, not {shown}" if kind in wanted else f"{plain(error['msg'], 120)}: {shown}"
 
 
-def parse_invoice(body: str, company_id: int) -> Invoice | list[str]:
-    """Return the invoice that the JSON text describes, or in plain sentences why it cannot be believed. No I/O."""
+def parse_invoice(body: str, company_id: int, invoice_id: int | None = None) -> Invoice | list[str]:
+    """Return the invoice that the JSON text describes, or in plain sentences why it cannot be believed. No I/O.
+
+    With an `invoice_id`, the text of another invoice is one such reason.
+    """
     if len(body) > LARGEST_BODY:
         return [f"the invoice is of an absurd size ({len(body):,} characters)"]
     try:
@@ -316,6 +319,8 @@ def parse_invoice(body: str, company_id: int) -> Invoice | list[str]:
         return [str(error)]
     if not isinstance(wire, dict):
         return [f"the invoice must be an object, not {plain(json.dumps(wire), 40)}"]
+    if invoice_id is not None and wire.get("id") != invoice_id:
+        return [f"the answer is not invoice {invoice_id}"]
     if isinstance(wire.get("items"), list) and len(wire["items"]) > MOST_LINES:
         return [f"items: {len(wire['items']):,} lines are not believable"]
     names = _INVOICE_NAMES if wire.get("summary") is not None else _OLDER_INVOICE_NAMES
@@ -908,7 +913,7 @@ def _fetched_alone(project_id: int, invoice_id: int, response: httpx.Response) -
     return FetchedInvoice(
         invoice_id_procore=invoice_id,
         project_id_procore=project_id,
-        body=without_controls(text[:LONGEST_TEXT]),
+        body=text[: LARGEST_BODY + 1].replace("\0", " "),  # as it came; databases hold no NUL
         updated_at=None,
         problem=problem,
     )

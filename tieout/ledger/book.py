@@ -260,7 +260,8 @@ def event_hash(happened: dict[str, Any] | Row[Any]) -> str:
 
 def digest_of(*parts: str) -> str:
     """Return the SHA-256 of the parts, each closed by a newline so that no two lists give the same bytes."""
-    return hashlib.sha256("".join(f"{part}\n" for part in parts).encode()).hexdigest()
+    text = "".join(f"{part}\n" for part in parts)
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def canonical(facts: Any) -> str:
