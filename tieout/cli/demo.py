@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import httpx
 import typer
+from rich.console import Console
 from rich.status import Status
 
 from data_contracts.forms import ALL
@@ -47,8 +48,10 @@ def demo(
 
     Everything that it starts ends with it.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a script's background job ignores SIGINT otherwise
+    for number in (signal.SIGINT, signal.SIGTERM):  # a script's background job would ignore SIGINT
         signal.signal(number, _interrupt)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # `nohup` asked for that
+        signal.signal(signal.SIGHUP, _interrupt)
     is_over = False
     try:
         with _Progress() as say, raised(data, (projects, invoices), keep, say, _policy) as stage:
@@ -57,6 +60,7 @@ def demo(
             print_json(facts) if json else _print(facts)
             is_over = True
             if not once:
+                _print_links(facts["links"], notes() if json else out())
                 _stay(stage)
     except KeyboardInterrupt:
         notes().print("Everything that was started is gone.")
@@ -223,7 +227,7 @@ def _mending(stage: Stage, ledger: Ledger) -> dict[str, str]:
 
 
 def _print(facts: Facts) -> None:
-    console, erp, procore, links = out(), facts["erp"], facts["procore"], facts["links"]
+    console, erp, procore = out(), facts["erp"], facts["procore"]
     console.print(in_tables(facts))
     rows = [
         (state, erp[state]["count"], erp[state]["amount"], erp[state]["retention"]) for state in ("unposted", "posted")
@@ -245,11 +249,9 @@ def _print(facts: Facts) -> None:
     else:
         ours = erp["ours"]
         console.print(f"The ERP holds exactly the {ours} exported invoices, to the cent; payments and Prefect agree.\n")
-    _print_links(links)
 
 
-def _print_links(links: Facts) -> None:
-    console = out()
+def _print_links(links: Facts, console: Console) -> None:
     places = [("Prefect", links["prefect"]), ("the night", links["night"])]
     places += [(FAILED_TO_EXPORT, links["failed_to_export"]), *links["items"].items(), ("Held", links["held"])]
     places += links["reviews"].items()
