@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,11 @@ def deployment(request: pytest.FixtureRequest) -> dict[str, Any]:
 @pytest.fixture
 def flow(deployment: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Flow[..., Any]:
     monkeypatch.chdir(ROOT)
-    return load_flow_from_entrypoint(deployment["entrypoint"], use_placeholder_flow=False)
+    # Prefect puts the flow's folder on the path and its file among the modules; later tests must not see them there.
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    flow: Flow[..., Any] = load_flow_from_entrypoint(deployment["entrypoint"], use_placeholder_flow=False)
+    sys.modules.pop(flow.fn.__name__, None)
+    return flow
 
 
 def test_every_flow_is_deployed():
