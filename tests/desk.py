@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -22,7 +23,7 @@ from tieout.connectors.base import ERP, open_erp, parse_key
 from tieout.connectors.procore import Procore
 from tieout.errors import TransientError
 from tieout.intake import Fetched
-from tieout.ledger import audit
+from tieout.ledger import audit, states
 from tieout.ledger.book import Item, Ledger
 from tieout.mapping import COLUMNS
 from tieout.paying import Written
@@ -33,6 +34,8 @@ from tieout.terms import Terms, load_terms
 APPROVER = "Dana Reyes"
 NIGHT = "night"
 WEDNESDAY = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)  # noon in New York; the week ends on Saturday the 7th
+AFTER_A_NIGHT = pytest.mark.sandbox(after="night")  # everything is Ready to Export
+AFTER_AN_EXPORT = pytest.mark.sandbox(after="export")
 _MOST_CHUNKS = 50
 
 
@@ -58,9 +61,8 @@ class Desk:
     contractor: Contractor
     urls: dict[str, str]  # of the stand-ins, by system
     patch: pytest.MonkeyPatch
-    control: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, timeout=30))
+    control: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, verify=False, timeout=30))
     _open: dict[str, Any] = field(default_factory=dict)
-    _reviews: int = 0
 
     # What the steps work with.
 
@@ -126,8 +128,7 @@ class Desk:
 
     def offer(self, project_id: int) -> Offer | None:
         """Open a review."""
-        self._reviews += 1
-        return reviewing.offer(self.ledger, f"review-{self._reviews}", project_id, self.clock)
+        return reviewing.offer(self.ledger, str(uuid4()), project_id, self.clock)
 
     def decide(
         self, offered: Offer, accept: Sequence[str] | str = "all", reject: Sequence[tuple[str, str]] = (),
@@ -183,16 +184,17 @@ class Desk:
         return written
 
     def export_everything(self) -> list[int]:
-        """Play two nights with an approver's day between them; return what was accepted."""
+        """Play two nights with an approver's day between them; return what was accepted, now or before."""
         self.night()
-        accepted = self.accept()
+        self.accept()
+        accepted = [item.invoice_id for item in self.items() if item.state not in states.JUDGED]
         self.night()
         return accepted
 
     # What became of it.
 
-    def items(self, *states: str) -> list[Item]:
-        return [item for item in self.ledger.items() if not states or item.state in states]
+    def items(self, *wanted: str) -> list[Item]:
+        return [item for item in self.ledger.items() if not wanted or item.state in wanted]
 
     def item(self, invoice_id: int) -> Item:
         [item] = self.ledger.items(invoice_id=invoice_id)

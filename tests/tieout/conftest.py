@@ -136,6 +136,12 @@ def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def chapters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the databases of a story's beginning are kept: many stories begin alike."""
+    return tmp_path_factory.mktemp("chapters")
+
+
 @pytest.fixture
 def desk(
     tmp_path: Path,
@@ -144,16 +150,25 @@ def desk(
     spectrum_stage: tuple[Stage, str],
     procore_stage: tuple[Stage, str],
     empty_ledger: Path,
+    chapters: Path,
 ) -> Iterator[Desk]:
-    """An office with a small, sound contractor; `@pytest.mark.sandbox(invoices=60, troubles=True)` has it otherwise."""
+    """An office with a small, sound contractor; `@pytest.mark.sandbox(invoices=60, troubles=True)` has it otherwise.
+
+    `after="night"` begins when everything is Ready to Export, `after="export"` when everything was exported.
+    """
     mark = request.node.get_closest_marker("sandbox")
-    sizes = {"seed": 7, "projects": 2, "invoices": 6, "lines": 3, "troubles": False, **(mark.kwargs if mark else {})}
+    sizes = {"seed": 7, "projects": 1, "invoices": 6, "lines": 3, "troubles": False, **(mark.kwargs if mark else {})}
+    after = sizes.pop("after", "")
+    before = chapters / "-".join(map(str, [after, *sizes.values()]))
+    is_new = not (after and before.is_dir())
+    shutil.copy(empty_ledger, tmp_path / "ledger.sqlite")
+    if not is_new:
+        shutil.copytree(before, tmp_path, dirs_exist_ok=True)
     clock = SettableClock()
     contractor = contractor_module.build(**sizes, today=clock().date())
     database = f"{tmp_path}/spectrum.sqlite"
     procore_stage[0].app = procore.create_app(tmp_path / "procore.sqlite", contractor, False, clock)
     spectrum_stage[0].app = spectrum.create_app(f"sqlite:///{database}", contractor.books, AUTHORIZATION_ID, clock)
-    shutil.copy(empty_ledger, tmp_path / "ledger.sqlite")
     desk = Desk(tmp_path, clock, contractor, {"procore": procore_stage[1], "spectrum": spectrum_stage[1]}, monkeypatch)
     monkeypatch.setenv("TIEOUT_CONFIG", str(tmp_path / "tieout.toml"))
     desk.write_mapping(contractor.mapping_rows)
@@ -169,6 +184,13 @@ def desk(
         authorization_id=AUTHORIZATION_ID,
         info_link_url=f"sqlite:///file:{database}?mode=ro&uri=true",
     )
+    if after and is_new:
+        desk.night() if after == "night" else desk.export_everything()
+        desk.close()
+        desk.forget_requests()
+        before.mkdir()
+        for path in tmp_path.glob("*.sqlite*"):
+            shutil.copy(path, before)
     yield desk
     desk.close()
     desk.control.close()

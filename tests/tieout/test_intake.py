@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from desk import Desk
+from desk import AFTER_A_NIGHT, Desk
 
 from tieout import intake
 from tieout.errors import TransientError
@@ -78,6 +78,7 @@ def test_an_approval_of_an_old_invoice_is_seen(desk: Desk):
     assert desk.states()[draft] == "READY"
 
 
+@pytest.mark.sandbox(projects=2)
 def test_a_project_that_procore_forbids_is_passed_over_with_its_words_and_caught_up(desk: Desk):
     projects = sorted({row["project_id"] for row in desk.requisitions().values()})
     desk.read()
@@ -113,6 +114,7 @@ def test_a_listing_that_fails_moves_no_watermark(desk: Desk):
     assert seen(desk)[changed].is_fresh
 
 
+@pytest.mark.sandbox(projects=2)
 def test_a_policy_passes_projects_over(desk: Desk):
     projects = sorted({row["project_id"] for row in desk.requisitions().values()})
     desk.set("policy", skip_projects=f"[{projects[0]}]")
@@ -122,6 +124,7 @@ def test_a_policy_passes_projects_over(desk: Desk):
     assert {item.project_id for item in desk.items()} == {projects[1]}
 
 
+@pytest.mark.sandbox(projects=2)
 def test_books_are_read_only_where_something_waits(desk: Desk):
     desk.export_everything()
     desk.forget_requests()
@@ -136,6 +139,7 @@ def test_books_are_read_only_where_something_waits(desk: Desk):
     assert desk.requests("procore")["GET /rest/v1.0/work_order_contracts"] == 1  # of the one project
 
 
+@AFTER_A_NIGHT
 def test_what_was_edited_after_the_export_is_no_second_invoice(desk: Desk):
     accepted = desk.export_everything()
     before = desk.exported()
@@ -163,6 +167,7 @@ def test_a_whole_listing_once_a_week_finds_what_was_deleted(desk: Desk):
     assert [key for key, each in seen(desk).items() if each.is_gone] == [gone]
 
 
+@pytest.mark.sandbox(projects=2)
 def test_one_that_procore_forbids_to_look_at_is_not_taken_for_deleted(desk: Desk):
     desk.read()
     closed = min(row["project_id"] for row in desk.requisitions().values())

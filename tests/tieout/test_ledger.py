@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desk import WEDNESDAY, Desk
+from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, WEDNESDAY, Desk
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -428,6 +428,7 @@ def test_a_part_of_the_smallest_unit_is_no_money():
         to_minor(Decimal("1.005"), "USD")
 
 
+@AFTER_A_NIGHT
 def test_money_is_kept_in_whole_minor_units(desk: Desk):
     desk.night()
     raw = sqlite3.connect(desk.folder / "ledger.sqlite")
@@ -488,6 +489,7 @@ def test_moments_have_a_zone_and_come_back_in_utc(ledger: Ledger):
     assert ledger.items()[0].changed_at.tzinfo == UTC
 
 
+@AFTER_AN_EXPORT
 def test_states_can_be_told_from_the_events_alone(desk: Desk):
     desk.export_everything()
     desk.post()

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from desk import Desk
+from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, Desk
 
 from tieout import outbox
 from tieout.connectors.base import invoice_key
@@ -32,6 +32,7 @@ def as_a_user(desk: Desk, invoice_id: int, **fields: Any) -> Any:
     )
 
 
+@AFTER_A_NIGHT
 def test_what_is_sent_is_locked_by_our_key_and_others_cannot_change_it(desk: Desk):
     desk.night()
     shown = desk.requisitions()
@@ -45,6 +46,7 @@ def test_what_is_sent_is_locked_by_our_key_and_others_cannot_change_it(desk: Des
     assert as_a_user(desk, newest(desk), attachments=[]).status_code == 200  # R21
 
 
+@AFTER_AN_EXPORT
 def test_what_is_exported_says_so_in_procore_with_document_and_batch(desk: Desk):
     accepted = desk.export_everything()
     for invoice_id, row in desk.exported().items():
@@ -59,6 +61,7 @@ def test_what_is_exported_says_so_in_procore_with_document_and_batch(desk: Desk)
     assert set(desk.exported()) == set(accepted)
 
 
+@AFTER_AN_EXPORT
 def test_our_own_writes_are_no_change_of_the_invoice(desk: Desk):
     desk.export_everything()
     versions = {item.invoice_id: item.version for item in desk.items()}

@@ -5,9 +5,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from desk import NIGHT, Desk, amount
+from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, NIGHT, Desk, amount
 
 from tieout import exporting, opening, paying, reporting, sending
+
+pytestmark = AFTER_AN_EXPORT
 
 WRITE = "POST /rest/v1.0/contract_payments"
 ONE = Decimal("1.00")
@@ -256,6 +258,7 @@ def test_a_ledger_that_does_not_know_what_it_wrote_finds_it(desk: Desk):
     assert desk.payments_issued() == before
 
 
+@pytest.mark.sandbox(projects=2, after="export")
 def test_a_project_without_payments_issued_is_passed_over_with_the_reason_and_caught_up(desk: Desk):
     ours = exported(desk)
     off = desk.requisitions()[ours[0]]["project_id"]
@@ -308,6 +311,7 @@ def as_a_user(desk: Desk, payment: dict[str, Any], **fields: Any) -> Any:
     )
 
 
+@AFTER_A_NIGHT
 def test_a_payment_that_came_before_the_link_is_shown(desk: Desk):
     """AM-21: whether the invoice's id was captured is the only question."""
     desk.night()

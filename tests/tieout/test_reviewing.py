@@ -1,7 +1,7 @@
 """An approver accepts or rejects exactly what was shown; whatever does not fit any more is refused by name."""
 
 import pytest
-from desk import APPROVER, Desk
+from desk import AFTER_A_NIGHT, APPROVER, Desk
 
 from tieout import reviewing
 from tieout.reporting import timeline
@@ -24,6 +24,7 @@ def newest_row(desk: Desk, offered: Offer) -> reviewing.Row:
     return max(offered.rows, key=lambda row: numbers[row.invoice_id])
 
 
+@AFTER_A_NIGHT
 def test_what_is_offered_shows_the_figures_of_procore(desk: Desk):
     offered = first_offer(desk)
     shown = desk.requisitions()
@@ -41,6 +42,7 @@ def test_what_is_offered_shows_the_figures_of_procore(desk: Desk):
     assert desk.ledger.items(project_id=offered.project_id, state="READY") != []
 
 
+@AFTER_A_NIGHT
 def test_nothing_is_offered_where_nothing_is_ready(desk: Desk):
     offered = first_offer(desk)
     desk.decide(offered)
@@ -50,20 +52,22 @@ def test_nothing_is_offered_where_nothing_is_ready(desk: Desk):
         reviewing.open_offer(desk.ledger, "never")
 
 
+@AFTER_A_NIGHT
 def test_some_are_accepted_some_rejected_and_the_rest_is_offered_again(desk: Desk):
     offered = first_offer(desk)
-    one, two, rest = offered.rows
+    one, two, *rest = offered.rows
     decided = desk.decide(offered, accept=[one.number], reject=[(two.number, "  wrong period ")])
 
     assert (decided.accepted, decided.rejected, decided.refused) == ((one.invoice_id,), (two.invoice_id,), ())
-    assert states_of(desk, offered) == ["ACCEPTED", "REJECTED", "READY"]
+    assert states_of(desk, offered) == ["ACCEPTED", "REJECTED", *["READY"] * len(rest)]
     event = timeline(desk.ledger, desk.item(two.invoice_id))[-1]
     assert (event.actor, event.kind, event.facts["reason"]) == (APPROVER, "rejected", "wrong period")
     again = desk.offer(offered.project_id)
     assert again
-    assert [row.invoice_id for row in again.rows] == [rest.invoice_id]
+    assert [row.invoice_id for row in again.rows] == [row.invoice_id for row in rest]
 
 
+@AFTER_A_NIGHT
 def test_all_means_all_that_are_not_rejected(desk: Desk):
     offered = first_offer(desk)
     decided = desk.decide(offered, reject=[(offered.rows[0].number, "no")])
@@ -72,6 +76,7 @@ def test_all_means_all_that_are_not_rejected(desk: Desk):
     assert decided.rejected == (offered.rows[0].invoice_id,)
 
 
+@AFTER_A_NIGHT
 def test_a_rejected_invoice_is_editable_again_and_comes_back_only_when_it_was_changed(desk: Desk):
     offered = first_offer(desk)
     row = newest_row(desk, offered)
@@ -92,6 +97,7 @@ def test_a_rejected_invoice_is_editable_again_and_comes_back_only_when_it_was_ch
     assert row.invoice_id in desk.exported()
 
 
+@AFTER_A_NIGHT
 @pytest.mark.parametrize("blank", ["", "   ", "\n\t"])
 def test_a_rejection_without_a_reason_is_asked_for_again(desk: Desk, blank: str):
     offered = first_offer(desk)
@@ -102,6 +108,7 @@ def test_a_rejection_without_a_reason_is_asked_for_again(desk: Desk, blank: str)
     assert desk.decide(offered).accepted == tuple(row.invoice_id for row in offered.rows)
 
 
+@AFTER_A_NIGHT
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
@@ -120,6 +127,7 @@ def test_an_answer_that_does_not_fit_the_list_records_nothing(desk: Desk, answer
     assert states_of(desk, offered) == ["READY"] * len(offered.rows)
 
 
+@AFTER_A_NIGHT
 def test_accepting_and_rejecting_the_same_is_a_problem_and_all_problems_are_told_together(desk: Desk):
     offered = first_offer(desk)
     number = offered.rows[0].number
@@ -129,6 +137,7 @@ def test_accepting_and_rejecting_the_same_is_a_problem_and_all_problems_are_told
     assert f"{number} is both accepted and rejected" in decided.problems
 
 
+@AFTER_A_NIGHT
 def test_an_answer_given_twice_changes_nothing_and_says_the_same(desk: Desk):
     offered = first_offer(desk)
     row = offered.rows[0]
@@ -137,9 +146,10 @@ def test_an_answer_given_twice_changes_nothing_and_says_the_same(desk: Desk):
     second = desk.decide(offered, accept="all", reject=[(row.number, "changed my mind")])
 
     assert second == first
-    assert states_of(desk, offered) == ["EXPORTED", "READY", "READY"]
+    assert states_of(desk, offered) == ["EXPORTED", *["READY"] * (len(offered.rows) - 1)]
 
 
+@AFTER_A_NIGHT
 def test_an_answer_to_a_list_that_has_changed_is_refused_invoice_by_invoice(desk: Desk):
     offered = first_offer(desk)
     changed = newest_row(desk, offered)
@@ -158,6 +168,7 @@ def test_an_answer_to_a_list_that_has_changed_is_refused_invoice_by_invoice(desk
     assert desk.states()[changed.invoice_id] == "READY"
 
 
+@AFTER_A_NIGHT
 def test_a_list_stays_what_it_was_when_it_was_shown(desk: Desk):
     offered = first_offer(desk)
     changed = newest_row(desk, offered)
@@ -170,6 +181,7 @@ def test_a_list_stays_what_it_was_when_it_was_shown(desk: Desk):
     assert again.total == offered.total + 100
 
 
+@AFTER_A_NIGHT
 def test_a_superseded_review_loses_nothing(desk: Desk):
     offered = first_offer(desk)
     reviewing.supersede(desk.ledger, offered.run_id, desk.clock)
@@ -180,7 +192,6 @@ def test_a_superseded_review_loses_nothing(desk: Desk):
     assert desk.decide(again).accepted == tuple(row.invoice_id for row in offered.rows)
 
 
-@pytest.mark.sandbox(projects=1)
 def test_two_subcontractors_who_use_the_same_number_are_told_apart(desk: Desk):
     rows = list(desk.requisitions().values())
     mine = rows[0]
@@ -194,6 +205,7 @@ def test_two_subcontractors_who_use_the_same_number_are_told_apart(desk: Desk):
     assert decided.accepted == (alike[0].invoice_id,)
 
 
+@pytest.mark.sandbox(projects=2, after="night")
 def test_the_policy_accepts_in_the_projects_that_it_names_and_in_no_other(desk: Desk):
     offered = first_offer(desk)
     projects = {item.project_id for item in desk.items()}
@@ -206,6 +218,7 @@ def test_the_policy_accepts_in_the_projects_that_it_names_and_in_no_other(desk: 
     assert timeline(desk.ledger, desk.item(offered.rows[0].invoice_id))[-1].actor == "policy v2"
 
 
+@AFTER_A_NIGHT
 def test_acceptance_survives_a_crash_before_the_export(desk: Desk):
     offered = first_offer(desk)
     desk.decide(offered)

@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from desk import NIGHT, Desk
+from desk import AFTER_A_NIGHT, NIGHT, Desk
 
 from tieout import intake, opening, outbox, sending
 from tieout.ledger import states
@@ -146,6 +146,7 @@ def test_a_person_sends_all_that_may_be_sent(desk: Desk):
     assert len(answers) == sum(row["project_id"] == project_id for row in desk.requisitions().values())
 
 
+@AFTER_A_NIGHT
 @pytest.mark.parametrize("state", ["READY", "ACCEPTED"])
 def test_what_is_no_longer_approved_is_taken_back_and_can_be_edited(desk: Desk, state: str):
     desk.night()
@@ -161,6 +162,7 @@ def test_what_is_no_longer_approved_is_taken_back_and_can_be_edited(desk: Desk, 
     assert desk.requisition(back)["origin_id"] is None
 
 
+@AFTER_A_NIGHT
 def test_what_was_taken_back_is_sent_again_by_the_night_only_when_it_was_changed(desk: Desk):
     desk.night()
     back = newest(desk)
@@ -176,6 +178,7 @@ def test_what_was_taken_back_is_sent_again_by_the_night_only_when_it_was_changed
     assert (item.state, item.revision) == ("READY", 2)
 
 
+@AFTER_A_NIGHT
 def test_a_person_sends_again_what_was_taken_back(desk: Desk):
     desk.night()
     back = newest(desk)
@@ -189,6 +192,7 @@ def test_a_person_sends_again_what_was_taken_back(desk: Desk):
     assert desk.item(back).revision == 2
 
 
+@AFTER_A_NIGHT
 def test_a_change_before_the_decision_is_offered_anew(desk: Desk):
     desk.night()
     changed = newest(desk)
@@ -200,6 +204,7 @@ def test_a_change_before_the_decision_is_offered_anew(desk: Desk):
     assert (after.state, after.revision, after.gross) == ("READY", 2, before.gross + 300)
 
 
+@AFTER_A_NIGHT
 def test_a_change_that_breaks_a_rule_holds_what_was_ready_and_unlocks_it(desk: Desk):
     desk.night()
     changed = newest(desk)
@@ -211,6 +216,7 @@ def test_a_change_that_breaks_a_rule_holds_what_was_ready_and_unlocks_it(desk: D
     assert desk.requisition(changed)["origin_id"] is None
 
 
+@AFTER_A_NIGHT
 def test_what_became_unreadable_is_held_and_unlocked_so_that_it_can_be_mended(desk: Desk):
     desk.night()
     broken = newest(desk)
@@ -226,6 +232,7 @@ def test_what_became_unreadable_is_held_and_unlocked_so_that_it_can_be_mended(de
     assert desk.requisition(broken)["origin_id"] is None
 
 
+@AFTER_A_NIGHT
 def test_a_changed_status_that_may_still_be_sent_changes_nothing(desk: Desk):
     desk.night()
     noted = newest(desk)
@@ -235,6 +242,7 @@ def test_a_changed_status_that_may_still_be_sent_changes_nothing(desk: Desk):
     assert (desk.item(noted).state, desk.item(noted).revision) == ("READY", 1)
 
 
+@AFTER_A_NIGHT
 def test_an_invoice_deleted_in_procore_is_taken_back_by_its_retry(desk: Desk):
     desk.night()
     desk.accept()
@@ -247,6 +255,7 @@ def test_an_invoice_deleted_in_procore_is_taken_back_by_its_retry(desk: Desk):
     assert gone not in desk.exported()
 
 
+@AFTER_A_NIGHT
 def test_an_invoice_deleted_in_procore_is_found_within_a_week(desk: Desk):
     desk.night()
     gone = newest(desk)
@@ -257,6 +266,7 @@ def test_an_invoice_deleted_in_procore_is_found_within_a_week(desk: Desk):
     assert desk.item(gone).state == "RETRIEVED"
 
 
+@AFTER_A_NIGHT
 def test_a_single_retry_of_a_changed_invoice_asks_for_a_new_acceptance(desk: Desk):
     desk.night()
     desk.accept()
@@ -268,6 +278,7 @@ def test_a_single_retry_of_a_changed_invoice_asks_for_a_new_acceptance(desk: Des
     assert (item.state, item.revision) == (states.READY, 2)
 
 
+@AFTER_A_NIGHT
 def test_a_policy_has_a_version_that_is_kept_with_each_decision(desk: Desk):
     desk.night()
     first = desk.terms.policy_version

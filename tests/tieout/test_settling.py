@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from desk import NIGHT, Desk
+from desk import AFTER_A_NIGHT, NIGHT, Desk
 
 from tieout import opening, settling
 from tieout.ledger.intents import live_intents
@@ -27,6 +27,7 @@ def enter(desk: Desk, invoice_id: int, **changes: str) -> None:
     desk.enter({**desk.erp.preview(intent.voucher), **changes})
 
 
+@AFTER_A_NIGHT
 def test_the_same_look_twice_is_one_look(desk: Desk):
     [first, *_] = uncertain(desk)
     length = len(timeline(desk.ledger, desk.item(first)))
@@ -37,6 +38,7 @@ def test_the_same_look_twice_is_one_look(desk: Desk):
     assert len(timeline(desk.ledger, desk.item(first))) == length  # looking again is no event
 
 
+@AFTER_A_NIGHT
 def test_some_are_found_and_the_others_sent_again(desk: Desk):
     accepted = uncertain(desk)
     enter(desk, accepted[0])
@@ -50,6 +52,7 @@ def test_some_are_found_and_the_others_sent_again(desk: Desk):
     assert set(desk.states().values()) == {"EXPORTED"}
 
 
+@AFTER_A_NIGHT
 def test_what_is_found_with_other_figures_waits_for_a_person_and_says_so_once(desk: Desk):
     accepted = uncertain(desk)
     enter(desk, accepted[0], Retention_Amount="0.00")
@@ -66,6 +69,7 @@ def test_what_is_found_with_other_figures_waits_for_a_person_and_says_so_once(de
     assert set(desk.exported()) == set(accepted)
 
 
+@AFTER_A_NIGHT
 def test_a_change_in_procore_waits_until_the_fate_in_the_erp_is_known(desk: Desk):
     accepted = uncertain(desk)
     rows = desk.requisitions()
@@ -81,6 +85,7 @@ def test_a_change_in_procore_waits_until_the_fate_in_the_erp_is_known(desk: Desk
     assert (desk.states()[changed], desk.item(changed).revision) == ("EXPORTED", 1)
 
 
+@AFTER_A_NIGHT
 def test_what_changed_while_it_was_uncertain_and_is_not_there_needs_a_new_acceptance(desk: Desk):
     accepted = uncertain(desk)
     rows = desk.requisitions()
@@ -98,6 +103,7 @@ def test_what_changed_while_it_was_uncertain_and_is_not_there_needs_a_new_accept
     assert float(desk.exported()[changed]["Invoice_Amount"]) == float(before + 70)
 
 
+@AFTER_A_NIGHT
 def test_two_that_settle_at_the_same_time_come_to_no_harm(desk: Desk):
     accepted = uncertain(desk)
     for each in accepted[:3]:
@@ -116,6 +122,7 @@ def test_two_that_settle_at_the_same_time_come_to_no_harm(desk: Desk):
     assert desk.audit() == []
 
 
+@AFTER_A_NIGHT
 def test_what_was_exported_keeps_its_warnings_and_loses_its_failure(desk: Desk):
     accepted = uncertain(desk)
     enter(desk, accepted[0])
