@@ -6,11 +6,13 @@ for a new token. Which failure is which error: design section 5, and the picture
 
 import json
 import re
+import ssl
 import time
 from base64 import b64encode
 from collections.abc import Callable, Container, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from http import HTTPStatus
 from threading import Lock
 from typing import Any, NoReturn, Protocol
@@ -64,6 +66,12 @@ class Basic:
         return False
 
 
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Return which servers are trusted; loading the certificates takes as long as several calls, so it is done once."""
+    return httpx.create_ssl_context()
+
+
 class Client:
     """Calls to one system over one pool of connections, which threads may share; `calls` counts every request."""
 
@@ -87,7 +95,9 @@ class Client:
         self._resume_at = 0.0
         self._lock = Lock()
         local = address.hostname in ("127.0.0.1", "::1", "localhost")  # a proxy has no business there
-        self._http = httpx.Client(base_url=base_url, timeout=timeout, headers=headers, trust_env=not local)
+        self._http = httpx.Client(
+            base_url=base_url, timeout=timeout, headers=headers, trust_env=not local, verify=_trusted()
+        )
 
     def close(self) -> None:
         """Release the connections."""
