@@ -9,11 +9,11 @@ export GX_ANALYTICS_ENABLED = false
 # A worker starts a process per run: without bytecode each one would compile all of Prefect again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check format bench chaos docs lock system clean
+.PHONY: demo test check format bench chaos docs screenshots lock system clean
 
-# ONCE=1 ends by itself, JSON=1 prints counts, DATA= is the folder to work in, ERP= chooses the ERP.
+# ONCE=1 ends by itself, JSON=1 prints counts, DATA= is the folder to work in.
 demo: .venv/.stamp
-	$(BIN)/tieout demo $(if $(ONCE),--once) $(if $(JSON),--json) $(if $(DATA),--data $(DATA)) $(if $(ERP),--erp $(ERP))
+	$(BIN)/tieout demo $(if $(ONCE),--once) $(if $(JSON),--json) $(if $(DATA),--data $(DATA))
 
 # ARGS= goes to pytest.
 test: .venv/.stamp system
@@ -37,6 +37,10 @@ chaos: .venv/.stamp system
 
 docs: .venv/.stamp
 	$(BIN)/tieout docs
+
+# The pictures of the README, taken from the demo.
+screenshots: .venv/.stamp system
+	$(BIN)/python -m docs.screenshots
 
 # UV_ARGS=--upgrade takes newer releases; without it what is locked stays.
 lock:

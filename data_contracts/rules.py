@@ -393,6 +393,15 @@ RULES: tuple[Rule, ...] = (
         policy=True,
     ),
     Rule(
+        "release-by-hand", "warn", "header",
+        "Retention that a progress invoice also releases is released by hand in the ERP; the rest is exported.",
+        "After the export, release {to_release} on {commitment} by hand in {erp}: {release_path}.",
+        ACCOUNTING,
+        (_holds("releases_nothing", "The invoice also releases {to_release} of retention, which is not exported: "
+                                    "{erp} takes a release by hand only.",
+                "(gross == 0) | (is_release == False) | (can_release == True)"),),
+    ),
+    Rule(
         "period-missing", "warn", "header",
         "The invoice belongs to a billing period of its project.",
         "Create a billing period in the Procore project and choose it on the invoice.",

@@ -33,6 +33,7 @@ def nightly_sync(projects: list[int] | None = None, dry_run: bool = False):
     steps.go(checks.accept_by_policy, visible)
     steps.go(ledger.revive_transient)
     steps.each(erp.export_chunk, steps.go(erp.list_chunks))
+    steps.go(erp.settle_uncertain)
     steps.go(erp.collect_payments)
     steps.go(erp.observe_invoices)
     steps.go(procore.write_payments)

@@ -1,8 +1,14 @@
 """What a step knows of the flow run that it is part of."""
 
+import logging
 from datetime import UTC, datetime
 
 from prefect import runtime
+from prefect.exceptions import FailedRun
+
+from tieout.errors import TieoutError
+
+_SPEAKERS = ("prefect.flow_runs", "prefect.task_runs", "prefect.engine")
 
 
 def run_id() -> str:
@@ -19,3 +25,22 @@ def started_at() -> datetime:
     """Return the moment at which the flow run was due; everything that it did came later."""
     due = runtime.flow_run.scheduled_start_time
     return due.astimezone(UTC) if due else datetime.now(UTC)
+
+
+def speak_plainly() -> None:
+    """Keep tracebacks of failures that explain themselves out of the logs that an operator reads.
+
+    Prefect logs one for a step that raised, and one for a run that ends red by its own word. What nobody foresaw
+    keeps its traceback.
+    """
+    for name in _SPEAKERS:
+        logging.getLogger(name).addFilter(_without_traceback)
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, FailedRun):
+        return False  # the run's state says it all
+    if isinstance(error, TieoutError):
+        record.exc_info = None
+    return True

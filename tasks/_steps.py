@@ -6,6 +6,7 @@ from typing import Any
 from prefect import Task, unmapped
 from prefect.logging import get_run_logger
 
+from tasks._run import speak_plainly
 from tieout.errors import TieoutError
 
 
@@ -14,6 +15,7 @@ class Steps:
 
     def __init__(self, title: str) -> None:
         """Begin a run whose report has this title."""
+        speak_plainly()
         self.title = title
         self.results: dict[str, list[Any]] = {}
         self.unfinished: list[str] = []

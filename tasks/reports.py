@@ -108,7 +108,9 @@ def _notes(steps: Steps) -> list[str]:
         notes += [f"{each.number} {each.outcome}: {each.reason}" for each in answers if each.reason]
     for decided in steps.of(approvers.record):
         notes += [f"{number}: the decision came too late, {why}" for number, why in decided.refused]
-    notes += [refusal for each in steps.of(procore.deliver_letters) for refusal in each.refusals]
+    for delivered in steps.of(procore.deliver_letters):
+        notes += delivered.refusals
+        notes += [f"{delivered.later} write-backs wait until Procore takes them"] if delivered.later else []
     return notes + [problem for each in steps.of(procore.write_payments) for problem in each.problems]
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from data_contracts.invoice import Invoice
+from data_contracts.money import in_words
 from data_contracts.reference import Finding
 from data_contracts.voucher import Voucher
 from tieout import billing, settings, settling
@@ -181,5 +182,23 @@ def _vouchers(connection: Reader, terms: Terms, items: Sequence[Item], now: date
         for item, case in zip(group, read_cases(connection, terms, project_id, invoices, now), strict=True):
             accounting_on = billing.accounting_on(case.invoice, terms.reference, terms.policy)
             key = invoice_key(item.company_id, item.invoice_id)
-            made[item.item_id] = billing.voucher(case, key, batch, accounting_on)
+            voucher = billing.voucher(case, key, batch, accounting_on)
+            made[item.item_id] = (isinstance(voucher, Voucher) and _moved(item, voucher)) or voucher
     return made
+
+
+def _moved(item: Item, voucher: Voucher) -> Finding | None:
+    """Say when the figures are no longer those that were accepted, though the invoice itself did not change."""
+    if (voucher.gross, voucher.retention) == (item.gross, item.held):
+        return None
+    accepted, now = (
+        f"{in_words(gross, item.currency)} with {in_words(held, item.currency)} retained"
+        for gross, held in ((item.gross, item.held), (voucher.gross, voucher.retention))
+    )
+    return Finding(
+        rule="figures-moved",
+        severity="refuse",
+        message=f"Accepted was {accepted}; by the invoice before this one it is {now}.",
+        remedy="See what was changed on the commitment's previous invoice; have one of the two corrected, press Retry.",
+        owner="project manager",
+    )

@@ -82,15 +82,23 @@ def write(ledger: Ledger, procore: Procore, clock: Clock) -> Written:
         by_commitment.setdefault((body.project_id_procore, body.commitment_id_procore), []).append((row_id, body))
     done: Counter[str] = Counter()
     problems: list[str] = []
-    for owed in by_commitment.values():
+    closed: dict[int, str] = {}  # projects whose Commitments or Payments Issued tool is off, found by looking (R9, R10)
+    for (project_id, _), owed in by_commitment.items():
         try:
-            problems += _write_commitment(ledger, procore, owed, clock, done)
-        except (RefusedError, ContractError) as error:
+            if project_id not in closed:
+                problems += _write_commitment(ledger, procore, owed, clock, done)
+        except RefusedError as refusal:
+            closed[project_id] = str(refusal)
+            problems.append(f"project {project_id} passed over: {refusal}")
+        except ContractError as error:
             problems.append(str(error))
             with ledger.transaction(clock(), "payments") as tx:
                 payments.mark_problem(tx, [row_id for row_id, _ in owed], str(error))
         except (TransientError, UnconfirmedError):
             done["interrupted"] += 1
+        if project_id in closed:
+            with ledger.transaction(clock(), "payments") as tx:
+                payments.mark_problem(tx, [row_id for row_id, _ in owed], closed[project_id])
     return Written(done["written"], done["found"], tuple(problems), done["interrupted"] > 0)
 
 

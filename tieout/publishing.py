@@ -212,7 +212,8 @@ def _why(item: Item) -> str:
     stopping = [reason for reason in item.reasons if reason.severity != "warn"]
     parts = [line for reason in stopping for line in _lines(reason)] or [f"Cause: {item.cause or 'unknown'}."]
     text = "\n".join(parts)
-    close = "\nThen press Retry. All figures are on the Artifacts tab."
+    then = "" if "press Retry" in text else "Then press Retry. "  # many a remedy says so itself
+    close = f"\n{then}All figures are on the Artifacts tab."
     return text[: _LONGEST_MESSAGE - len(close)] + close
 
 

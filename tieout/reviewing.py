@@ -13,8 +13,8 @@ from tieout.connectors.procore import parse_invoice
 from tieout.errors import ContractError
 from tieout.ledger import records, states
 from tieout.ledger.book import Item, Ledger, Transaction, canonical
+from tieout.ledger.letters import unlock
 from tieout.ledger.reviews import close_review, open_review, read_review
-from tieout.sending import unlock
 from tieout.terms import known_projects
 
 Clock = Callable[[], datetime]

@@ -11,12 +11,12 @@ from data_contracts.invoice import SENDABLE, ZERO, Invoice
 from data_contracts.money import to_minor
 from data_contracts.reference import Finding
 from data_contracts.verdicts import unreadable, verdict
-from tieout.connectors.base import invoice_key
 from tieout.connectors.procore import parse_invoice
 from tieout.errors import SettingsError
 from tieout.judging import build_case, judge
 from tieout.ledger import records, states
 from tieout.ledger.book import Item, Ledger, Reader, Transaction, canonical, find_items
+from tieout.ledger.letters import lock, unlock
 from tieout.ledger.records import Sighting
 from tieout.terms import Terms, known_projects
 
@@ -92,16 +92,6 @@ def send(
         _judge_piece(ledger, terms, project_id, piece, clock, by, asked=True)
     after = {item.invoice_id: item for item in ledger.items(project_id=project_id)}
     return [_answer(each, known.get(each), before.get(each), after.get(each)) for each in wanted]
-
-
-def lock(tx: Transaction, item: Item) -> None:
-    """Have the invoice locked in Procore by writing our key as its origin_id."""
-    tx.put(item, "lock", {"origin_id": invoice_key(item.company_id, item.invoice_id), "origin_data": None})
-
-
-def unlock(tx: Transaction, item: Item) -> None:
-    """Have the invoice made editable again in Procore."""
-    tx.put(item, "unlock", {"origin_id": None, "origin_data": None})
 
 
 def read_cases(
@@ -209,7 +199,7 @@ def _settle(tx: Transaction, terms: Terms, project: str, reading: Reading, asked
         item = tx.move(item, states.WITHDRAW, states.RETRIEVED, {"why": why}, cause="")
         unlock(tx, item)
         return item
-    return _again(tx, terms, project, reading, item, asked)
+    return _again(tx, terms, project, reading, item)
 
 
 def _enter(tx: Transaction, terms: Terms, project: str, reading: Reading, asked: bool) -> Item | None:
@@ -234,29 +224,37 @@ def _enter(tx: Transaction, terms: Terms, project: str, reading: Reading, asked:
     return item
 
 
-def _again(tx: Transaction, terms: Terms, project: str, reading: Reading, item: Item, asked: bool) -> Item:
+def _again(tx: Transaction, terms: Terms, project: str, reading: Reading, item: Item) -> Item:
     """Judge an invoice again that was sent before and is not in the ERP."""
     is_changed = item.content_hash != reading.sighting.content_hash
     state = verdict(reading.findings)
     because = {"policy": terms.policy_version, "findings": [finding.rule for finding in reading.findings]}
     facts = _facts(terms, project, reading, state, item)
+    told = {name: facts[name] for name in ("findings", "cause", "judged_by")}
     if item.state in (states.ACCEPTED, states.FAILED):
         if is_changed:
             return _sent_again(tx, tx.move(item, states.CHANGE, state, because, **facts))
-        if reading.stops:
-            told = {"findings": facts["findings"], "cause": facts["cause"], "judged_by": facts["judged_by"]}
-            is_news = item.state == states.ACCEPTED or item.cause != facts["cause"]
-            if is_news:
-                return tx.move(item, states.REFUSE, states.FAILED, because, **told)
-            return tx.note(item, **told)
-        if item.state == states.FAILED:
-            # Its cause has cleared as far as we can see: the figures are those that were accepted.
-            return tx.move(item, states.RETRY, states.ACCEPTED, because, judged_by=facts["judged_by"], attempts=0)
-        return tx.note(item, judged_by=facts["judged_by"])
+        return _still_accepted(tx, reading, item, because, told)
     if item.state == state and not is_changed:
-        told = {name: facts[name] for name in ("findings", "cause", "judged_by")}
         return tx.note(item, **told)
     return _sent_again(tx, tx.move(item, states.REJUDGE, state, because, **facts))
+
+
+def _still_accepted(
+    tx: Transaction, reading: Reading, item: Item, because: dict[str, Any], told: dict[str, Any]
+) -> Item:
+    """The figures are those that were accepted: they go on, or fail with the reasons of now."""
+    if reading.stops:
+        if item.state == states.FAILED and item.cause == told["cause"]:
+            return tx.note(item, **told)
+        failed = tx.move(item, states.REFUSE, states.FAILED, because, **told)
+        unlock(tx, failed)
+        return failed
+    if item.state == states.FAILED:
+        accepted = tx.move(item, states.RETRY, states.ACCEPTED, because, judged_by=told["judged_by"], attempts=0)
+        lock(tx, accepted)
+        return accepted
+    return tx.note(item, judged_by=told["judged_by"])
 
 
 def _sent_again(tx: Transaction, item: Item) -> Item:

@@ -175,12 +175,17 @@ def policy() -> Policy:
 
 
 def mapping_csv() -> Path | None:
-    """Return the path of the mapping table."""
-    return read_section(MappingSection, "mapping").csv
+    """Return the path of the mapping table; a relative one begins where `tieout.toml` is."""
+    path = read_section(MappingSection, "mapping").csv
+    return path and _config_path().parent / path
+
+
+def _config_path() -> Path:
+    return Path(os.environ.get("TIEOUT_CONFIG", "tieout.toml")).absolute()
 
 
 def _config_file() -> dict[str, Any]:
-    path = Path(os.environ.get("TIEOUT_CONFIG", "tieout.toml"))
+    path = _config_path()
     if not path.is_file():
         return {}
     try:

@@ -19,6 +19,7 @@ from tieout.ledger.intents import (
     live_intents,
     note_absence,
 )
+from tieout.ledger.letters import unlock
 
 Clock = Callable[[], datetime]
 TRANSIENT = "transient"  # the cause of a failure that needs nobody: the next night tries again
@@ -68,9 +69,14 @@ def exported(tx: Transaction, intent: Intent, document_id: str, kind: str, becau
 
 
 def fail(tx: Transaction, item: Item, findings: Sequence[Finding]) -> Item:
-    """Record a refusal with its reasons; the item becomes one of Failed to Export."""
+    """Record a refusal with its reasons; the item becomes one of Failed to Export.
+
+    It is unlocked in Procore, for the cause may have to be mended there; what changes needs a new acceptance anyway.
+    """
     because = {"findings": [finding.rule for finding in findings]}
-    return tx.move(item, states.REFUSE, states.FAILED, because, **_told(findings))
+    failed = tx.move(item, states.REFUSE, states.FAILED, because, **_told(findings))
+    unlock(tx, failed)
+    return failed
 
 
 def release(tx: Transaction, intent: Intent) -> Item:
@@ -178,8 +184,8 @@ def _number_taken(intent: Intent, there: ErpInvoice) -> Finding:
             f"{theirs}, {there.state}; this one is {ours}."
         ),
         remedy=(
-            f"If it is the same invoice, delete the one in {system} and press Retry, or reject this one. "
-            "If it is another, have the project manager give this one a different number in Procore."
+            f"If it is the same invoice, delete the one in {system} and press Retry. "
+            "If it is another, have the project manager give this one a different number in Procore and press Retry."
         ),
         owner="accounting",
         numbers={f"in {system}": theirs, "in Procore": ours},

@@ -50,8 +50,8 @@ def load_terms(ledger: Ledger, erp: ERP, now: datetime) -> Terms:
         stored = records.references(connection, "")
     if f"erp/{company.erp}" not in stored:
         raise SettingsError("Ledger", company.erp, "its master data was never read; run nightly-sync or tieout doctor")
-    rows = tuple(read_mapping_csv(path)[0]) if (path := settings.mapping_csv()) else ()
-    vendors = tuple(Vendor.model_validate_json(line) for line in stored.get("vendors", "").splitlines())
+    rows = _mapping_rows()
+    vendors = tuple(Vendor.model_validate_json(line) for line in stored.get("vendors", "").split("\n") if line)
     reference = Reference.model_validate_json(stored[f"erp/{company.erp}"])
     common = f"{version}\n{reference.fingerprint()}\n{stored.get('vendors', '')}\n{rows!r}"
     return Terms(
@@ -70,6 +70,18 @@ def load_terms(ledger: Ledger, erp: ERP, now: datetime) -> Terms:
         rows=rows,
         common_print=common,
     )
+
+
+def _mapping_rows() -> tuple[MappingRow, ...]:
+    """Return the rows of the mapping table; without a readable one every invoice would be held for the wrong reason."""
+    path = settings.mapping_csv()
+    if path is None:
+        return ()
+    rows, problems = read_mapping_csv(path)
+    for problem in problems:
+        if problem.is_blocking:
+            raise SettingsError("Mapping", str(path), problem.message)
+    return tuple(rows)
 
 
 def known_projects(ledger: Ledger) -> dict[int, Project]:

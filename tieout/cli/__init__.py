@@ -9,6 +9,7 @@ from tieout.cli.books import audit, ledger
 from tieout.cli.console import notes
 from tieout.cli.demo import demo
 from tieout.cli.deploy import deploy
+from tieout.cli.docs import docs
 from tieout.cli.doctor import doctor
 from tieout.cli.sandbox import sandbox
 from tieout.cli.show import show
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # a traceback must not show what a variable holds
     help="Carry approved subcontractor invoices from Procore into an ERP, and bring the payments back.",
 )
-for command in (demo, sandbox, deploy, doctor, status, show):
+for command in (demo, sandbox, deploy, doctor, status, show, docs):
     app.command()(command)
 app.add_typer(ledger, name="ledger")
 app.add_typer(audit, name="audit")

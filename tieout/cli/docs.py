@@ -1,6 +1,6 @@
 """Write the pages of `docs/` that are made from code: the rules, and how each ERP's fields are filled.
 
-`python -m tieout.cli.docs` writes them; a test fails when one is stale.
+`make docs` writes them; a test fails when one is stale.
 """
 
 from importlib import import_module
@@ -22,7 +22,7 @@ def pages() -> dict[str, str]:
 
 
 def docs() -> None:
-    """Write the generated pages into the checkout."""
+    """Write the pages of docs/ that are made from code: the rules, and each ERP's field mapping."""
     for name, text in pages().items():
         (_DOCS / name).write_text(text, encoding="utf-8")
 
@@ -33,7 +33,7 @@ def _mapping(erp: str, fields: list[tuple[str, str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-_PREAMBLE = """This page is written by `python -m tieout.cli.docs` from the connector that it describes.
+_PREAMBLE = """This page is written by `make docs` from the connector that it describes.
 What is not in the table is not sent.
 *Mapped* means: Procore's own ERP code where it holds one, else a row of the mapping table; never a name.
 `tieout show INVOICE` has the figures of one invoice, line by line."""

@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
+from tieout.connectors.base import invoice_key
 from tieout.ledger import schema
-from tieout.ledger.book import Transaction
+from tieout.ledger.book import Item, Transaction
 from tieout.ledger.records import in_pieces
 
 _TABLE = schema.outbox
@@ -21,6 +22,16 @@ class Owed:
     item_id: int
     letter_ids: tuple[int, ...]
     facts: dict[str, str | None]
+
+
+def lock(tx: Transaction, item: Item) -> None:
+    """Have the invoice locked in Procore by writing our key as its origin_id."""
+    tx.put(item, "lock", {"origin_id": invoice_key(item.company_id, item.invoice_id), "origin_data": None})
+
+
+def unlock(tx: Transaction, item: Item) -> None:
+    """Have the invoice made editable again in Procore."""
+    tx.put(item, "unlock", {"origin_id": None, "origin_data": None})
 
 
 def owed(connection: Connection) -> list[Owed]:
