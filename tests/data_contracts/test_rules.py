@@ -64,6 +64,16 @@ def release(**changes: Any) -> Case:
     return a_case(a_next_invoice(before, lines=tuple(done), kind="retainage_release"), before, **changes)
 
 
+def mixed(**changes: Any) -> Case:
+    """A month of work in which a part of the retention is given back."""
+    before = an_invoice()
+    first, second = (continued(line) for line in before.lines)
+    first = first.model_copy(update={"work_released": Decimal("50.00")})
+    return a_case(
+        a_next_invoice(before, lines=(first, second), kind="progress_and_retainage_release"), before, **changes
+    )
+
+
 def next_month(change: dict[str, str], **changes: Any) -> Case:
     before = an_invoice()
     first, second = (continued(line) for line in before.lines)
@@ -202,6 +212,7 @@ EXAMPLES: dict[str, tuple[Example, Example]] = {
         lambda: deduction("-500.00"),
         lambda: deduction("-500.01"),
     ),
+    "release-by-hand": (lambda: mixed(erp={"retention_release": True}), mixed),
     "period-missing": (a_case, lambda: a_case(an_invoice(period_id_procore=99))),
 }  # fmt: skip
 

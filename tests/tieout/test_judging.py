@@ -28,6 +28,7 @@ from tieout.settings import Policy
 
 TODAY = date(2026, 3, 4)
 UNREADABLE = "unreadable"
+RELEASE, MIXED = "release-by-hand", "progress_and_retainage_release"
 ALREADY_THERE = "already-in-erp"  # known to the ERP only, which refuses it
 
 
@@ -140,9 +141,19 @@ def test_an_invoice_without_trouble_is_stopped_by_nothing_but_its_status(judged:
     sound = [each["id"] for each in judged.contractor.requisitions if troubles.get(each["id"]) in (None, ALREADY_THERE)]
 
     assert {key: judged.stops(key) for key in sound if judged.stops(key)} == {}
-    assert {key: judged.warnings(key) for key in sound if judged.warnings(key)} == {
+    assert {key: judged.warnings(key) - {RELEASE} for key in sound if judged.warnings(key) - {RELEASE}} == {
         key: {rule} for key, rule in judged.contractor.warnings.items()
     }
+
+
+def test_who_releases_retention_beside_work_is_told_to_do_that_by_hand(judged: Judged):
+    kinds = {each["id"]: each["invoice_type"] for each in judged.contractor.requisitions}
+    troubles = judged.contractor.troubles
+
+    told = {key for key in judged.found if RELEASE in judged.warnings(key)}
+
+    assert told
+    assert told >= {key for key, kind in kinds.items() if kind == MIXED and key in judged.found and key not in troubles}
 
 
 def test_row_by_row_the_contractor_is_judged_alike(judged: Judged):
