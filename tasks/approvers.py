@@ -11,7 +11,7 @@ from tasks import _screen
 from tasks._policy import local
 from tasks._run import run_id
 from tieout import review_form, reviewing, settings
-from tieout.ledger import history
+from tieout.ledger.reviews import read_review
 from tieout.opening import now, open_ledger
 from tieout.publishing import review_name
 from tieout.reviewing import Decided, Offer
@@ -25,7 +25,7 @@ def offer(project: int) -> Offer | None:
     with open_ledger() as ledger:
         offered = reviewing.offer(ledger, run_id(), project, now)
         with ledger.reading() as connection:
-            review = history.reviews(connection, [run_id()]).get(run_id())
+            review = read_review(connection, run_id())
         if offered is None or review is None or review.outcome == "superseded":
             return None
         items = reviewing.waiting_projects(ledger).get(project, [])
@@ -52,7 +52,7 @@ def earlier_decision() -> Decided | None:
     """Return what was decided in this run already, so that a run that is retried asks nobody again."""
     with open_ledger() as ledger:
         with ledger.reading() as connection:
-            review = history.reviews(connection, [run_id()]).get(run_id())
+            review = read_review(connection, run_id())
         if review is None or review.outcome != "decided":
             return None
         return reviewing.decide(ledger, run_id(), "", reviewing.ALL, [], now)

@@ -10,8 +10,8 @@ from prefect.states import Cancelled
 from tasks import _screen
 from tasks._policy import screen
 from tieout import publishing, reporting, reviewing, settings
-from tieout.ledger import history
 from tieout.ledger.book import Item, Ledger
+from tieout.ledger.reviews import read_reviews
 from tieout.opening import now, open_erp, open_ledger
 from tieout.publishing import FAILING, Creation, Move, Plan, Run
 
@@ -106,7 +106,7 @@ def _plan_reviews(ledger: Ledger, ready: dict[int, list[Item]], runs: list[FlowR
         if run.state and "project" in run.parameters
     ]
     with ledger.reading() as connection:
-        offers = history.reviews(connection, [run.run_id for run in reviews])
+        offers = read_reviews(connection, [run.run_id for run in reviews])
     lists = {
         project: frozenset((item.invoice_id, item.content_hash) for item in items) for project, items in ready.items()
     }

@@ -13,7 +13,7 @@ from data_contracts.money import in_words
 from data_contracts.reference import Finding
 from tieout.ledger import states
 from tieout.ledger.book import Item
-from tieout.ledger.history import Review
+from tieout.ledger.reviews import Review
 
 FAILED_TO_EXPORT: Final = "Failed to Export"
 HELD: Final = "Held"

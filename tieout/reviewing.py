@@ -80,10 +80,11 @@ def open_offer(ledger: Ledger, run_id: str) -> Offer:
         review = read_review(connection, run_id)
         if review is None:
             raise LookupError(f"run {run_id} never offered anything")
-        shown = records.bodies_shown(connection, review.offered)
-    items = ledger.items(invoice_id=list(review.offered))
+        offered = dict(review.offered)
+        shown = records.bodies_shown(connection, offered)
+    items = ledger.items(invoice_id=list(offered))
     project = known_projects(ledger)[review.project_id].name
-    rows = [_row(item, shown[item.invoice_id], review.offered[item.invoice_id]) for item in items]
+    rows = [_row(item, shown[item.invoice_id], offered[item.invoice_id]) for item in items]
     return Offer(run_id, review.project_id, project, _with_own_names(rows))
 
 

@@ -8,6 +8,7 @@ from tieout.ledger.book import Item
 from tieout.publishing import FAILING, Standing, by_cause, cell, in_brief, run_name
 
 FINISHED_WITH_FAILURES = "Finished with Failures"
+_BY_HAND = "release-by-hand"  # the rule that tells of it (R38, AM-3)
 _ROWS = 200  # of each table; the ledger has them all
 
 
@@ -75,7 +76,14 @@ class RunReport:
             return []
         heads = ("invoice", "vendor", "project", "gross", "retention held", "batch", "ERP document")
         where = f"Accounting finds them, unposted, under **{cell(self.menu_path)}**." if self.menu_path else ""
-        return [f"## Exported ({len(rows)})", where, _table(heads, rows)]
+        return [f"## Exported ({len(rows)})", where, _table(heads, rows), *self._to_release()]
+
+    def _to_release(self) -> list[str]:
+        told = [(item, reason) for item in self.exported for reason in item.reasons if reason.rule == _BY_HAND]
+        rows = [[cell(run_name(item)), cell(reason.remedy)] for item, reason in told]
+        return (
+            [f"## Retention to release by hand ({len(rows)})", _table(("invoice", "what to do"), rows)] if rows else []
+        )
 
     def _not_exportable(self) -> list[str]:
         rows = [[cell(run_name(item)), cell(in_brief(item))] for item in self.not_exportable]

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from data_contracts.reference import Finding
 from tieout.ledger import states
 from tieout.ledger.book import Item
-from tieout.ledger.history import Review
+from tieout.ledger.reviews import Review
 from tieout.publishing import (
     FAILING,
     PASSING,

@@ -1,7 +1,6 @@
-"""Read what one run brought about and how reviews stand."""
+"""Read what happened: to one item, by one run, and how many items stand where."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,17 +16,6 @@ class Moved:
 
     state: str
     kinds: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """What a review run offered, and whether it still waits for an answer."""
-
-    run_id: str
-    project_id: int
-    offered: frozenset[tuple[int, str]]  # invoice id and content hash
-    is_open: bool
-    outcome: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +60,3 @@ def moved_by(connection: Connection, actor: str, since: datetime) -> dict[int, M
             moved[item_id] = Moved(before.state, before.kinds | {kind}) if before else Moved(after, frozenset({kind}))
     rows.close()
     return moved
-
-
-def reviews(connection: Connection, run_ids: Iterable[str]) -> dict[str, Review]:
-    """Return the reviews of these runs that have offered something, by run id."""
-    table = schema.review
-    rows = connection.execute(select(table).where(table.c.run_id.in_(list(run_ids))))
-    return {
-        row.run_id: Review(
-            run_id=row.run_id,
-            project_id=row.project_id,
-            offered=frozenset((invoice_id, content_hash) for invoice_id, content_hash in json.loads(row.offered)),
-            is_open=row.closed_at is None,
-            outcome=row.outcome,
-        )
-        for row in rows
-    }

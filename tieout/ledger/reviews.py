@@ -1,7 +1,7 @@
 """Reviews: what each review run offered, frozen when it began, and what was decided."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,25 +13,37 @@ from tieout.ledger.book import Transaction, canonical
 _TABLE = schema.review
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Review:
-    """One review run; `offered` maps invoice ids to the content hash that was shown."""
+    """What a review run offered, whether it still waits for an answer, and what the answer was."""
 
     run_id: str
     project_id: int
-    offered: dict[int, str]
+    offered: frozenset[tuple[int, str]]  # invoice id and content hash
     is_open: bool
     outcome: str
-    decision: str
+    decision: str = ""
+
+
+def read_reviews(connection: Connection, run_ids: Iterable[str]) -> dict[str, Review]:
+    """Return the reviews of these runs that have offered something, by run id."""
+    rows = connection.execute(select(_TABLE).where(_TABLE.c.run_id.in_(list(run_ids))))
+    return {
+        row.run_id: Review(
+            run_id=row.run_id,
+            project_id=row.project_id,
+            offered=frozenset((invoice_id, content_hash) for invoice_id, content_hash in json.loads(row.offered)),
+            is_open=row.closed_at is None,
+            outcome=row.outcome,
+            decision=row.decision,
+        )
+        for row in rows
+    }
 
 
 def read_review(connection: Connection, run_id: str) -> Review | None:
     """Return the review of this run, or None when it has offered nothing."""
-    row = connection.execute(select(_TABLE).where(_TABLE.c.run_id == run_id)).first()
-    if row is None:
-        return None
-    offered = dict(json.loads(row.offered))
-    return Review(run_id, row.project_id, offered, row.closed_at is None, row.outcome, row.decision)
+    return read_reviews(connection, [run_id]).get(run_id)
 
 
 def open_review(tx: Transaction, run_id: str, project_id: int, offered: Sequence[tuple[int, str]]) -> None:
