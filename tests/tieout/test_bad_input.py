@@ -130,7 +130,7 @@ HELD_BY_A_RULE: dict[str, tuple[Change, str]] = {
 
 def wide(kinds: int) -> pytest.MarkDecorator:
     """At least as many commitments as there are kinds of nonsense, with sound invoices before the newest."""
-    return pytest.mark.sandbox(projects=3, invoices=4 * kinds, lines=2)
+    return pytest.mark.sandbox(projects=3, invoices=4 * kinds, lines=1)
 
 
 @wide(len(UNREADABLE))
