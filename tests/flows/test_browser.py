@@ -7,18 +7,21 @@ from typing import Any
 import pytest
 from browser import CHROMIUM, Screen, browsing
 
+from tieout import reviewing
+from tieout.opening import now, open_ledger
+
 APPROVER = "Dana Reyes"
 SOUND = pytest.mark.sandbox(projects=1, invoices=8, no_troubles=True)
 Open = Callable[[], Screen]
 
 
 @pytest.fixture
-def open_ui(stage: Any, could_not_run: Callable[[str], None]) -> Iterator[Open]:
+def open_ui(prefect_server: str, could_not_run: Callable[[str], None]) -> Iterator[Open]:
     """Open the browser when the stage is set: while it is open its event loop runs here, and no flow can."""
     if CHROMIUM is None:
         could_not_run("there is no chromium: the stories in a real browser")
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(browsing(stage.ui_url))
+        yield lambda: stack.enter_context(browsing(prefect_server.removesuffix("/api")))
 
 
 @SOUND
@@ -46,7 +49,7 @@ def test_an_item_whose_cause_is_mended_in_the_erp_turns_exported_by_the_retry_bu
 @pytest.mark.sandbox(projects=1, invoices=30)
 def test_an_item_whose_cause_is_mended_in_procore_is_offered_for_a_new_acceptance(stage: Any, open_ui: Open):
     stage.accept_by_policy()
-    stage.play("nightly-sync")
+    stage.play("sync-invoices")
     stage.set("policy", auto_accept_projects=[])
     failed = next(item for item in stage.items("FAILED") if item.cause == "already-in-erp")
     before = in_spectrum(stage)
@@ -55,12 +58,15 @@ def test_an_item_whose_cause_is_mended_in_procore_is_offered_for_a_new_acceptanc
     screen.open_runs(view="Failed to Export")
     screen.open_run(item.name)
 
-    stage.sandbox.procore(f"requisitions/{failed.invoice_id}/edit", {"invoice_number": f"{failed.number}-R"})
+    invoice = f"requisitions/{failed.invoice_id}"
+    assert stage.sandbox.procore(invoice)["origin_id"] is None, "a project manager can edit it"
+    stage.sandbox.procore(f"{invoice}/edit", {"invoice_number": f"{failed.number}-R"})
     screen.retry()
     screen.expect_state("Sent")
 
     [ready] = [each for each in stage.items("READY") if each.invoice_id == failed.invoice_id]
     assert (ready.number, ready.revision) == (f"{failed.number}-R", failed.revision + 1)
+    assert stage.sandbox.procore(invoice)["origin_id"], "it is locked while it waits for acceptance"
     assert in_spectrum(stage) == before, "nobody's retry exports figures that nobody accepted"
     review = stage.waiting_review()
     screen.open_runs(view="Ready to Export")
@@ -70,7 +76,7 @@ def test_an_item_whose_cause_is_mended_in_procore_is_offered_for_a_new_acceptanc
 
 @SOUND
 def test_a_review_form_rejects_one_with_a_reason_and_exports_the_rest(stage: Any, open_ui: Open):
-    stage.play("nightly-sync")
+    stage.play("sync-invoices")
     review, ready = stage.waiting_review(), stage.items("READY")
     bad, good = ready[0], ready[1:]
     screen = open_ui()
@@ -101,19 +107,21 @@ def test_a_review_form_rejects_one_with_a_reason_and_exports_the_rest(stage: Any
     assert bad.number not in numbers
 
 
-@SOUND
-def test_the_saved_views_are_there_to_be_chosen(stage: Any, open_ui: Open):
-    assert {"Failed to Export", "Held", "Uncertain", "Ready to Export", "Exported"} <= set(open_ui().views())
+@pytest.mark.usefixtures("worker")
+def test_the_saved_views_are_there_to_be_chosen(open_ui: Open):
+    open_ui().expect_views(["Failed to Export", "Held", "Uncertain", "Ready to Export", "Exported"])
 
 
 def fail_for_an_inactive_vendor(stage: Any) -> str:
-    """Accept one invoice whose vendor accounting has just made inactive in the ERP; return the vendor's code."""
-    stage.play("nightly-sync")
-    review = stage.waiting_review()
+    """Accept one invoice, whose vendor accounting makes inactive before the export; return the vendor's code."""
+    stage.play("sync-invoices")
     chosen = stage.items("READY")[0]
+    with open_ledger() as ledger:
+        reviewing.offer(ledger, "by hand", chosen.project_id, now)
+        reviewing.decide(ledger, "by hand", APPROVER, [chosen.number], [], now)
     vendor = str(stage.vendor_of(chosen))
     stage.sandbox.spectrum("vendors", {"code": vendor, "status": "N"})
-    stage.resume(review.id, decided_by=APPROVER, accept=chosen.number)
+    stage.play("sync-invoices")
     return vendor
 
 

@@ -1,0 +1,105 @@
+"""The Prefect UI in a real browser, used by mouse and keyboard as an operator or an approver would."""
+
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect, sync_playwright
+
+CHROMIUM = shutil.which("chromium")
+WIDTH, HEIGHT = 1400, 900
+_ARGUMENTS = (
+    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
+    "--no-first-run"
+)
+_PATIENCE_MS = 60_000  # a worker has to start a process on a busy machine
+
+
+class Screen:
+    """One window on a Prefect server."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page, self.url = page, url
+
+    def open_runs(self, view: str | None = None) -> None:
+        """Open the list of runs, and choose a saved view in it."""
+        self.page.goto(f"{self.url}/runs")
+        if view:
+            self._views().get_by_role("option", name=view, exact=True).click()
+            expect(self.page.locator(".p-select").first).to_have_text(view)
+
+    def expect_views(self, names: Iterable[str]) -> None:
+        """Wait until the list of runs offers the saved views of these names."""
+        self.page.goto(f"{self.url}/runs")
+        offered = self._views()
+        for name in names:
+            expect(offered.get_by_role("option", name=name, exact=True)).to_be_visible()
+
+    def open_run(self, name: str) -> None:
+        """Click on a run in the list."""
+        self.page.get_by_role("link", name=name, exact=True).click()
+        expect(self.page.locator(".p-bread-crumbs").get_by_text(name, exact=True)).to_be_visible()
+
+    def open_tab(self, name: str) -> None:
+        """Click on a tab of a run's page."""
+        self.page.locator(".p-tab:visible").get_by_text(name, exact=True).click()
+
+    def open_artifact(self) -> Locator:
+        """Open the newest artifact of the run and return its text."""
+        self.open_tab("Artifacts")
+        self.page.locator(".artifact-card").first.click()
+        text = self.page.locator("article.markdown-renderer:has(h1)")
+        text.wait_for()
+        return text
+
+    def retry(self) -> None:
+        """Press Retry and confirm."""
+        self.page.get_by_role("button", name="Retry").click()
+        self.page.get_by_role("dialog").get_by_role("button", name="Retry").click()
+
+    def open_form(self) -> Locator:
+        """Press Resume and return the form."""
+        self.page.get_by_role("button", name="Resume").click()
+        form = self.page.get_by_role("dialog")
+        form.locator(".schema-form-property").first.wait_for()  # the dialog is there before its questions are
+        return form
+
+    def fill(self, form: Locator, **answers: str) -> None:
+        """Type answers into the fields of these titles."""
+        for title, text in answers.items():
+            label = self.page.get_by_text(re.compile(rf"^{title.replace('_', ' ')}( \(Optional\))?$"))
+            form.locator(".schema-form-property", has=label).locator("textarea").click()
+            self.page.keyboard.type(text)
+
+    def submit(self, form: Locator) -> None:
+        """Press Submit, and wait until the form is gone."""
+        form.get_by_role("button", name="Submit").click()
+        form.wait_for(state="hidden")
+
+    def expect_words(self, words: str) -> None:
+        """Wait until the page shows these words."""
+        expect(self.page.get_by_text(words).first).to_be_visible()
+
+    def expect_state(self, name: str) -> None:
+        """Wait until the badge on the run's page says so."""
+        badge = self.page.locator(".page-heading-flow-run__meta .state-badge")
+        expect(badge).to_have_text(name, timeout=_PATIENCE_MS)
+
+    def _views(self) -> Page:
+        # The text of a closed drop-down of Prefect 3.8 does not open it; its arrow does.
+        self.page.locator(".p-select", has_text="(default)").locator(".p-select-button__icon").click()
+        return self.page
+
+
+@contextmanager
+def browsing(url: str, **options: Any) -> Iterator[Screen]:
+    """Open a browser on the Prefect server at this address."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS.split())
+        try:
+            page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, **options)
+            yield Screen(page, url)
+        finally:
+            browser.close()
