@@ -4,10 +4,11 @@ from prefect import flow
 
 from tasks import checks, erp, items, ledger, procore, reports
 from tasks._policy import Writers
+from tasks._run import night_name
 from tasks._steps import Steps
 
 
-@flow(task_runner=Writers())
+@flow(task_runner=Writers(), flow_run_name=night_name)
 def nightly_sync(projects: list[int] | None = None, dry_run: bool = False):
     """Bring invoices from Procore into the ERP and payments back. Runs every night; may be run at any time.
 

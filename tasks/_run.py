@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from prefect import runtime
 from prefect.exceptions import FailedRun
 
+from tieout import settings
 from tieout.errors import TieoutError
 
 _SPEAKERS = ("prefect.flow_runs", "prefect.task_runs", "prefect.engine")
@@ -25,6 +26,11 @@ def started_at() -> datetime:
     """Return the moment at which the flow run was due; everything that it did came later."""
     due = runtime.flow_run.scheduled_start_time
     return due.astimezone(UTC) if due else datetime.now(UTC)
+
+
+def night_name() -> str:
+    """Return what a nightly run is called: the day on which it was due, in the company's time zone."""
+    return f"Night of {started_at().astimezone(settings.company().zone):%Y-%m-%d}"
 
 
 def speak_plainly() -> None:

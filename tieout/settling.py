@@ -176,6 +176,9 @@ def _refusal(intent: Intent, refused: Refused) -> list[Finding]:
 def _number_taken(intent: Intent, there: ErpInvoice) -> Finding:
     voucher, system = intent.voucher, intent.item.erp.capitalize()
     theirs, ours = (in_words(each.gross, each.currency) for each in (there, voucher))
+    same = f"delete the one in {system} and press Retry"
+    if there.state in ("posted", "void"):  # it cannot be deleted any more, and its number stays taken
+        same = "have the project manager set this one back in Procore, so that it is not sent"
     return Finding(
         rule="already-in-erp",
         severity="refuse",
@@ -184,7 +187,7 @@ def _number_taken(intent: Intent, there: ErpInvoice) -> Finding:
             f"{theirs}, {there.state}; this one is {ours}."
         ),
         remedy=(
-            f"If it is the same invoice, delete the one in {system} and press Retry. "
+            f"If it is the same invoice, {same}. "
             "If it is another, have the project manager give this one a different number in Procore and press Retry."
         ),
         owner="accounting",
