@@ -68,7 +68,7 @@ def fetch_changed(ledger: Ledger, procore: Procore, project_id: int, clock: Cloc
     complaints = [problem.message for problem in problems]
     for piece in records.in_pieces(news, _PIECE):
         complaints += _store(ledger, procore, project_id, piece, clock)
-    if not problems:
+    if not complaints:  # what was not seen is read again: the watermark stays
         if is_whole:
             _mark_deleted(ledger, procore, known.keys() - {stub.invoice_id_procore for stub in stubs}, clock)
         with ledger.transaction(clock(), "intake") as tx:

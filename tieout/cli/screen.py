@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import httpx
 
 _POLL_SECONDS = 0.25
-_BUSY_SECONDS = 30.0
+_BUSY_SECONDS = 60.0
 Run = dict[str, Any]
 
 
@@ -18,7 +19,7 @@ class Screen:
     def __init__(self, url: str, check: Callable[[], None]) -> None:
         """Speak to the server at this address; `check` raises when a process has ended that should not."""
         self.url, self._check = url, check
-        self._http = httpx.Client(base_url=f"{url}/api", timeout=30.0, trust_env=False)
+        self._http = httpx.Client(base_url=f"{url}/api", timeout=15.0, trust_env=False)
 
     def close(self) -> None:
         """Release the connections."""
@@ -35,7 +36,8 @@ class Screen:
     def start(self, deployment: str, **parameters: Any) -> str:
         """Have a deployment run, and return the run's id; a worker will execute it."""
         found = self._get(f"/deployments/name/{deployment}/{deployment}")
-        run = self._post(f"/deployments/{found['id']}/create_flow_run", {"parameters": parameters})
+        wanted = {"parameters": parameters, "idempotency_key": uuid4().hex}
+        run = self._post(f"/deployments/{found['id']}/create_flow_run", wanted)
         return str(run["id"])
 
     def await_end(self, run_id: str, timeout: float, tell: Callable[[str], None] = lambda _: None) -> Run:
@@ -45,7 +47,8 @@ class Screen:
     def answer(self, run_id: str, form: dict[str, str]) -> None:
         """Fill in the form on which a run waits."""
         answer = self._post(f"/flow_runs/{run_id}/resume", {"run_input": form})
-        if answer["status"] != "ACCEPT":
+        # A second answer is refused; when the first one's reply was lost, the run shows that it was taken.
+        if answer["status"] != "ACCEPT" and self._get(f"/flow_runs/{run_id}")["state"]["name"] == "Suspended":
             raise RuntimeError(f"Prefect did not take the answer: {answer['details']}")
 
     def suspended(self, deployment: str) -> list[Run]:
@@ -120,12 +123,19 @@ class Screen:
         return self._ask("POST", path, body)
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
-        """Ask until the server has time: it answers 503, and has done nothing, while its database is locked."""
+        """Ask until the server has time: while its database is locked it answers 503, or late, or not at all.
+
+        Asking again is harmless: what we send only reads, or bears a key by which Prefect knows it again.
+        """
         give_up_at = time.monotonic() + _BUSY_SECONDS
         while True:
-            answer = self._http.request(method, path, json=body)
-            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > give_up_at:
-                return answer.raise_for_status().json()
+            try:
+                answer = self._http.request(method, path, json=body)
+                if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > give_up_at:
+                    return answer.raise_for_status().json()
+            except httpx.TransportError:
+                if time.monotonic() > give_up_at:
+                    raise
             time.sleep(_POLL_SECONDS)
 
 

@@ -85,7 +85,7 @@ class Settings(Section):
 
 # Translation to Spectrum: field, its source in words, its value. `field_mapping` makes the documentation of it.
 _HEADER: dict[str, tuple[str, Callable[[Voucher], str]]] = {
-    "Company_Code": ("ERP company of the project", lambda v: v.company_erp),
+    "Company_Code": ("company_code of the settings", lambda v: v.company_erp),
     "Vendor_Code": ("vendor, mapped", lambda v: v.vendor_erp),
     "Invoice_Number": ("invoice number", lambda v: v.invoice_number),
     "Invoice_Type_Code": ("always I, an invoice", lambda v: "I"),
@@ -101,14 +101,14 @@ _HEADER: dict[str, tuple[str, Callable[[Voucher], str]]] = {
     "Remarks": ("key: Procore company and invoice id", lambda v: v.key),
 }
 _DETAIL: dict[str, tuple[str, Callable[[Voucher, VoucherLine], str | None]]] = {
-    "Distribution.Company_Code": ("ERP company of the project", lambda v, line: v.company_erp),
+    "Distribution.Company_Code": ("company_code of the settings", lambda v, line: v.company_erp),
     "Distribution.GL_Account": ("cost type's account in Spectrum", lambda v, line: line.gl_account),
     "Item_Description": ("line description, first 35 characters", lambda v, line: plain(line.description, 35)),
     "Amount": ("work + (stored now - stored before) + moved", lambda v, line: _money(line.amount)),
     "Job.Job_Number": ("project, mapped", lambda v, line: line.job),
     "Job.Phase_Code": ("cost code, mapped", lambda v, line: line.phase),
     "Job.Cost_Type": ("line item type, mapped", lambda v, line: line.cost_type),
-    "Remark": ("provenance, first 30 characters", lambda v, line: plain(v.source, 30)),
+    "Remark": ("provenance", lambda v, line: v.source.partition(":")[0][:30]),
 }
 
 

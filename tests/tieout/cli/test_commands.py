@@ -61,6 +61,7 @@ def test_doctor_names_the_project_that_does_not_let_us_in(tieout: Command):
     assert "permission" in closed["invoices"]
 
 
+@pytest.mark.sandbox(projects=2)
 @pytest.mark.parametrize(
     ("switch", "right", "words"),
     [("payments_issued", "payments_issued", "Payments Issued"), ("commitments_tool", "commitments", "Commitments")],
@@ -75,6 +76,7 @@ def test_doctor_names_the_project_whose_tool_is_off(desk: Desk, tieout: Command,
     assert rights(result)[other][right] == "ok"
 
 
+@pytest.mark.sandbox(projects=2)
 def test_doctor_says_which_project_the_policy_passes_over(desk: Desk, tieout: Command):
     [project, _] = [each["id"] for each in desk.look("procore", "contractor")["projects"]]
     desk.set("policy", skip_projects=json.dumps([project]))
