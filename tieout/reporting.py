@@ -61,11 +61,11 @@ def payments(ledger: Ledger, item: Item) -> list[dict[str, Any]]:
     ]
 
 
-def icon(item: Item) -> str:
-    """Return the colour under which Procore's users know this state (R83, AM-13)."""
-    if item.state in states.OUTSIDE:
+def colour(state: str) -> str:
+    """Return the colour of the icon under which Procore's users know this state (R83, AM-13)."""
+    if state in states.OUTSIDE:
         return YELLOW
-    return GREEN if item.state in states.IN_ERP and item.document_id_erp else BLUE
+    return GREEN if state in states.IN_ERP else BLUE
 
 
 def label(item: Item) -> str:

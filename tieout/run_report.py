@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from data_contracts.money import in_words
 from tieout.ledger.book import Item
 from tieout.publishing import FAILING, Standing, by_cause, cell, in_brief, run_name
+from tieout.reporting import colour
 
 FINISHED_WITH_FAILURES = "Finished with Failures"
 _BY_HAND = "release-by-hand"  # the rule that tells of it (R38, AM-3)
@@ -90,8 +91,8 @@ class RunReport:
         return [f"## Not exportable ({len(rows)})", _table(("invoice", "why"), rows)] if rows else []
 
     def _counts(self) -> list[str]:
-        rows = [[state, str(number)] for state, number in self.counts.items() if number]
-        return ["## All invoices by state", _table(("state", "invoices"), rows)] if rows else []
+        rows = [[state, colour(state), str(number)] for state, number in self.counts.items() if number]
+        return ["## All invoices by state", _table(("state", "icon", "invoices"), rows)] if rows else []
 
     def _link(self, item: Item) -> str:
         run = self.runs.get((item.company_id, item.invoice_id))

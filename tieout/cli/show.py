@@ -55,7 +55,7 @@ def facts_of(ledger: Ledger, item: Item) -> dict[str, Any]:
         "project": item.project,
         "vendor": item.vendor,
         "state": item.state,
-        "icon": reporting.icon(item),
+        "icon": reporting.colour(item.state),
         "revision": item.revision,
         "gross": in_words(item.gross, item.currency),
         "held": in_words(item.held, item.currency),
