@@ -60,8 +60,10 @@ class RunReport:
     def _failures(self) -> list[str]:
         sections = []
         for cause, items in by_cause(self.failing).items():
-            rows = [[self._link(item), FAILING[item.state], cell(in_brief(item))] for item in items]
-            sections.append(f"### {cell(cause)} ({len(items)})\n\n{_table(('invoice', 'state', 'why'), rows)}")
+            # A list, for its lines are broken: in a table the reason would be cut off at the edge.
+            rows = [f"- {self._link(item)}, *{FAILING[item.state]}*: {cell(in_brief(item))}" for item in items[:_ROWS]]
+            rows += [f"- … and {len(items) - _ROWS} more"] if len(items) > _ROWS else []
+            sections.append(f"### {cell(cause)} ({len(items)})\n\n" + "\n".join(rows))
         return ["## What fails, by cause", *sections] if sections else []
 
     def _exported(self) -> list[str]:
