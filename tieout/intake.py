@@ -56,7 +56,6 @@ def fetch_changed(ledger: Ledger, procore: Procore, project_id: int, clock: Cloc
     name, whole = f"procore/{project_id}/invoices", f"procore/{project_id}/whole"
     with ledger.reading() as connection:
         since, listed_at = records.watermark(connection, name), records.watermark(connection, whole)
-        known = records.sightings(connection, project_id)
     is_whole = since is None or listed_at is None or clock() - listed_at >= _WHOLE_EVERY
     try:
         stubs, problems = procore.changed_invoices(
@@ -64,13 +63,16 @@ def fetch_changed(ledger: Ledger, procore: Procore, project_id: int, clock: Cloc
         )
     except RefusedError as refusal:
         return Fetched(project_id, skipped=str(refusal))
+    listed = {stub.invoice_id_procore for stub in stubs}
+    with ledger.reading() as connection:  # as much as was listed, however much is stored
+        known = records.sightings(connection, project_id) if is_whole else records.sightings_of(connection, listed)
     news = [stub for stub in stubs if _is_news(stub, known.get(stub.invoice_id_procore))]
     complaints = [problem.message for problem in problems]
     for piece in records.in_pieces(news, _PIECE):
         complaints += _store(ledger, procore, project_id, piece, clock)
     if not complaints:  # what was not seen is read again: the watermark stays
         if is_whole:
-            _mark_deleted(ledger, procore, known.keys() - {stub.invoice_id_procore for stub in stubs}, clock)
+            _mark_deleted(ledger, procore, known.keys() - listed, clock)
         with ledger.transaction(clock(), "intake") as tx:
             if reached := [stub.updated_at for stub in stubs if stub.updated_at]:
                 records.move_watermark(tx, name, max(reached))
@@ -193,9 +195,8 @@ def _mark_deleted(ledger: Ledger, procore: Procore, missing: Iterable[int], cloc
 
 
 def _waits(ledger: Ledger, project_id: int) -> bool:
-    with ledger.reading() as connection:
-        is_fresh = any(each.is_fresh for each in records.sightings(connection, project_id).values())
-    return is_fresh or bool(ledger.items(project_id=project_id, state=_WAITING))
+    with ledger.reading() as connection:  # no terms have an empty fingerprint: all that may be judged is meant
+        return bool(records.unjudged(connection, project_id, _WAITING, fingerprint=""))
 
 
 def _hash_of_unreadable(body: str) -> str:

@@ -1,7 +1,7 @@
 """Everything that judging and exporting look up, read together so that one run decides by one state of affairs."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -29,6 +29,7 @@ class Terms:
     books: dict[int, ProjectBooks]
     rows: tuple[MappingRow, ...]
     common_print: str
+    prints: dict[int, str] = field(default_factory=dict, compare=False, repr=False)  # made once for each project
 
     def mapping(self, project_id: int, on: date) -> Mapping:
         """Return how the codes of this project translate on that day."""
@@ -36,9 +37,11 @@ class Terms:
 
     def fingerprint(self, project_id: int) -> str:
         """Return what changes when an invoice of this project might be judged differently."""
-        books = self.books.get(project_id)
-        text = books.model_dump_json() if books else ""
-        return hashlib.sha256(f"{self.common_print}\n{text}".encode()).hexdigest()[:32]
+        if project_id not in self.prints:
+            books = self.books.get(project_id)
+            text = f"{self.common_print}\n{books.model_dump_json() if books else ''}"
+            self.prints[project_id] = hashlib.sha256(text.encode()).hexdigest()[:32]
+        return self.prints[project_id]
 
 
 def load_terms(ledger: Ledger, erp: ERP, now: datetime) -> Terms:
