@@ -193,7 +193,7 @@ def _settle(tx: Transaction, terms: Terms, project: str, reading: Reading, asked
     if item is None or item.state in states.OUTSIDE:
         return _enter(tx, terms, project, reading, asked) if is_sendable else item
     if item.state in states.IN_ERP or item.state == states.GONE:
-        return item  # a later change in Procore is drift: shown, never acted on
+        return item  # a later change in Procore is drift: never acted on
     if not is_sendable:
         why = "it is gone from Procore" if sighting.is_gone else f"its status in Procore is {sighting.status}"
         item = tx.move(item, states.WITHDRAW, states.RETRIEVED, {"why": why}, cause="")
