@@ -9,14 +9,14 @@ from typing import Any
 from data_contracts.invoice import Invoice
 from data_contracts.money import in_words
 from data_contracts.reference import Finding
-from data_contracts.voucher import Voucher
+from data_contracts.voucher import Outcome, Refused, Voucher
 from tieout import billing, settings, settling
 from tieout.connectors.base import ERP, invoice_key
 from tieout.connectors.procore import parse_invoice
 from tieout.errors import SettingsError, TransientError, UnconfirmedError
 from tieout.ledger import records, states
 from tieout.ledger.book import Item, Ledger, Reader, Transaction
-from tieout.ledger.claims import claim, refuse_if_taken_over
+from tieout.ledger.claims import claim, still_ours
 from tieout.ledger.intents import Intent, close_intent, live_intents, mark_sent, open_intent
 from tieout.sending import read_cases
 from tieout.terms import Terms
@@ -90,24 +90,18 @@ def _open_intents(
         }
         vouchers = _vouchers(connection, terms, [item for item in claimed if item.item_id not in kept], clock())
     with ledger.transaction(clock(), actor) as tx:
-        for item_id in live.keys() - kept.keys():
+        ours = still_ours(tx, claimed)
+        for item_id in (live.keys() - kept.keys()) & ours:
             outcome = "superseded" if live[item_id].sent_at else "not sent"
             close_intent(tx, live[item_id].item, outcome, "", is_live=False)
-        intents = list(kept.values())
-        for item in (each for each in claimed if each.item_id in vouchers):
+        intents = [intent for item_id, intent in kept.items() if item_id in ours]
+        for item in (each for each in claimed if each.item_id in vouchers.keys() & ours):
             made = vouchers[item.item_id]
             if isinstance(made, Finding):
                 settling.fail(tx, item, [made])
             else:
-                intents.append(_freeze(tx, erp, item, made))
+                intents.append(open_intent(tx, item, made, erp.preview(made)))
         return intents
-
-
-def _freeze(tx: Transaction, erp: ERP, item: Item, voucher: Voucher) -> Intent:
-    noted = tx.note(
-        item, batch_code=voucher.batch_code, vendor_erp=voucher.vendor_erp, number_erp=voucher.invoice_number
-    )
-    return open_intent(tx, noted, voucher, erp.preview(voucher))
 
 
 def _look_first(ledger: Ledger, erp: ERP, intents: Sequence[Intent], clock: Clock, actor: str) -> list[Intent]:
@@ -117,33 +111,59 @@ def _look_first(ledger: Ledger, erp: ERP, intents: Sequence[Intent], clock: Cloc
     except (TransientError, SettingsError):
         _release(ledger, intents, clock, actor)
         raise
-    with ledger.transaction(clock(), actor) as tx:
-        for intent in intents:
-            if there := found.get(intent.voucher.key):
-                settling.settle_found(tx, intent, there)
+    if found:
+        with ledger.transaction(clock(), actor) as tx:
+            for intent in _ours(tx, [each for each in intents if found.get(each.voucher.key)]):
+                settling.settle_found(tx, intent, found[intent.voucher.key])
     return [intent for intent in intents if not found.get(intent.voucher.key)]
 
 
 def _send(ledger: Ledger, erp: ERP, intents: Sequence[Intent], clock: Clock, actor: str) -> None:
-    """Send, unless the lease might end while the request is under way."""
+    """Send what is still ours and settle what came of it."""
+    marked = _mark_sent(ledger, erp, intents, clock, actor)
+    try:
+        outcomes = erp.create([intent.voucher for intent in marked]) if marked else []
+    except (TransientError, SettingsError):
+        _release(ledger, marked, clock, actor, was_marked=True)
+        raise
+    except UnconfirmedError as lost:
+        _look_after(ledger, erp, marked, str(lost), clock, actor)
+        return
+    _settle(ledger, erp, list(zip(marked, outcomes, strict=True)), clock, actor)
+
+
+def _mark_sent(ledger: Ledger, erp: ERP, intents: Sequence[Intent], clock: Clock, actor: str) -> list[Intent]:
+    """Note that a request may leave now; nothing may leave when the lease might end while it is under way."""
     until = min(intent.item.lease_until for intent in intents if intent.item.lease_until)
     if clock() + erp.capabilities.request_timeout >= until:
         _release(ledger, intents, clock, actor)
-        return
+        return []
     with ledger.transaction(clock(), actor) as tx:
-        refuse_if_taken_over(tx, [intent.item for intent in intents])
-        mark_sent(tx, intents, tx.now)
+        ours = _ours(tx, intents)
+        mark_sent(tx, ours, tx.now)
+    return ours
+
+
+def _settle(ledger: Ledger, erp: ERP, answered: Sequence[tuple[Intent, Outcome]], clock: Clock, actor: str) -> None:
+    """Settle what the ERP answered; what it refused though it may have been sent before is looked for first.
+
+    An earlier request, whose answer was lost, may have arrived in between: then ours is what makes it a duplicate.
+    """
+    doubtful = [each for each, outcome in answered if isinstance(outcome, Refused) and each.sent_at is not None]
     try:
-        outcomes = erp.create([intent.voucher for intent in intents])
-    except (TransientError, SettingsError):
-        _release(ledger, intents, clock, actor, was_marked=True)
-        raise
-    except UnconfirmedError as lost:
-        _look_after(ledger, erp, intents, str(lost), clock, actor)
-        return
+        found = erp.find([intent.voucher for intent in doubtful]) if doubtful else {}
+    except TransientError as away:
+        with ledger.transaction(clock(), actor) as tx:
+            for intent in _ours(tx, doubtful):
+                settling.lose(tx, intent, str(away), has_looked=False)
+        answered, found = [(each, outcome) for each, outcome in answered if each not in doubtful], {}
     with ledger.transaction(clock(), actor) as tx:
-        for intent, outcome in zip(intents, outcomes, strict=True):
-            settling.settle_answer(tx, intent, outcome)
+        ours = still_ours(tx, [intent.item for intent, _ in answered])
+        for intent, outcome in (each for each in answered if each[0].item.item_id in ours):
+            if there := found.get(intent.voucher.key):
+                settling.settle_found(tx, intent, there)
+            else:
+                settling.settle_answer(tx, intent, outcome)
 
 
 def _look_after(ledger: Ledger, erp: ERP, intents: Sequence[Intent], why: str, clock: Clock, actor: str) -> None:
@@ -153,7 +173,7 @@ def _look_after(ledger: Ledger, erp: ERP, intents: Sequence[Intent], why: str, c
     except TransientError:
         found, has_looked = {}, False
     with ledger.transaction(clock(), actor) as tx:
-        for intent in intents:
+        for intent in _ours(tx, intents):
             if there := found.get(intent.voucher.key):
                 settling.settle_found(tx, replace(intent, sent_at=tx.now), there)
             else:
@@ -162,10 +182,17 @@ def _look_after(ledger: Ledger, erp: ERP, intents: Sequence[Intent], why: str, c
 
 def _release(ledger: Ledger, intents: Sequence[Intent], clock: Clock, actor: str, was_marked: bool = False) -> None:
     with ledger.transaction(clock(), actor) as tx:
+        ours = _ours(tx, intents)
         if was_marked:
-            mark_sent(tx, [intent for intent in intents if intent.sent_at is None], None)
-        for intent in intents:
+            mark_sent(tx, [intent for intent in ours if intent.sent_at is None], None)
+        for intent in ours:
             settling.release(tx, intent)
+
+
+def _ours(tx: Transaction, intents: Sequence[Intent]) -> list[Intent]:
+    """Leave out what somebody took over from us, for example while this process was stopped: it is theirs now."""
+    ours = still_ours(tx, [intent.item for intent in intents])
+    return [intent for intent in intents if intent.item.item_id in ours]
 
 
 def _vouchers(connection: Reader, terms: Terms, items: Sequence[Item], now: datetime) -> dict[int, Voucher | Finding]:

@@ -48,8 +48,7 @@ def collect(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> int:
         for item, entry in new:
             minor = (to_minor(each, item.currency) for each in (entry.amount, entry.discount))
             payments.open_payment(tx, item, _body(item, entry), *minor)
-        for item in {item.item_id: item for item, _ in new}.values():
-            tx.note(item, settled_minor=payments.settled_minor(tx.connection, item.item_id))
+        _tell_settled(tx, new)
         changes = [each.changed_at for each in paid if each.changed_at] + ([since] if since else [])
         if changes:
             records.move_watermark(tx, name, max(changes))
@@ -100,6 +99,17 @@ def write(ledger: Ledger, procore: Procore, clock: Clock) -> Written:
             with ledger.transaction(clock(), "payments") as tx:
                 payments.mark_problem(tx, [row_id for row_id, _ in owed], closed[project_id])
     return Written(done["written"], done["found"], tuple(problems), done["interrupted"] > 0)
+
+
+def _tell_settled(tx: Transaction, new: Sequence[tuple[Item, Entry]]) -> None:
+    """Have the chain of each invoice tell what was taken over, and what it is settled by now."""
+    owed: dict[int, list[Entry]] = {}
+    for item, entry in new:
+        owed.setdefault(item.item_id, []).append(entry)
+    for item in tx.items(item_id=list(owed)):
+        because = {entry.origin_id: f"{entry.amount} and {entry.discount} discount" for entry in owed[item.item_id]}
+        settled = payments.settled_minor(tx.connection, item.item_id)
+        tx.move(item, states.PAY, item.state, because, settled_minor=settled)
 
 
 def _write_commitment(

@@ -236,7 +236,7 @@ def _again(tx: Transaction, terms: Terms, project: str, reading: Reading, item: 
             return _sent_again(tx, tx.move(item, states.CHANGE, state, because, **facts))
         return _still_accepted(tx, reading, item, because, told)
     if item.state == state and not is_changed:
-        return tx.note(item, **told)
+        return _told_anew(tx, item, states.REJUDGE, because, told)
     return _sent_again(tx, tx.move(item, states.REJUDGE, state, because, **facts))
 
 
@@ -246,7 +246,7 @@ def _still_accepted(
     """The figures are those that were accepted: they go on, or fail with the reasons of now."""
     if reading.stops:
         if item.state == states.FAILED and item.cause == told["cause"]:
-            return tx.note(item, **told)
+            return _told_anew(tx, item, states.REFUSE, because, told)
         failed = tx.move(item, states.REFUSE, states.FAILED, because, **told)
         unlock(tx, failed)
         return failed
@@ -254,7 +254,14 @@ def _still_accepted(
         accepted = tx.move(item, states.RETRY, states.ACCEPTED, because, judged_by=told["judged_by"], attempts=0)
         lock(tx, accepted)
         return accepted
-    return tx.note(item, judged_by=told["judged_by"])
+    return tx.note_terms(item, told["judged_by"])
+
+
+def _told_anew(tx: Transaction, item: Item, kind: str, because: dict[str, Any], told: dict[str, Any]) -> Item:
+    """It stays where it is; only other reasons than those it is known for are something that happened."""
+    if (item.findings, item.cause) == (told["findings"], told["cause"]):
+        return tx.note_terms(item, told["judged_by"])
+    return tx.move(item, kind, item.state, because, **told)
 
 
 def _sent_again(tx: Transaction, item: Item) -> Item:

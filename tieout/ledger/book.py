@@ -2,32 +2,33 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, Row, Select, create_engine, event, insert, select, text, update
+from sqlalchemy import Connection, Engine, Row, Select, Table, create_engine, event, func, insert, select, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, InterfaceError, InternalError, OperationalError
 
 from data_contracts.money import from_minor
 from data_contracts.reference import Finding
-from tieout.errors import MismatchError, SettingsError
+from tieout.errors import MismatchError, SettingsError, TransientError
 from tieout.ledger import schema
 from tieout.ledger.states import is_allowed
+from tieout.ledger.writes import StaleRowsError, Writes
 
 Reader: TypeAlias = Connection  # an open connection that reads one consistent state
+_READING = "reading"
 VARIABLES = 500  # bound variables per IN list; databases have a limit
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One Procore invoice as the ledger knows it now; a row of the projection, never changed in place."""
 
     item_id: int
@@ -42,29 +43,31 @@ class Item:
     revision: int
     snapshot_id: int
     content_hash: str
-    judged_by: str
-    findings: str
-    cause: str
-    number: str
-    vendor: str
-    project: str
-    currency: str
-    gross_minor: int
-    held_minor: int
-    released_minor: int
-    settled_minor: int
-    vendor_erp: str | None
-    number_erp: str | None
-    batch_code: str | None
-    document_id_erp: str | None
-    sequence: int | None
-    attempts: int
-    lease_token: int
-    lease_until: datetime | None
-    sent_by: str
     changed_at: datetime
-    chain_length: int
-    chain_hash: str
+    judged_by: str = ""
+    findings: str = "[]"
+    cause: str = ""
+    number: str = ""
+    vendor: str = ""
+    project: str = ""
+    currency: str = "USD"
+    gross_minor: int = 0
+    held_minor: int = 0
+    released_minor: int = 0
+    settled_minor: int = 0
+    vendor_erp: str | None = None
+    number_erp: str | None = None
+    batch_code: str | None = None
+    document_id_erp: str | None = None
+    sequence: int | None = None
+    drift: str = "[]"  # open differences between what we sent and what both sides show now
+    acknowledged: str = ""  # the digest of the differences that a person let stand
+    attempts: int = 0
+    lease_token: int = 0
+    lease_until: datetime | None = None
+    sent_by: str = ""
+    chain_length: int = 0
+    chain_hash: str = ""
 
     @property
     def gross(self) -> Decimal:
@@ -85,6 +88,11 @@ class Item:
     def reasons(self) -> list[Finding]:
         """Why it was stopped or warned about."""
         return [Finding.model_validate(each) for each in json.loads(self.findings)]
+
+
+ITEM = tuple(schema.item.c[name] for name in Item._fields)
+# What an event says in columns of its own, and what none says.
+TOLD_OTHERWISE = frozenset(("item_id", "version", "changed_at", "judged_by", "chain_length", "chain_hash"))
 
 
 class LostRaceError(MismatchError):
@@ -110,19 +118,22 @@ class Ledger:
 
     @contextmanager
     def transaction(self, now: datetime, actor: str) -> Iterator["Transaction"]:
-        """Do everything inside in one commit, sealed by one link of the overall chain, or nothing."""
-        with self.engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                # One writer at a time, as SQLite has it: the overall chain has one end.
-                connection.execute(text("SELECT pg_advisory_xact_lock(7400)"))
+        """Do everything inside in one commit, sealed by one link of the overall chain, or nothing.
+
+        Raises TransientError, in the database's words, when it cannot be reached or cannot write.
+        """
+        with _in_plain_words(), self.engine.begin() as connection:
             tx = Transaction(connection, now, actor)
             yield tx
             tx.seal()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Read one consistent state without holding up writers."""
-        with self.engine.connect().execution_options(reading=True) as connection:
+        """Read one consistent state without holding up writers; raises TransientError as `transaction` does."""
+        options: dict[str, Any] = {_READING: True}
+        if self.engine.dialect.name == "postgresql":
+            options["isolation_level"] = "REPEATABLE READ"  # SQLite's readers have it so without asking
+        with _in_plain_words(), self.engine.connect().execution_options(**options) as connection:
             yield connection
 
     def items(self, **columns: Any) -> list[Item]:
@@ -141,7 +152,7 @@ def find_items(connection: Connection, **columns: Any) -> list[Item]:
             single.append(table[name] == value)
     longest = max(lists, key=lambda name: len(lists[name]), default=None)
     rest = [table[name].in_(values) for name, values in lists.items() if name != longest]
-    query = select(schema.item).where(*single, *rest)
+    query = select(*ITEM).where(*single, *rest)
     if longest is None:
         return read_items(connection, query)
     values, found = lists[longest], []
@@ -155,11 +166,22 @@ class Transaction:
 
     def __init__(self, connection: Connection, now: datetime, actor: str) -> None:
         """Work at the moment `now` in the name of `actor`."""
-        self.connection, self.now, self.actor = connection, now.astimezone(UTC), actor
+        self.now, self.actor = now.astimezone(UTC), actor
+        self._connection, self._writes = connection, Writes(connection)
         self._events: list[dict[str, Any]] = []
+        self._ids: Iterator[int] = iter(())
+
+    @property
+    def connection(self) -> Connection:
+        """The open connection; it shows all that was written so far."""
+        self.flush()
+        return self._connection
 
     def items(self, **columns: Any) -> list[Item]:
-        """Return the items whose columns have these values (or one of a sequence of values), oldest first."""
+        """Return the items whose columns have these values (or one of a sequence of values), oldest first.
+
+        PostgreSQL locks their rows until the commit; SQLite has locked out every other writer already.
+        """
         return find_items(self.connection, **columns)
 
     def unmoved(self, items: Iterable[Item]) -> set[int]:
@@ -171,51 +193,72 @@ class Transaction:
         """Enter an invoice that was never sent before."""
         if not is_allowed(None, kind, state):
             raise ValueError(f"no item begins as {state} by {kind}")
-        row = {**facts, "state": state, "version": 1, "changed_at": self.now}
-        item_id = self.connection.execute(insert(schema.item).values(row)).inserted_primary_key[0]  # type: ignore[index]
-        entered = self.items(item_id=item_id)[0]
-        return self._append(entered, None, kind, because)
+        item = Item(**facts, item_id=self._new_id(), state=state, version=1, changed_at=self.now)
+        entered = self._append(item, None, kind, because, item._asdict())
+        self.insert(schema.item, entered._asdict(), item.item_id)
+        return entered
 
     def move(self, item: Item, kind: str, state: str, because: dict[str, Any], **changes: Any) -> Item:
-        """Move an item by compare-and-set on (state, version); LostRaceError tells the present state."""
+        """Move an item by compare-and-set on its version; LostRaceError, at the latest when the transaction ends.
+
+        An event that leaves the state as it is changes facts only.
+        """
         if not is_allowed(item.state, kind, state):
             raise ValueError(f"{kind} may not take an item from {item.state} to {state}")
-        moved = replace(item, state=state, version=item.version + 1, changed_at=self.now, **changes)
-        return self._append(moved, item.state, kind, because, item.version, changes)
+        changes |= {"state": state, "version": item.version + 1, "changed_at": self.now}
+        moved = self._append(item._replace(**changes), item.state, kind, because, changes)
+        values = {**changes, "chain_length": moved.chain_length, "chain_hash": moved.chain_hash}
+        where = {"item_id": item.item_id, "version": item.version}
+        self._writes.update(schema.item, where, values, item.item_id, must_match=True)
+        return moved
 
-    def note(self, item: Item, **changes: Any) -> Item:
-        """Change a fact that is no transition (what was seen, how often it was tried); the state stays."""
-        table = schema.item
-        self.connection.execute(update(table).where(table.c.item_id == item.item_id).values(changes))
-        return replace(item, **changes)
+    def note_terms(self, item: Item, fingerprint: str) -> Item:
+        """Note by which terms it was judged last: the one fact of an item that no event tells."""
+        self.update(schema.item, {"item_id": item.item_id}, {"judged_by": fingerprint}, item.item_id)
+        return item._replace(judged_by=fingerprint)
 
     def put(self, item: Item, kind: str, facts: dict[str, Any]) -> None:
         """Put a letter into the outbox, in the same commit as the decision that caused it (law 8)."""
         letter = {"item_id": item.item_id, "kind": kind, "facts": canonical(facts), "put_at": self.now}
-        self.connection.execute(insert(schema.outbox).values(letter))
+        self.insert(schema.outbox, letter)
+
+    def insert(self, table: Table, row: dict[str, Any], identity: Hashable = None) -> None:
+        """Add a row; `identity` tells it from others of the table that this transaction may write again."""
+        self._writes.insert(table, row, identity)
+
+    def upsert(self, table: Table, keys: Sequence[str], row: dict[str, Any]) -> None:
+        """Add a row, or change the one that has the same keys."""
+        self._writes.upsert(table, keys, row)
+
+    def update(self, table: Table, where: dict[str, Any], values: dict[str, Any], identity: Hashable) -> None:
+        """Change the rows whose columns equal `where`."""
+        self._writes.update(table, where, values, identity)
+
+    def flush(self) -> None:
+        """Hand what was put off to the database; LostRaceError tells how an item stands that somebody else moved."""
+        try:
+            self._writes.flush()
+        except StaleRowsError as stale:
+            raise self._lost(stale.expected) from None
 
     def seal(self) -> None:
         """Write the events of this commit and one link of the overall chain over them."""
+        self.flush()
         if not self._events:
             return
-        self.connection.execute(insert(schema.event), self._events)
-        last = self.connection.execute(
-            select(schema.seal.c.hash).order_by(schema.seal.c.seal_id.desc()).limit(1)
-        ).scalar_one_or_none()
+        if self._connection.dialect.name == "postgresql":
+            # One commit at a time from here on: the overall chain has one end, and its events lie in its order.
+            self._connection.execute(text("SELECT pg_advisory_xact_lock(7400)"))
+        self._connection.execute(insert(schema.event), self._events)
+        newest = select(schema.seal.c.hash).order_by(schema.seal.c.seal_id.desc()).limit(1)
+        previous = self._connection.execute(newest).scalar_one_or_none() or ""
         digest = digest_of(*(each["hash"] for each in self._events))
-        previous = last or ""
         link = {"events": len(self._events), "digest": digest, "previous_hash": previous}
-        self.connection.execute(insert(schema.seal).values({**link, "hash": digest_of(previous, digest)}))
+        self._connection.execute(insert(schema.seal).values({**link, "hash": digest_of(previous, digest)}))
         self._events = []
 
     def _append(
-        self,
-        item: Item,
-        before: str | None,
-        kind: str,
-        because: dict[str, Any],
-        version: int = 1,
-        changes: dict[str, Any] | None = None,
+        self, item: Item, before: str | None, kind: str, because: dict[str, Any], changes: dict[str, Any]
     ) -> Item:
         happened: dict[str, Any] = {
             "item_id": item.item_id,
@@ -228,26 +271,31 @@ class Transaction:
             "revision": item.revision,
             "content_hash": item.content_hash,
             "facts": canonical(because),
+            "changes": canonical({name: value for name, value in changes.items() if name not in TOLD_OTHERWISE}),
             "previous_hash": item.chain_hash,
         }
-        link = event_hash(happened)
-        happened["hash"] = link
-        chained = replace(item, chain_length=item.chain_length + 1, chain_hash=link)
-        table = schema.item
-        values = {
-            **(changes or {}),
-            "state": item.state,
-            "version": item.version,
-            "changed_at": self.now,
-            "chain_length": chained.chain_length,
-            "chain_hash": chained.chain_hash,
-        }
-        matches = (table.c.item_id == item.item_id, table.c.version == version)
-        if self.connection.execute(update(table).where(*matches).values(values)).rowcount != 1:
-            now = self.items(item_id=item.item_id)[0]
-            raise LostRaceError("Ledger", f"invoice {now.number}", f"it is {now.state} now")
+        happened["hash"] = event_hash(happened)
         self._events.append(happened)
-        return chained
+        return item._replace(chain_length=item.chain_length + 1, chain_hash=happened["hash"])
+
+    def _new_id(self) -> int:
+        """Return the id of a new item, so that it need not be read back from the database."""
+        for item_id in self._ids:
+            return item_id
+        if self._connection.dialect.name == "postgresql":
+            sequence = "SELECT nextval(pg_get_serial_sequence('item', 'item_id')) FROM generate_series(1, 20)"
+            self._ids = iter(self._connection.execute(text(sequence)).scalars().all())
+        else:  # nobody else writes
+            self._ids = count(1 + (self.connection.execute(select(func.max(schema.item.c.item_id))).scalar() or 0))
+        return next(self._ids)
+
+    def _lost(self, expected: Sequence[dict[str, Any]]) -> LostRaceError:
+        versions = {each["item_id"]: each["version"] for each in expected}
+        there = {item.item_id: item for item in find_items(self._connection, item_id=list(versions))}
+        moved_on = [item for item in there.values() if item.version != versions[item.item_id] + 1]
+        if not moved_on:
+            return LostRaceError("Ledger", "an invoice", "it is no longer in the ledger")
+        return LostRaceError("Ledger", f"invoice {moved_on[0].number}", f"it is {moved_on[0].state} now")
 
 
 def event_hash(happened: dict[str, Any] | Row[Any]) -> str:
@@ -284,8 +332,25 @@ def upgrade(url: str) -> None:
 
 
 def read_items(connection: Connection, query: Select[Any]) -> list[Item]:
-    """Return the items that a query over the item table selects, oldest first."""
-    return [Item(**row._mapping) for row in connection.execute(query.order_by(schema.item.c.item_id))]
+    """Return the items that a query over `ITEM` selects, oldest first."""
+    rows = connection.execute(to_change(connection, query.order_by(schema.item.c.item_id)))
+    return [Item._make(row) for row in rows]
+
+
+def to_change(connection: Connection, query: Select[Any], skip_locked: bool = False) -> Select[Any]:
+    """Return the query so that in a transaction PostgreSQL locks what it finds; what is read only stays unlocked."""
+    if connection.get_execution_options().get(_READING):
+        return query
+    return query.with_for_update(skip_locked=skip_locked)  # SQLite takes its one lock when a transaction begins
+
+
+@contextmanager
+def _in_plain_words() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, InternalError) as error:
+        words = str(error.orig).strip().split("\n")[0]  # the rest is the statement and its values
+        raise TransientError("Ledger", "its database", words) from None
 
 
 def _engine(url: str) -> Engine:
@@ -307,5 +372,5 @@ def _set_up_sqlite(connection: Any, _: Any) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     # A writer takes its lock at once: a read that later turns into a write could not be retried by SQLite.
-    reading = connection.get_execution_options().get("reading")
+    reading = connection.get_execution_options().get(_READING)
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

@@ -1,13 +1,13 @@
 """Which accepted invoices may be claimed now, and who claims them (law 4)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from sqlalchemy import and_, exists, false, or_, select
 
 from data_contracts.invoice import SENDABLE
 from tieout.ledger import schema, states
-from tieout.ledger.book import Item, LostRaceError, Transaction, read_items
+from tieout.ledger.book import ITEM, Item, Transaction, to_change
 
 
 def claim(
@@ -32,15 +32,20 @@ def claim(
         where.append(item.invoice_id.in_(only))
     until = tx.now + lease
     because = {"until": until.isoformat()}
+    free = select(*ITEM).where(*where).order_by(item.item_id).limit(limit)
+    # What another claimer holds right now is passed over, not waited for.
+    rows = tx.connection.execute(to_change(tx.connection, free, skip_locked=True))
     return [
         tx.move(each, states.CLAIM, states.EXPORTING, because, lease_token=each.lease_token + 1, lease_until=until)
-        for each in read_items(tx.connection, select(schema.item).where(*where).limit(limit))
+        for each in map(Item._make, rows)
     ]
 
 
-def refuse_if_taken_over(tx: Transaction, claimed: Sequence[Item]) -> None:
-    """Raise LostRaceError when somebody else holds one of them by now."""
-    ours = {item.item_id: item.lease_token for item in claimed}
-    for item in tx.items(item_id=list(ours)):
-        if item.state != states.EXPORTING or item.lease_token != ours[item.item_id]:
-            raise LostRaceError("Ledger", f"invoice {item.number}", f"it is {item.state} now")
+def still_ours(tx: Transaction, claimed: Iterable[Item]) -> set[int]:
+    """Return the ids of those that nobody has taken over from us."""
+    tokens = {item.item_id: item.lease_token for item in claimed}
+    return {
+        item.item_id
+        for item in tx.items(item_id=list(tokens))
+        if item.state == states.EXPORTING and item.lease_token == tokens[item.item_id]
+    }

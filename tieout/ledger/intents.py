@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from data_contracts.voucher import ErpInvoice, Voucher
-from tieout.ledger import schema
+from tieout.ledger import schema, states
 from tieout.ledger.book import Item, Transaction, canonical, digest_of
 from tieout.ledger.records import in_pieces
 
@@ -39,7 +39,15 @@ def live_intents(connection: Connection, items: Sequence[Item]) -> dict[int, Int
 
 
 def open_intent(tx: Transaction, item: Item, voucher: Voucher, payload: dict[str, Any]) -> Intent:
-    """Freeze key, batch and payload; the partial unique index refuses a second live link of the same invoice."""
+    """Freeze key, batch and payload; the partial unique index refuses a second live link of the same invoice.
+
+    The item's chain tells what was frozen, so that nobody changes that unseen either.
+    """
+    frozen = voucher.model_dump_json()
+    payload_hash = digest_of(canonical(payload))
+    because = {"key": voucher.key, "voucher": digest_of(frozen), "payload": payload_hash}
+    names = {"batch_code": voucher.batch_code, "vendor_erp": voucher.vendor_erp, "number_erp": voucher.invoice_number}
+    item = tx.move(item, states.INTEND, item.state, because, **names)
     row = {
         "item_id": item.item_id,
         "company_id": item.company_id,
@@ -48,13 +56,13 @@ def open_intent(tx: Transaction, item: Item, voucher: Voucher, payload: dict[str
         "key": voucher.key,
         "batch_code": voucher.batch_code,
         "content_hash": item.content_hash,
-        "voucher": voucher.model_dump_json(),
-        "payload_hash": digest_of(canonical(payload)),
+        "voucher": frozen,
+        "payload_hash": payload_hash,
         "lease_token": item.lease_token,
         "opened_at": tx.now,
         "is_live": True,
     }
-    tx.connection.execute(insert(_TABLE).values(row))
+    tx.insert(_TABLE, row, item.item_id)
     return Intent(item, voucher, item.content_hash)
 
 
@@ -71,7 +79,8 @@ def note_absence(tx: Transaction, item: Item, at: datetime | None) -> None:
 
 def close_intent(tx: Transaction, item: Item, outcome: str, evidence: str, is_live: bool) -> None:
     """Write the outcome after the attempt; `is_live` while the invoice exists in the ERP."""
-    _change(tx, [item.item_id], outcome=outcome, outcome_at=tx.now, evidence=evidence, is_live=is_live)
+    values = {"outcome": outcome, "outcome_at": tx.now, "evidence": evidence, "is_live": is_live}
+    tx.update(_TABLE, {"item_id": item.item_id, "is_live": True}, values, item.item_id)
 
 
 def keep_evidence(tx: Transaction, item: Item, there: Sequence[ErpInvoice]) -> bool:

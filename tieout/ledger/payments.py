@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, select, update
 
 from data_contracts.voucher import ProcorePayment
 from tieout.ledger import schema, states
@@ -42,7 +42,7 @@ def open_payment(tx: Transaction, item: Item, body: ProcorePayment, amount_minor
         "body": body.model_dump_json(),
         "opened_at": tx.now,
     }
-    tx.connection.execute(insert(_TABLE).values(row))
+    tx.insert(_TABLE, row)
 
 
 def known_origins(connection: Connection, origin_ids: Iterable[str]) -> set[str]:

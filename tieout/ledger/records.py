@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select
 
 from tieout.ledger import schema
-from tieout.ledger.book import VARIABLES, Transaction, canonical
+from tieout.ledger.book import VARIABLES, Transaction, canonical, to_change
+from tieout.ledger.writes import adding_to
 
 Any_ = TypeVar("Any_")
 
@@ -51,15 +52,16 @@ def store_snapshot(tx: Transaction, seen: dict[str, Any]) -> int:
         table.c.content_hash == seen["content_hash"],
     )
     known = tx.connection.execute(same).scalar_one_or_none()
-    if known is not None:
-        return int(known)
-    added = tx.connection.execute(insert(table).values({**seen, "fetched_at": tx.now}))
-    return int(added.inserted_primary_key[0])  # type: ignore[index]
+    if known is None:
+        row = {**seen, "fetched_at": tx.now}
+        tx.connection.execute(adding_to(tx.connection, table).values(row).on_conflict_do_nothing())
+        known = tx.connection.execute(same).scalar_one()
+    return int(known)
 
 
 def store_sighting(tx: Transaction, sighting: Sighting) -> None:
     """Remember what Procore shows of an invoice now."""
-    _upsert(tx.connection, schema.sighting, ("company_id", "invoice_id"), _as_row(sighting))
+    tx.upsert(schema.sighting, ("company_id", "invoice_id"), _as_row(sighting))
 
 
 def sightings(connection: Connection, project_id: int) -> dict[int, Sighting]:
@@ -72,7 +74,8 @@ def sightings_of(connection: Connection, invoice_ids: Iterable[int]) -> dict[int
     """Return the sightings of these invoices, by Procore invoice id."""
     found: dict[int, Sighting] = {}
     for piece in in_pieces(invoice_ids):
-        rows = connection.execute(select(schema.sighting).where(schema.sighting.c.invoice_id.in_(piece)))
+        query = select(schema.sighting).where(schema.sighting.c.invoice_id.in_(piece))
+        rows = connection.execute(to_change(connection, query.order_by(schema.sighting.c.invoice_id)))
         found |= {row.invoice_id: Sighting(**row._mapping) for row in rows}
     return found
 
@@ -124,7 +127,7 @@ def unjudged(connection: Connection, project_id: int, states: Sequence[str], fin
 def store_reference(tx: Transaction, name: str, body: str) -> None:
     """Keep the newest state of something that judging looks up."""
     row = {"name": name, "body": body, "read_at": tx.now}
-    _upsert(tx.connection, schema.reference, ("name",), row)
+    tx.upsert(schema.reference, ("name",), row)
 
 
 def references(connection: Connection, prefix: str) -> dict[str, str]:
@@ -139,7 +142,8 @@ def references(connection: Connection, prefix: str) -> dict[str, str]:
 def watermark(connection: Connection, name: str) -> datetime | None:
     """Return how far this stream was read, or None when it never was."""
     table = schema.watermark
-    reached: datetime | None = connection.execute(select(table.c.reached).where(table.c.name == name)).scalar()
+    query = to_change(connection, select(table.c.reached).where(table.c.name == name))
+    reached: datetime | None = connection.execute(query).scalar()
     return reached
 
 
@@ -155,7 +159,7 @@ def move_watermark(tx: Transaction, name: str, reached: datetime) -> None:
     before = watermark(tx.connection, name)
     furthest = max(before, reached) if before else reached
     row = {"name": name, "reached": furthest, "moved_at": tx.now}
-    _upsert(tx.connection, schema.watermark, ("name",), row)
+    tx.upsert(schema.watermark, ("name",), row)
 
 
 def policy_version(tx: Transaction, body: dict[str, Any]) -> int:
@@ -172,10 +176,10 @@ def policy_version(tx: Transaction, body: dict[str, Any]) -> int:
 def take_turn(tx: Transaction, name: str, holder: str, lease: timedelta) -> str | None:
     """Take the turn of a job; return None, or the holder whose turn it still is."""
     table = schema.turn
-    now = tx.connection.execute(select(table).where(table.c.name == name)).first()
+    now = tx.connection.execute(to_change(tx.connection, select(table).where(table.c.name == name))).first()
     if now is not None and now.until > tx.now and now.holder != holder:
         return str(now.holder)
-    _upsert(tx.connection, table, ("name",), {"name": name, "holder": holder, "until": tx.now + lease})
+    tx.upsert(table, ("name",), {"name": name, "holder": holder, "until": tx.now + lease})
     return None
 
 
@@ -183,13 +187,6 @@ def end_turn(tx: Transaction, name: str, holder: str) -> None:
     """Give the turn back, if it is still ours."""
     table = schema.turn
     tx.connection.execute(delete(table).where(table.c.name == name, table.c.holder == holder))
-
-
-def _upsert(connection: Connection, table: Table, keys: Sequence[str], row: dict[str, Any]) -> None:
-    matches = [table.c[key] == row[key] for key in keys]
-    rest = {name: value for name, value in row.items() if name not in keys}
-    if connection.execute(update(table).where(*matches).values(rest)).rowcount == 0:
-        connection.execute(insert(table).values(row))
 
 
 def _as_row(sighting: Sighting) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from tieout.ledger import schema
 from tieout.ledger.book import Transaction, canonical
@@ -49,7 +49,7 @@ def read_review(connection: Connection, run_id: str) -> Review | None:
 def open_review(tx: Transaction, run_id: str, project_id: int, offered: Sequence[tuple[int, str]]) -> None:
     """Freeze what the run offers."""
     row = {"run_id": run_id, "project_id": project_id, "offered": canonical(offered), "opened_at": tx.now}
-    tx.connection.execute(insert(_TABLE).values(row))
+    tx.insert(_TABLE, row, run_id)
 
 
 def close_review(tx: Transaction, run_id: str, outcome: str, decided_by: str = "", decision: str = "") -> None:

@@ -38,11 +38,11 @@ class Instant(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError("an instant needs a time zone")
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Return the moment in UTC."""
-        return None if value is None else datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+        return None if value is None else datetime.fromisoformat(value)
 
 
 snapshot = Table(
@@ -105,6 +105,8 @@ item = Table(
     Column("batch_code", String(20)),
     Column("document_id_erp", String(60)),
     Column("sequence", Integer),
+    Column("drift", Text, nullable=False, server_default="[]"),  # open differences between what we sent and now
+    Column("acknowledged", String(64), nullable=False, server_default=""),  # the digest of those a person let stand
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("lease_token", Integer, nullable=False, server_default="0"),
     Column("lease_until", Instant),
@@ -131,6 +133,7 @@ event = Table(
     Column("revision", Integer, nullable=False),
     Column("content_hash", String(64), nullable=False),
     Column("facts", Text, nullable=False),
+    Column("changes", Text, nullable=False),  # the item's columns that it changed: all of the item can be told again
     Column("previous_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
     UniqueConstraint("item_id", "position", name="one_event_per_position"),
@@ -191,6 +194,10 @@ payment = Table(
     Column("paid_on", String(10), nullable=False),
     Column("body", Text, nullable=False),  # the exact ProcorePayment that is or will be written
     Column("opened_at", Instant, nullable=False),
+    Column("lease_token", Integer, nullable=False, server_default="0"),
+    Column("lease_until", Instant),
+    Column("sent_at", Instant),  # the last moment at which a request may have left; None: surely never sent
+    Column("absent_at", Instant),  # the first of the two looks that must find nothing
     Column("payment_id_procore", BigInteger),
     Column("written_at", Instant),
     Column("problem", Text, nullable=False, server_default=""),
@@ -205,6 +212,9 @@ outbox = Table(
     Column("facts", Text, nullable=False),
     Column("put_at", Instant, nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("lease_token", Integer, nullable=False, server_default="0"),
+    Column("lease_until", Instant),
+    Column("sent_at", Instant),  # when a request left whose answer is not known
     Column("delivered_at", Instant),
     Column("given_up_at", Instant),
     Column("problem", Text, nullable=False, server_default=""),

@@ -49,6 +49,12 @@ LOOK: Final = "looked"
 RETRY: Final = "retried"
 OBSERVE: Final = "observed"
 UNLINK: Final = "unlinked"
+INTEND: Final = "intent opened"  # what will be sent is frozen
+PAY: Final = "payment taken over"
+ADOPT: Final = "adopted"  # a person says that what the ERP shows is this invoice
+DISOWN: Final = "disowned"  # a person says that it is not
+DRIFT: Final = "drifted"  # one side was changed after the export, or is again as it was
+ACKNOWLEDGE: Final = "drift acknowledged"
 
 _ALLOWED: Final[dict[tuple[str | None, str], tuple[str, ...]]] = {
     (None, SENT): JUDGED,
@@ -63,6 +69,7 @@ _ALLOWED: Final[dict[tuple[str | None, str], tuple[str, ...]]] = {
     (ACCEPTED, CHANGE): JUDGED,
     (ACCEPTED, REFUSE): (FAILED,),
     (ACCEPTED, REJECT): (REJECTED,),
+    (EXPORTING, INTEND): (EXPORTING,),
     (EXPORTING, CREATE): (EXPORTED,),
     (EXPORTING, FIND): (EXPORTED,),
     (EXPORTING, REFUSE): (FAILED,),
@@ -71,11 +78,14 @@ _ALLOWED: Final[dict[tuple[str | None, str], tuple[str, ...]]] = {
     (UNCERTAIN, FIND): (EXPORTED,),
     (UNCERTAIN, CLEAR): (ACCEPTED,),
     (UNCERTAIN, LOOK): (UNCERTAIN,),
+    (UNCERTAIN, ADOPT): (EXPORTED,),
+    (UNCERTAIN, DISOWN): (FAILED,),
     (FAILED, RETRY): (ACCEPTED,),
     (FAILED, REFUSE): (FAILED,),
     (FAILED, CHANGE): JUDGED,
     (FAILED, REJECT): (REJECTED,),
     **{(state, OBSERVE): (*IN_ERP, GONE) for state in (*IN_ERP, GONE)},
+    **{(state, event): (state,) for state in (*IN_ERP, GONE) for event in (PAY, DRIFT, ACKNOWLEDGE)},
     (GONE, UNLINK): (UNLINKED,),
 }
 
