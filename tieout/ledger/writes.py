@@ -1,0 +1,88 @@
+"""The writes of one transaction, put off and grouped: many rows of one kind cost one statement."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Executable, Table, and_, bindparam, insert, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+Row = dict[str, Any]
+
+
+class StaleRowsError(Exception):
+    """Rows that were to be changed are no longer as they were read."""
+
+    def __init__(self, expected: Sequence[Row]) -> None:
+        """Keep what the rows were expected to be."""
+        super().__init__(f"{len(expected)} rows")
+        self.expected = expected
+
+
+@dataclass
+class _Batch:
+    statement: Executable
+    rows: list[Row] = field(default_factory=list)
+    expected: list[Row] = field(default_factory=list)  # of each row, where a row that is not so is an error
+
+
+class Writes:
+    """What a transaction means to write; `flush` hands it to the database, in an order that changes nothing."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Write through this connection."""
+        self._connection = connection
+        self._batches: dict[Hashable, _Batch] = {}
+        self._touched: dict[Hashable, Hashable] = {}  # which batch holds the newest write of a row
+
+    def insert(self, table: Table, row: Row, identity: Hashable = None) -> None:
+        """Add a row; `identity` tells it from other rows of the table that this transaction may write again."""
+        key = ("insert", table.name, *row)
+        self._batch(key, lambda: insert(table), table, identity).rows.append(row)
+
+    def upsert(self, table: Table, keys: Sequence[str], row: Row) -> None:
+        """Add a row, or change the one that has the same keys."""
+        key = ("upsert", table.name, *row)
+        identity = tuple(row[name] for name in keys)
+        self._batch(key, lambda: self._upsert_of(table, keys, row), table, identity).rows.append(row)
+
+    def update(self, table: Table, where: Row, values: Row, identity: Hashable, must_match: bool = False) -> None:
+        """Change the rows whose columns equal `where`; with `must_match` finding none makes `flush` raise."""
+        key = ("update", table.name, must_match, *where, "", *values)
+        batch = self._batch(key, lambda: _update_of(table, where, values), table, identity)
+        batch.rows.append({**{f"where_{name}": value for name, value in where.items()}, **values})
+        if must_match:
+            batch.expected.append(where)
+
+    def flush(self) -> None:
+        """Hand everything to the database; raises StaleRowsError where rows were changed since they were read."""
+        batches, self._batches, self._touched = self._batches, {}, {}
+        for batch in batches.values():
+            done = self._connection.execute(batch.statement, batch.rows)
+            if batch.expected and done.rowcount != len(batch.expected):
+                raise StaleRowsError(batch.expected)
+
+    def _batch(self, key: Hashable, make: Any, table: Table, identity: Hashable) -> _Batch:
+        if identity is not None:
+            touched = (table.name, identity)
+            if self._touched.get(touched, key) != key:
+                self.flush()  # two writes of one row keep their order
+            self._touched[touched] = key
+        if key not in self._batches:
+            self._batches[key] = _Batch(make())
+        return self._batches[key]
+
+    def _upsert_of(self, table: Table, keys: Sequence[str], row: Mapping[str, Any]) -> Executable:
+        adding = adding_to(self._connection, table)
+        rest = {name: adding.excluded[name] for name in row if name not in keys}
+        return adding.on_conflict_do_update(index_elements=list(keys), set_=rest)
+
+
+def adding_to(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Return an INSERT that can say what happens when such a row is there already."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def _update_of(table: Table, where: Row, values: Row) -> Executable:
+    matches = and_(*(table.c[name] == bindparam(f"where_{name}") for name in where))
+    return update(table).where(matches).values({name: bindparam(name) for name in values})
