@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from ledgers import Ledgers
 
 from tieout import exporting, intake, outbox, paying, reviewing, sending, settings, settling
 from tieout.connectors.base import ERP, open_erp, parse_key
@@ -61,6 +62,7 @@ class Desk:
     contractor: Contractor
     urls: dict[str, str]  # of the stand-ins, by system
     patch: pytest.MonkeyPatch
+    ledgers: Ledgers
     control: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, verify=False, timeout=30))
     _open: dict[str, Any] = field(default_factory=dict)
 
@@ -97,6 +99,11 @@ class Desk:
         for name in list(self._open):
             opened = self._open.pop(name)
             opened.engine.dispose() if name == "ledger" else opened.close()
+
+    def back_up(self) -> str:
+        """Copy the ledger as it stands; return the copy's URL, to which `set("ledger", url=...)` goes back."""
+        self.close()
+        return self.ledgers.new_ledger(like=settings.ledger_url())
 
     @property
     def mapping_csv(self) -> Path:

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -12,8 +13,10 @@ from typing import Any
 import httpx
 import pytest
 from desk import APPROVER, Desk, SettableClock
+from ledgers import Ledgers, SQLite
 
-from tieout.ledger.book import upgrade
+from benchmarks import postgresql as throw_away
+from benchmarks.postgresql import PostgreSQL
 from tieout.sandbox import books, procore, spectrum
 from tieout.sandbox import contractor as contractor_module
 from tieout.sandbox.sockets import serving
@@ -129,17 +132,51 @@ def procore_stage() -> Iterator[tuple[Stage, str]]:
 
 
 @pytest.fixture(scope="session")
-def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ledger with its tables, to be copied."""
-    path = tmp_path_factory.mktemp("ledger") / "ledger.sqlite"
-    upgrade(f"sqlite:///{path}")
-    return path
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> SQLite:
+    return SQLite(tmp_path_factory.mktemp("ledgers"))
 
 
 @pytest.fixture(scope="session")
-def chapters(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the databases of a story's beginning are kept: many stories begin alike."""
-    return tmp_path_factory.mktemp("chapters")
+def postgresql(could_not_run: Callable[[str], None]) -> Iterator[PostgreSQL]:
+    """A server for the session; it does not wait for the disk, as nothing here need survive the loss of power."""
+    if not throw_away.find_programs():
+        could_not_run("ledger on PostgreSQL: initdb and postgres are not on this machine")
+    with throw_away.running(is_durable=False) as server:
+        yield server
+
+
+@pytest.fixture
+def database() -> str:
+    """What keeps the ledger; a test that is marked `ON_BOTH_DATABASES` runs on either."""
+    return "sqlite"
+
+
+@pytest.fixture
+def ledgers(database: str, request: pytest.FixtureRequest) -> Ledgers:
+    """Whoever makes the ledgers of this test; PostgreSQL is started when the first test asks for it."""
+    made: Ledgers = request.getfixturevalue(database)
+    return made
+
+
+@pytest.fixture
+def ledger_url(ledgers: Ledgers) -> Iterator[str]:
+    """A ledger with nothing in it."""
+    url = ledgers.new_ledger()
+    yield url
+    ledgers.drop(url)
+
+
+@dataclass
+class Chapter:
+    """How stories begin that begin alike: the databases of both stand-ins, and a ledger."""
+
+    folder: Path
+    ledger_url: str = ""  # none before the first such story was played
+
+
+@pytest.fixture(scope="session")
+def chapters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Chapter]:
+    return defaultdict(lambda: Chapter(tmp_path_factory.mktemp("chapter")))
 
 
 @pytest.fixture
@@ -149,8 +186,9 @@ def desk(
     monkeypatch: pytest.MonkeyPatch,
     spectrum_stage: tuple[Stage, str],
     procore_stage: tuple[Stage, str],
-    empty_ledger: Path,
-    chapters: Path,
+    database: str,
+    ledgers: Ledgers,
+    chapters: dict[str, Chapter],
 ) -> Iterator[Desk]:
     """An office with a small, sound contractor; `@pytest.mark.sandbox(invoices=60, troubles=True)` has it otherwise.
 
@@ -159,20 +197,19 @@ def desk(
     mark = request.node.get_closest_marker("sandbox")
     sizes = {"seed": 7, "projects": 1, "invoices": 6, "lines": 3, "troubles": False, **(mark.kwargs if mark else {})}
     after = sizes.pop("after", "")
-    before = chapters / "-".join(map(str, [after, *sizes.values()]))
-    is_new = not (after and before.is_dir())
-    shutil.copy(empty_ledger, tmp_path / "ledger.sqlite")
-    if not is_new:
-        shutil.copytree(before, tmp_path, dirs_exist_ok=True)
+    chapter = chapters["-".join(map(str, [database, after, *sizes.values()]))]
+    shutil.copytree(chapter.folder, tmp_path, dirs_exist_ok=True)
+    ledger_url = ledgers.new_ledger(like=chapter.ledger_url)
     clock = SettableClock()
     contractor = contractor_module.build(**sizes, today=clock().date())
-    database = f"{tmp_path}/spectrum.sqlite"
+    spectrum_path = tmp_path / "spectrum.sqlite"
     procore_stage[0].app = procore.create_app(tmp_path / "procore.sqlite", contractor, False, clock)
-    spectrum_stage[0].app = spectrum.create_app(f"sqlite:///{database}", contractor.books, AUTHORIZATION_ID, clock)
-    desk = Desk(tmp_path, clock, contractor, {"procore": procore_stage[1], "spectrum": spectrum_stage[1]}, monkeypatch)
+    spectrum_stage[0].app = spectrum.create_app(f"sqlite:///{spectrum_path}", contractor.books, AUTHORIZATION_ID, clock)
+    urls = {"procore": procore_stage[1], "spectrum": spectrum_stage[1]}
+    desk = Desk(tmp_path, clock, contractor, urls, monkeypatch, ledgers)
     monkeypatch.setenv("TIEOUT_CONFIG", str(tmp_path / "tieout.toml"))
     desk.write_mapping(contractor.mapping_rows)
-    desk.set("ledger", url=f"sqlite:///{tmp_path}/ledger.sqlite")
+    desk.set("ledger", url=ledger_url)
     desk.set("approval", approvers=json.dumps([APPROVER]))
     desk.set("mapping", csv=desk.mapping_csv)
     account = {name: getattr(contractor, name) for name in ("company_id", "client_id", "client_secret")}
@@ -182,15 +219,15 @@ def desk(
         url=spectrum_stage[1],
         company_code=contractor.books.company_code,
         authorization_id=AUTHORIZATION_ID,
-        info_link_url=f"sqlite:///file:{database}?mode=ro&uri=true",
+        info_link_url=f"sqlite:///file:{spectrum_path}?mode=ro&uri=true",
     )
-    if after and is_new:
+    if after and not chapter.ledger_url:
         desk.night() if after == "night" else desk.export_everything()
-        desk.close()
         desk.forget_requests()
-        before.mkdir()
+        chapter.ledger_url = desk.back_up()
         for path in tmp_path.glob("*.sqlite*"):
-            shutil.copy(path, before)
+            shutil.copy(path, chapter.folder)
     yield desk
     desk.close()
+    ledgers.drop(ledger_url)
     desk.control.close()

@@ -1,7 +1,6 @@
 """Accepted invoices reach Spectrum, each exactly once, whatever gets lost on the way. Counted in Spectrum's tables."""
 
 import json
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, NIGHT, Desk, amount
+from ledgers import ON_BOTH_DATABASES
 
 from tieout import exporting, opening, sending, settling
 from tieout.connectors.base import invoice_key
@@ -298,14 +298,11 @@ def test_a_failure_whose_cause_has_cleared_goes_through_by_itself(desk: Desk):
 
 
 @AFTER_AN_EXPORT
+@ON_BOTH_DATABASES
 def test_a_ledger_that_was_lost_does_not_make_doubles(desk: Desk):
     accepted = desk.export_everything()
     before = posts(desk)
-    for name in ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"):
-        (desk.folder / name).unlink(missing_ok=True)
-    desk.close()
-    opening.open_ledger()
-    upgrade_again()
+    desk.set("ledger", url=desk.ledgers.new_ledger())
     desk.clock.advance(days=1)
     assert set(desk.export_everything()) == set(accepted)
 
@@ -314,24 +311,14 @@ def test_a_ledger_that_was_lost_does_not_make_doubles(desk: Desk):
     assert set(desk.states().values()) == {"EXPORTED"}
 
 
-def upgrade_again() -> None:
-    from tieout import settings
-    from tieout.ledger.book import upgrade
-
-    upgrade(settings.ledger_url())
-
-
 @AFTER_A_NIGHT
+@ON_BOTH_DATABASES
 def test_a_ledger_restored_from_an_older_copy_does_not_make_doubles(desk: Desk):
     accepted = accepted_at(desk)
-    desk.close()
-    shutil.copy(desk.folder / "ledger.sqlite", desk.folder / "backup.sqlite")
+    older = desk.back_up()
     desk.night()
     before = posts(desk)
-    desk.close()
-    for name in ("ledger.sqlite-wal", "ledger.sqlite-shm"):
-        (desk.folder / name).unlink(missing_ok=True)
-    shutil.copy(desk.folder / "backup.sqlite", desk.folder / "ledger.sqlite")
+    desk.set("ledger", url=older)
     desk.clock.advance(days=1)
     desk.night()
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, NIGHT, Desk, amount
+from ledgers import ON_BOTH_DATABASES
 
 from tieout import exporting, opening, paying, reporting, sending
 
@@ -241,17 +242,14 @@ def test_procore_away_while_payments_are_read_is_caught_up(desk: Desk):
     assert desk.pay().written == 3
 
 
+@ON_BOTH_DATABASES
 def test_a_ledger_that_does_not_know_what_it_wrote_finds_it(desk: Desk):
     ours = exported(desk)
     desk.cut_check(ours)
-    desk.close()
-    backup = (desk.folder / "ledger.sqlite").read_bytes()
+    older = desk.back_up()
     desk.pay()
     before = desk.payments_issued()
-    desk.close()
-    for name in ("ledger.sqlite-wal", "ledger.sqlite-shm"):
-        (desk.folder / name).unlink(missing_ok=True)
-    (desk.folder / "ledger.sqlite").write_bytes(backup)
+    desk.set("ledger", url=older)
     written = desk.pay()
 
     assert (written.written, written.found) == (0, 3)

@@ -1,7 +1,6 @@
 """What a person at a terminal is told, and the exit status that a script goes by."""
 
 import json
-import sqlite3
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -9,8 +8,10 @@ from typing import Any
 import pytest
 from click.testing import Result
 from desk import Desk
+from ledgers import ON_BOTH_DATABASES, unguarded
 from typer.testing import CliRunner
 
+from tieout import settings
 from tieout.cli import app
 
 Command = Callable[..., Result]
@@ -221,15 +222,14 @@ def test_names_cannot_steer_the_terminal(desk: Desk, tieout: Command):
     assert "[red]Concrete[/red]" in shown
 
 
+@ON_BOTH_DATABASES
 def test_verify_tells_a_ledger_that_was_changed(desk: Desk, tieout: Command):
     desk.export_everything()
     assert tieout("audit", "verify").exit_code == 0
 
     desk.close()
-    with sqlite3.connect(desk.folder / "ledger.sqlite") as database:
-        for (trigger,) in database.execute("select name from sqlite_master where type = 'trigger'").fetchall():
-            database.execute(f"drop trigger {trigger}")  # whoever owns the database can do that as well
-        database.execute("update event set actor = 'nobody' where event_id = 2")
+    with unguarded(settings.ledger_url()) as connection:
+        connection.exec_driver_sql("update event set actor = 'nobody' where event_id = 2")
     result = tieout("audit", "verify", "--json")
 
     assert result.exit_code == 1
