@@ -6,7 +6,7 @@ from prefect import task
 
 from tasks._policy import local, remote
 from tasks._run import actor
-from tieout import exporting, intake, paying, settings, settling
+from tieout import exporting, intake, observing, paying, settings, settling
 from tieout.exporting import Exported
 from tieout.opening import now, open_erp, open_ledger
 from tieout.terms import load_terms
@@ -53,7 +53,7 @@ def settle_uncertain() -> dict[str, int]:
 def observe_invoices() -> dict[str, int]:
     """Read which of our invoices were posted, voided or are gone."""
     with open_ledger() as ledger, open_erp() as erp:
-        return paying.observe(ledger, erp, now, actor())
+        return observing.observe(ledger, erp, now, actor())
 
 
 @task(**remote)

@@ -19,7 +19,7 @@ import httpx
 import pytest
 from ledgers import Ledgers
 
-from tieout import exporting, intake, outbox, paying, reviewing, sending, settings, settling
+from tieout import exporting, intake, observing, outbox, paying, reviewing, sending, settings, settling
 from tieout.connectors.base import ERP, open_erp, parse_key
 from tieout.connectors.procore import Procore
 from tieout.errors import TransientError
@@ -176,7 +176,7 @@ class Desk:
     def pay(self) -> Written:
         """Bring the ERP's payments and states back."""
         paying.collect(self.ledger, self.erp, self.clock, NIGHT)
-        paying.observe(self.ledger, self.erp, self.clock, NIGHT)
+        observing.observe(self.ledger, self.erp, self.clock, NIGHT)
         return paying.write(self.ledger, self.procore, self.clock)
 
     def night(self) -> Written:

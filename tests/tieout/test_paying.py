@@ -8,7 +8,7 @@ import pytest
 from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, NIGHT, Desk, amount
 from ledgers import ON_BOTH_DATABASES
 
-from tieout import exporting, opening, paying, reporting, sending
+from tieout import exporting, observing, opening, paying, reporting, sending
 
 pytestmark = AFTER_AN_EXPORT
 
@@ -343,7 +343,7 @@ def test_two_that_write_payments_at_the_same_time_write_each_once(desk: Desk):
     def pay(_: int) -> None:
         with opening.open_ledger() as ledger, opening.open_erp() as erp, opening.open_procore() as procore:
             paying.collect(ledger, erp, desk.clock, NIGHT)
-            paying.observe(ledger, erp, desk.clock, NIGHT)
+            observing.observe(ledger, erp, desk.clock, NIGHT)
             assert paying.write(ledger, procore, desk.clock).problems == ()
 
     with ThreadPoolExecutor(3) as pool:
