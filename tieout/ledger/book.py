@@ -239,7 +239,7 @@ class Transaction:
         try:
             self._writes.flush()
         except StaleRowsError as stale:
-            raise self._lost(stale.expected) from None
+            raise self._lost(stale.written) from None
 
     def seal(self) -> None:
         """Write the events of this commit and one link of the overall chain over them."""
@@ -289,13 +289,13 @@ class Transaction:
             self._ids = count(1 + (self.connection.execute(select(func.max(schema.item.c.item_id))).scalar() or 0))
         return next(self._ids)
 
-    def _lost(self, expected: Sequence[dict[str, Any]]) -> LostRaceError:
-        versions = {each["item_id"]: each["version"] for each in expected}
-        there = {item.item_id: item for item in find_items(self._connection, item_id=list(versions))}
-        moved_on = [item for item in there.values() if item.version != versions[item.item_id] + 1]
-        if not moved_on:
+    def _lost(self, written: Sequence[dict[str, Any]]) -> LostRaceError:
+        ours = {each["where_item_id"]: each["chain_hash"] for each in written}
+        there = find_items(self._connection, item_id=list(ours))
+        others = [item for item in there if item.chain_hash != ours[item.item_id]]
+        if not others:
             return LostRaceError("Ledger", "an invoice", "it is no longer in the ledger")
-        return LostRaceError("Ledger", f"invoice {moved_on[0].number}", f"it is {moved_on[0].state} now")
+        return LostRaceError("Ledger", f"invoice {others[0].number}", f"it is {others[0].state} now")
 
 
 def event_hash(happened: dict[str, Any] | Row[Any]) -> str:

@@ -13,17 +13,17 @@ Row = dict[str, Any]
 class StaleRowsError(Exception):
     """Rows that were to be changed are no longer as they were read."""
 
-    def __init__(self, expected: Sequence[Row]) -> None:
-        """Keep what the rows were expected to be."""
-        super().__init__(f"{len(expected)} rows")
-        self.expected = expected
+    def __init__(self, written: Sequence[Row]) -> None:
+        """Keep what was to be written, each with the `where_...` by which it was to be found."""
+        super().__init__(f"one or more of {len(written)} rows")
+        self.written = written
 
 
 @dataclass
 class _Batch:
     statement: Executable
+    must_match: bool = False
     rows: list[Row] = field(default_factory=list)
-    expected: list[Row] = field(default_factory=list)  # of each row, where a row that is not so is an error
 
 
 class Writes:
@@ -50,17 +50,16 @@ class Writes:
         """Change the rows whose columns equal `where`; with `must_match` finding none makes `flush` raise."""
         key = ("update", table.name, must_match, *where, "", *values)
         batch = self._batch(key, lambda: _update_of(table, where, values), table, identity)
+        batch.must_match = must_match
         batch.rows.append({**{f"where_{name}": value for name, value in where.items()}, **values})
-        if must_match:
-            batch.expected.append(where)
 
     def flush(self) -> None:
         """Hand everything to the database; raises StaleRowsError where rows were changed since they were read."""
         batches, self._batches, self._touched = self._batches, {}, {}
         for batch in batches.values():
             done = self._connection.execute(batch.statement, batch.rows)
-            if batch.expected and done.rowcount != len(batch.expected):
-                raise StaleRowsError(batch.expected)
+            if batch.must_match and done.rowcount != len(batch.rows):
+                raise StaleRowsError(batch.rows)
 
     def _batch(self, key: Hashable, make: Any, table: Table, identity: Hashable) -> _Batch:
         if identity is not None:
