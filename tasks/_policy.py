@@ -27,6 +27,7 @@ class Delays(list[float]):
         return settings.export().retry_delay_seconds * super().__getitem__(attempt)
 
 
+# Every step opens the ledger, which may be away for a moment like Procore and the ERP.
 remote: dict[str, Any] = {
     "retries": 3,
     "retry_delay_seconds": Delays([1.0, 2.0, 4.0]),
@@ -34,8 +35,6 @@ remote: dict[str, Any] = {
     "retry_condition_fn": worth_retrying,
     "cache_policy": NO_CACHE,
 }
-# Steps on the ledger alone: whoever waits for its lock waits inside.
-local: dict[str, Any] = {"cache_policy": NO_CACHE}
 # Steps on Prefect's own server, which refuses now and then when its database is busy.
 screen: dict[str, Any] = {"retries": 3, "retry_delay_seconds": Delays([0.2, 0.5, 1.0]), "cache_policy": NO_CACHE}
 

@@ -8,7 +8,7 @@ from pydantic import Field, create_model
 
 from data_contracts.forms import ReviewAnswer
 from tasks import _screen
-from tasks._policy import local
+from tasks._policy import remote
 from tasks._run import run_id
 from tieout import review_form, reviewing, settings
 from tieout.ledger.reviews import read_review
@@ -19,7 +19,7 @@ from tieout.reviewing import Decided, Offer
 _DAY = 24 * 60 * 60
 
 
-@task(**local)
+@task(**remote)
 def offer(project: int) -> Offer | None:
     """Freeze what this run offers, or find what it offered before; None when there is nothing to decide here."""
     with open_ledger() as ledger:
@@ -37,7 +37,7 @@ def offer(project: int) -> Offer | None:
     return offered
 
 
-@task(**local)
+@task(**remote)
 def record(offered: Offer, answer: ReviewAnswer) -> Decided:
     """Record the decision before anything follows from it; with problems nothing is recorded."""
     if problems := answer.problems():
@@ -47,7 +47,7 @@ def record(offered: Offer, answer: ReviewAnswer) -> Decided:
         return reviewing.decide(ledger, run_id(), answer.decided_by.strip(), answer.accepted(), rejected, now)
 
 
-@task(**local)
+@task(**remote)
 def earlier_decision() -> Decided | None:
     """Return what was decided in this run already, so that a run that is retried asks nobody again."""
     with open_ledger() as ledger:

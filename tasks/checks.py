@@ -2,7 +2,7 @@
 
 from prefect import task
 
-from tasks._policy import local, remote
+from tasks._policy import remote
 from tasks._run import actor
 from tieout import reviewing, sending
 from tieout.opening import now, open_erp, open_ledger
@@ -25,14 +25,14 @@ def judge_again(invoices: list[int]) -> dict[int, str]:
         return {each: sending.rejudge_one(ledger, terms, each, now, actor()).state for each in invoices}
 
 
-@task(**local, task_run_name="send invoices of project {project}")
+@task(**remote, task_run_name="send invoices of project {project}")
 def send(project: int, invoices: list[int] | None, sent_by: str) -> list[Answer]:
     """Send these invoices, or all that may be sent, to Ready to Export in a person's name."""
     with open_ledger() as ledger, open_erp() as erp:
         return sending.send(ledger, load_terms(ledger, erp, now()), project, invoices, sent_by, now)
 
 
-@task(**local)
+@task(**remote)
 def accept_by_policy(projects: list[int]) -> int:
     """Accept what is Ready to Export in the projects that the policy names; off by default."""
     with open_ledger() as ledger, open_erp() as erp:

@@ -4,7 +4,7 @@ from math import ceil
 
 from prefect import task
 
-from tasks._policy import local, remote
+from tasks._policy import remote
 from tasks._run import actor
 from tieout import exporting, intake, observing, paying, settings, settling
 from tieout.exporting import Exported
@@ -19,7 +19,7 @@ def read_reference() -> None:
         intake.read_reference(ledger, erp, now)
 
 
-@task(**local)
+@task(**remote)
 def list_chunks(only: list[int] | None = None) -> list[int]:
     """Return the numbers of the chunks in which all that is accepted can be exported."""
     with open_ledger() as ledger, open_erp() as erp:

@@ -4,21 +4,21 @@ from typing import Any
 
 from prefect import task
 
-from tasks._policy import local
+from tasks._policy import remote
 from tasks._run import actor
 from tieout import settling
 from tieout.ledger import states
 from tieout.opening import now, open_ledger
 
 
-@task(**local)
+@task(**remote)
 def revive_transient() -> int:
     """Let invoices whose last failure needed nobody be tried again."""
     with open_ledger() as ledger:
         return settling.revive_transient(ledger, now, actor())
 
 
-@task(**local)
+@task(**remote)
 def list_failed(cause: str | None, project: int | None, invoices: list[int] | None) -> list[int]:
     """Return the invoices that failed or are held, by what an operator chooses them by."""
     chosen: dict[str, Any] = {"cause": cause, "project_id": project, "invoice_id": invoices}
@@ -27,7 +27,7 @@ def list_failed(cause: str | None, project: int | None, invoices: list[int] | No
         return [item.invoice_id for item in ledger.items(state=(states.FAILED, states.HELD), **where)]
 
 
-@task(**local)
+@task(**remote)
 def projects_of(invoices: list[int]) -> list[int]:
     """Return the projects that these invoices belong to."""
     with open_ledger() as ledger:
