@@ -10,14 +10,19 @@ from uuid import UUID
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterName,
+    FlowFilter,
+    FlowFilterName,
     FlowRunFilter,
     FlowRunFilterDeploymentId,
+    FlowRunFilterId,
     FlowRunFilterIdempotencyKey,
     FlowRunFilterState,
     FlowRunFilterStateName,
     FlowRunFilterStateType,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 
@@ -29,6 +34,7 @@ _BULK = 100  # rows that one bulk call takes
 _MOVES = 50
 _TRIES = 5
 _NOT_COMPLETED = [type_ for type_ in StateType if type_ != StateType.COMPLETED]
+_AT_WORK = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 Value = TypeVar("Value")
 
 
@@ -53,12 +59,41 @@ def open_runs(client: SyncPrefectClient, deployment: UUID, also: Iterable[str] =
         name=FlowRunFilterStateName(any_=list(also)) if also else None,
     )
     wanted = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployment]), state=state)
-    found: list[FlowRun] = []
-    while True:
-        page = client.read_flow_runs(flow_run_filter=wanted, sort=FlowRunSort.ID_DESC, limit=_PAGE, offset=len(found))
-        found += page
-        if len(page) < _PAGE:
-            return found
+    return _all_runs(client, flow_run_filter=wanted)
+
+
+def runs_at_work(client: SyncPrefectClient, names: Sequence[str]) -> list[FlowRun]:
+    """Return the runs of the deployments of these names that a worker has taken and that have not ended."""
+    return _all_runs(
+        client,
+        flow_filter=FlowFilter(name=FlowFilterName(any_=list(names))),
+        deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=list(names))),
+        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_AT_WORK))),
+    )
+
+
+def not_ended(client: SyncPrefectClient, run_ids: Iterable[str]) -> set[str]:
+    """Return which of these runs are there and have not ended."""
+    found: set[str] = set()
+    for piece in _pieces(run_ids, _PAGE):
+        wanted = FlowRunFilter(
+            id=FlowRunFilterId(any_=[UUID(each) for each in piece]),
+            state=FlowRunFilterState(type=FlowRunFilterStateType(not_any_=list(TERMINAL_STATES))),
+        )
+        found |= {str(run.id) for run in client.read_flow_runs(flow_run_filter=wanted, limit=_PAGE)}
+    return found
+
+
+def heard_of(client: SyncPrefectClient, run_ids: Iterable[str], since: datetime) -> set[str]:
+    """Return which of these runs have given a sign of life since then, as events that Prefect's engine sends."""
+    resources = {f"prefect.flow-run.{each}": each for each in run_ids}
+    wanted = {
+        "event": {"name": ["prefect.flow-run.heartbeat"]},
+        "resource": {"id": list(resources)},
+        "occurred": {"since": since.isoformat()},
+    }
+    rows = client.request("POST", "/events/count-by/resource", json={"filter": wanted}).json() if resources else []
+    return {resources[row["value"]] for row in rows}
 
 
 def count(client: SyncPrefectClient, deployment: UUID, tag: str) -> int:
@@ -92,7 +127,6 @@ def as_run(run: FlowRun) -> Run | None:
         name=run.name,
         tags=frozenset(run.tags),
         standing=standing,
-        since=run.state.timestamp,
     )
 
 
@@ -131,12 +165,15 @@ def move(client: SyncPrefectClient, moves: Iterable[Move]) -> None:
         return each.seen, each.standing.type, each.standing.name, each.standing.message
 
     for (seen, type_, name, message), group in groupby(sorted(moves, key=target), key=target):
-        for piece in _pieces((each.run_id for each in group), _MOVES):
-            runs = {"id": {"any_": piece}, "state": {"name": {"any_": [seen]}}}
-            state = {"type": type_, "name": name, "message": message}
-            client.request(
-                "POST", "/flow_runs/bulk_set_state", json={"flow_runs": runs, "state": state, "limit": _MOVES}
-            )
+        set_state(client, (each.run_id for each in group), [seen], Standing(type_, name, message))
+
+
+def set_state(client: SyncPrefectClient, run_ids: Iterable[str], seen: Sequence[str], standing: Standing) -> None:
+    """Move runs to a state, those only that are still in the states of these names."""
+    state = {"type": standing.type, "name": standing.name, "message": standing.message}
+    for piece in _pieces(run_ids, _MOVES):
+        runs = {"id": {"any_": piece}, "state": {"name": {"any_": list(seen)}}}
+        client.request("POST", "/flow_runs/bulk_set_state", json={"flow_runs": runs, "state": state, "limit": _MOVES})
 
 
 def attach(client: SyncPrefectClient, run_id: str, markdown: str, key: str, description: str = "") -> None:
@@ -155,6 +192,15 @@ def tell(client: SyncPrefectClient, words: Mapping[str, Standing]) -> None:
             for run_id, standing in piece
         ]  # fmt: skip
         client.request("POST", "/logs/", json=lines)
+
+
+def _all_runs(client: SyncPrefectClient, **filters: Any) -> list[FlowRun]:
+    found: list[FlowRun] = []
+    while True:
+        page = client.read_flow_runs(**filters, sort=FlowRunSort.ID_DESC, limit=_PAGE, offset=len(found))
+        found += page
+        if len(page) < _PAGE:
+            return found
 
 
 def _row(each: Creation) -> dict[str, Any]:

@@ -1,28 +1,48 @@
 """How a flow takes its steps: one that fails is noted and the next one goes on; the run's end tells all."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 from prefect import Task, unmapped
 from prefect.logging import get_run_logger
 
+from tasks import _turns
 from tasks._run import speak_plainly
 from tieout.errors import TieoutError
 
 
 class Steps:
-    """The steps of one flow run, their results by the name of the task, and what did not finish."""
+    """The steps of one flow run, their results by the name of the task, and what did not finish.
 
-    def __init__(self, title: str) -> None:
-        """Begin a run whose report has this title."""
+    In a `with` it holds the turns of its jobs: each step renews them, and the end, even a bad one, gives them back.
+    `other` is the run whose turn the first job already is: then this run leaves.
+    """
+
+    def __init__(self, title: str, *turns: str) -> None:
+        """Begin a run whose report has this title, and which does these jobs."""
         speak_plainly()
-        self.title = title
+        self.title, self.turns = title, turns
+        self.other: str | None = None
         self.results: dict[str, list[Any]] = {}
         self.unfinished: list[str] = []
+
+    def __enter__(self) -> Self:
+        """Take the turns, or learn who has them."""
+        self.other = _turns.hold(self.turns)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give the turns back."""
+        _turns.give_back(self.turns)
 
     def go(self, step: Task[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Take one step and return its result; None when it did not finish."""
         return self._take(step, step(*args, return_state=True, **kwargs).result(raise_on_failure=False))
+
+    def in_order(self, *steps: Task[..., Any]) -> None:
+        """Take steps that need no telling, one after the other."""
+        for step in steps:
+            self.go(step)
 
     def each(self, step: Task[..., Any], values: Sequence[Any] | None, **same: Any) -> list[Any]:
         """Take one step for each value, a few at a time, and return the results of those that finished."""
@@ -40,6 +60,7 @@ class Steps:
         return self.results.get(step.name, [])
 
     def _take(self, step: Task[..., Any], result: Any) -> Any:
+        _turns.hold(self.turns)
         if isinstance(result, BaseException):
             words = str(result) if isinstance(result, TieoutError) else f"{type(result).__name__}: {result}"
             self.unfinished.append(f"{step.name.replace('_', ' ').replace('-', ' ')}: {words}")

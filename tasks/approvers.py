@@ -26,7 +26,7 @@ def offer(project: int) -> Offer | None:
         offered = reviewing.offer(ledger, run_id(), project, now)
         with ledger.reading() as connection:
             review = read_review(connection, run_id())
-        if offered is None or review is None or review.outcome == "superseded":
+        if offered is None or review is None or review.outcome in ("superseded", "lapsed"):
             return None
         items = reviewing.waiting_projects(ledger).get(project, [])
     if review.is_open and items:

@@ -101,7 +101,7 @@ def _standing(items: list[Item], runs: list[Run]) -> dict[tuple[int, int], str]:
 def _plan_reviews(ledger: Ledger, ready: dict[int, list[Item]], runs: list[FlowRun]) -> publishing.ReviewPlan:
     alive = [run for run in runs if run.state and not run.state.is_final()]
     reviews = [
-        publishing.ReviewRun(str(run.id), int(run.parameters["project"]), run.state.type.value, run.state.timestamp)
+        publishing.ReviewRun(str(run.id), int(run.parameters["project"]), run.state.type.value)
         for run in alive
         if run.state and "project" in run.parameters
     ]
@@ -110,7 +110,7 @@ def _plan_reviews(ledger: Ledger, ready: dict[int, list[Item]], runs: list[FlowR
     lists = {
         project: frozenset((item.invoice_id, item.content_hash) for item in items) for project, items in ready.items()
     }
-    return publishing.plan_reviews(lists, reviews, offers, now())
+    return publishing.plan_reviews(lists, reviews, offers)
 
 
 def _tag(item: Item) -> str:

@@ -96,7 +96,7 @@ def _brought_about(ledger: Ledger) -> tuple[list[Item], list[Item]]:
     found = ledger.items(item_id=list(moved))
     exported = [each for each in found if moved[each.item_id].kinds & {states.CREATE, states.FIND}]
     failed = [each for each in found if moved[each.item_id].state in (states.FAILED, states.UNCERTAIN)]
-    return exported, [replace(each, state=moved[each.item_id].state) for each in failed]
+    return exported, [each._replace(state=moved[each.item_id].state) for each in failed]
 
 
 def _notes(steps: Steps) -> list[str]:

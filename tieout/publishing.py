@@ -36,8 +36,7 @@ SETTLED: Final = {
 }
 # An accepted invoice is on its way: its run is looked at again until it has arrived.
 PASSING: Final = (ACCEPTED,)
-_GOING_ON: Final = ("PENDING", "RUNNING", "CANCELLING")
-_RUNS_AT_MOST: Final = timedelta(hours=1)  # a run that says it runs for longer has lost its worker
+_GOING_ON: Final = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING")
 _LONGEST_MESSAGE: Final = 2_000
 
 
@@ -60,13 +59,11 @@ class Run:
     name: str
     tags: frozenset[str]
     standing: Standing
-    since: datetime
 
-    def is_going_on(self, now: datetime) -> bool:
+    @property
+    def is_going_on(self) -> bool:
         """Whether it waits for a worker or works: such a run counts as its item and is left alone."""
-        if self.standing.type == "SCHEDULED":
-            return True
-        return self.standing.type in _GOING_ON and now - self.since < _RUNS_AT_MOST
+        return self.standing.type in _GOING_ON
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +95,15 @@ class Plan:
 
     creations: list[Creation] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
+
+
+# What a run becomes that has given no sign of life for too long.
+LOST: Final = Standing(
+    "CRASHED",
+    "Crashed",
+    "It gave no sign of life any more: its worker died. Nothing is lost or doubled. What it had begun is taken over by "
+    "the next run; to have it done at once, start it again.",
+)
 
 
 def key_of(item: Item) -> str:
@@ -137,7 +143,7 @@ def plan_items(
         item = by_invoice.get(run.invoice)
         if run.key:
             present.add(run.key)
-        if not run.is_going_on(now) and (move := _move(run, item, menu_path)):
+        if not run.is_going_on and (move := _move(run, item, menu_path)):
             plan.moves.append(move)
     for item in by_invoice.values():
         if _wants_run(item, now, patience) and key_of(item) not in present:
@@ -267,7 +273,6 @@ class ReviewRun:
     run_id: str
     project_id: int
     type: str
-    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +290,6 @@ def plan_reviews(
     ready: Mapping[int, Offered],
     runs: Iterable[ReviewRun],
     offers: Mapping[str, Review],
-    now: datetime,
 ) -> ReviewPlan:
     """Return what leaves one open review with the present list for each project in which something is READY."""
     plan, covered = ReviewPlan(), set[int]()
@@ -296,7 +300,7 @@ def plan_reviews(
             if not is_true or run.project_id in covered:
                 plan.superseded.append(run.run_id)
                 continue
-        elif (offer is not None and not offer.is_open) or not _is_alive(run, now):
+        elif offer is not None and not offer.is_open:
             continue  # its decision is made: what is READY now came later
         covered.add(run.project_id)
     plan.wanted.extend(project_id for project_id, offered in ready.items() if offered and project_id not in covered)
@@ -310,7 +314,3 @@ def review_name(items: Sequence[Item]) -> str:
     amounts = " + ".join(in_words(total, each) for total, each in zip(totals, currencies, strict=True))
     count = f"{len(items)} invoice{'' if len(items) == 1 else 's'}"
     return f"Ready to Export · {_printable(items[0].project, 80)} · {count} · {amounts}"
-
-
-def _is_alive(run: ReviewRun, now: datetime) -> bool:
-    return run.type == "SCHEDULED" or now - run.since < _RUNS_AT_MOST

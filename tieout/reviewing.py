@@ -102,6 +102,13 @@ def supersede(ledger: Ledger, run_id: str, clock: Clock) -> None:
         close_review(tx, run_id, "superseded")
 
 
+def lapse(ledger: Ledger, run_ids: Sequence[str], clock: Clock) -> None:
+    """Close reviews that nobody can answer any more: expired, cancelled, crashed, deleted."""
+    with ledger.transaction(clock(), "watch") as tx:
+        for run_id in run_ids:
+            close_review(tx, run_id, "lapsed")
+
+
 def decide(
     ledger: Ledger,
     run_id: str,

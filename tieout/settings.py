@@ -90,11 +90,19 @@ class Approval(Section):
 
 
 class Prefect(Section):
-    """Where the operator's screen is, for links, and which pool runs the flows."""
+    """Where the operator's screen is, for links, which pool runs the flows, and when they are looked after."""
 
     ui_url: str = "http://127.0.0.1:4200"
     work_pool: str = "tieout"
     schedule: str = "0 1 * * *"
+    watch_schedule: str = "*/30 * * * *"
+    silent_seconds: float = Field(600.0, gt=0)
+    notification_block: str = Field("", pattern="^([^/]+/[^/]+)?$")
+
+    @property
+    def silence(self) -> timedelta:
+        """How long a run that works may give no sign of life before it counts as dead."""
+        return timedelta(seconds=self.silent_seconds)
 
 
 class Policy(Contract):

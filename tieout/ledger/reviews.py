@@ -46,6 +46,11 @@ def read_review(connection: Connection, run_id: str) -> Review | None:
     return read_reviews(connection, [run_id]).get(run_id)
 
 
+def open_run_ids(connection: Connection) -> list[str]:
+    """Return the runs whose reviews wait for an answer."""
+    return list(connection.execute(select(_TABLE.c.run_id).where(_TABLE.c.closed_at.is_(None))).scalars())
+
+
 def open_review(tx: Transaction, run_id: str, project_id: int, offered: Sequence[tuple[int, str]]) -> None:
     """Freeze what the run offers."""
     row = {"run_id": run_id, "project_id": project_id, "offered": canonical(offered), "opened_at": tx.now}

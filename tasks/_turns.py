@@ -1,0 +1,38 @@
+"""Whose turn it is: what another run is doing just now is left to it.
+
+A turn is a courtesy, and a lease, so that a run that died is in nobody's way for long. That two runs at once do no harm
+is the doing of the leases on the invoices.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from tasks._run import actor, run_id
+from tieout import settings
+from tieout.errors import TieoutError
+from tieout.ledger.records import end_turn, take_turn
+from tieout.opening import now, open_ledger
+
+NIGHT = "nightly-sync"
+PAYMENTS = "payments"
+
+
+def hold(turns: Sequence[str]) -> str | None:
+    """Take or renew the turns of these jobs; return the run that has the first of them, if it is not this one."""
+    if not turns:
+        return None
+    lease = settings.export().lease
+    # A ledger that is away is told of by the step that needs it.
+    with suppress(TieoutError), open_ledger() as ledger, ledger.transaction(now(), actor()) as tx:
+        for turn in turns:
+            other = take_turn(tx, turn, run_id(), lease)
+            if other and turn == turns[0]:
+                return other
+    return None
+
+
+def give_back(turns: Sequence[str]) -> None:
+    """Let the next run have the turns at once."""
+    with suppress(TieoutError), open_ledger() as ledger, ledger.transaction(now(), actor()) as tx:
+        for turn in turns:
+            end_turn(tx, turn, run_id())
