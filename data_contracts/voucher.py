@@ -55,6 +55,9 @@ class Refused(Contract):
 
 Outcome = Created | Refused
 ErpState = Literal["unapproved", "unposted", "posted", "void"]
+# What of a voucher is frozen: an AP invoice that shows otherwise is not what we sent.
+_NAMES = ("vendor_erp", "contract_erp", "invoice_number")
+_FIGURES = ("gross", "retention")
 
 
 class ErpInvoice(Contract):
@@ -76,9 +79,13 @@ class ErpInvoice(Contract):
 
     def equals(self, voucher: Voucher) -> bool:
         """Whether this record is what we sent: every figure and name that we froze, batch and text apart."""
-        ours = (voucher.vendor_erp, voucher.contract_erp, voucher.invoice_number, voucher.gross, voucher.retention)
-        theirs = (self.vendor_erp, self.contract_erp or "", self.invoice_number, self.gross, self.retention)
-        return ours == theirs and self.state != "void"
+        return not self.differences(voucher) and self.state != "void"
+
+    def differences(self, voucher: Voucher) -> dict[str, tuple[str, str]]:
+        """Return which of the figures and names that we froze are shown otherwise: what we sent, what is shown."""
+        pairs = {name: (getattr(voucher, name), getattr(self, name) or "") for name in _NAMES}
+        pairs |= {name: (getattr(voucher, name), getattr(self, name)) for name in _FIGURES}
+        return {name: (str(sent), str(shown)) for name, (sent, shown) in pairs.items() if sent != shown}
 
 
 class Payment(Contract):
