@@ -15,6 +15,7 @@ from tieout.ledger import records, states
 from tieout.ledger.book import Item, Ledger, Transaction, canonical
 from tieout.ledger.letters import unlock
 from tieout.ledger.reviews import close_review, open_review, read_review
+from tieout.rights import missing_right
 from tieout.terms import known_projects
 
 Clock = Callable[[], datetime]
@@ -178,11 +179,8 @@ def _check(
 ) -> tuple[list[str], dict[int, str]]:
     problems: list[str] = []
     rejected: dict[int, str] = {}
-    approvers = settings.approval().approvers
-    if decided_by not in approvers:
-        problems.append(
-            f"{decided_by or 'Nobody'} is not an accounting approver: the privilege Can Push to Accounting is missing"
-        )
+    if missing := missing_right(decided_by):
+        problems.append(missing)
     for number, reason in reject:
         rows = [row for row in offered.rows if row.number == number]
         if not rows:
