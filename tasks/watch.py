@@ -1,12 +1,11 @@
-"""Steps that look after what would otherwise stay unseen: dead runs, reviews that nobody can answer, alarms."""
+"""Steps that look after what would otherwise stay unseen: dead runs, reviews that nobody can answer."""
 
 from pathlib import Path
 
 from prefect import task
 
-from data_contracts.reference import Problem
 from tasks import _screen
-from tasks._policy import remote, screen
+from tasks._policy import screen
 from tasks._run import run_id
 from tieout import publishing, reviewing, settings
 from tieout.ledger.reviews import open_run_ids
@@ -41,10 +40,3 @@ def close_reviews() -> int:
         lapsed = set(waiting) - _screen.not_ended(client, waiting)
         reviewing.lapse(ledger, sorted(lapsed), now)
     return len(lapsed)
-
-
-@task(**remote)
-def ring() -> list[Problem]:
-    """Return what is wrong that no single run would notice."""
-    with open_ledger() as ledger:
-        return alarms.ringing(ledger, now)
