@@ -15,7 +15,7 @@ from tieout.connectors.procore import parse_invoice
 from tieout.errors import SettingsError
 from tieout.judging import build_case, judge
 from tieout.ledger import records, states
-from tieout.ledger.book import Item, Ledger, Reader, Transaction, canonical, find_items
+from tieout.ledger.book import Item, Ledger, Reader, Transaction, canonical, digest_of, find_items
 from tieout.ledger.letters import lock, unlock
 from tieout.ledger.records import Sighting
 from tieout.terms import Terms, known_projects
@@ -52,6 +52,7 @@ class Reading:
     item: Item | None
     invoice: Invoice | None
     findings: list[Finding]
+    body_hash: str  # of the body as it came
 
     @property
     def stops(self) -> list[Finding]:
@@ -178,7 +179,8 @@ def _read(
     for invoice_id, sighting in seen.items():
         reasons = parsed.get(invoice_id)
         found = [unreadable("; ".join(reasons[:5]))] if isinstance(reasons, list) else findings.get(invoice_id, [])
-        readings.append(Reading(sighting, items.get(invoice_id), sound.get(invoice_id), found))
+        body_hash = digest_of(bodies[sighting.snapshot_id]) if sighting.snapshot_id is not None else ""
+        readings.append(Reading(sighting, items.get(invoice_id), sound.get(invoice_id), found, body_hash))
     return readings
 
 
@@ -212,7 +214,7 @@ def _enter(tx: Transaction, terms: Terms, project: str, reading: Reading, asked:
         return item
     state = verdict(reading.findings)
     facts = _facts(terms, project, reading, state, item)
-    because = {"policy": terms.policy_version, "findings": [finding.rule for finding in reading.findings]}
+    because = _because(terms, reading)
     if item is None:
         keys: dict[str, Any] = {"company_id": sighting.company_id, "invoice_id": sighting.invoice_id, "erp": terms.erp}
         keys["company_erp"] = terms.reference.company_erp
@@ -228,7 +230,7 @@ def _again(tx: Transaction, terms: Terms, project: str, reading: Reading, item: 
     """Judge an invoice again that was sent before and is not in the ERP."""
     is_changed = item.content_hash != reading.sighting.content_hash
     state = verdict(reading.findings)
-    because = {"policy": terms.policy_version, "findings": [finding.rule for finding in reading.findings]}
+    because = _because(terms, reading)
     facts = _facts(terms, project, reading, state, item)
     told = {name: facts[name] for name in ("findings", "cause", "judged_by")}
     if item.state in (states.ACCEPTED, states.FAILED):
@@ -255,6 +257,12 @@ def _still_accepted(
         lock(tx, accepted)
         return accepted
     return tx.note_terms(item, told["judged_by"])
+
+
+def _because(terms: Terms, reading: Reading) -> dict[str, Any]:
+    """Return what a judgement was made of: the policy, what was found, and the body as it came."""
+    rules = [finding.rule for finding in reading.findings]
+    return {"policy": terms.policy_version, "findings": rules, "body": reading.body_hash}
 
 
 def _told_anew(tx: Transaction, item: Item, kind: str, because: dict[str, Any], told: dict[str, Any]) -> Item:

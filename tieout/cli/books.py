@@ -1,24 +1,22 @@
-"""`tieout ledger upgrade` and `tieout audit verify`: bring the ledger's tables up to date, prove its chains."""
+"""`tieout ledger` and `tieout audit`: bring the tables up to date, keep a copy, prove that nobody changed anything."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from tieout import settings
 from tieout.cli.console import notes, out, print_json, readable_ledger
+from tieout.ledger.audit import head as newest_link
+from tieout.ledger.audit import rebuild as derive_again
 from tieout.ledger.audit import verify as find_breaks
+from tieout.ledger.book import copy_to
 from tieout.ledger.book import upgrade as bring_up_to_date
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 ledger = typer.Typer(no_args_is_help=True, help="The ledger's tables.")
 audit = typer.Typer(no_args_is_help=True, help="The ledger's hash chains.")
-
-
-@ledger.callback()
-@audit.callback()
-def _group() -> None:
-    """Keep a group a group although it has one command."""
 
 
 @ledger.command()
@@ -28,17 +26,43 @@ def upgrade() -> None:
     notes().print("The ledger is up to date.")
 
 
+@ledger.command()
+def backup(file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")]) -> None:
+    """Copy the ledger into a file while work goes on. For SQLite; PostgreSQL has `pg_dump`."""
+    copy_to(settings.ledger_url(), file)
+    notes().print(f"The ledger was copied to {file}.")
+
+
 @audit.command()
-def verify(json: Json = False) -> None:
-    """Prove that no event was changed, removed or added behind the ledger's back; exit status 1 when one was."""
+def verify(
+    anchor: Annotated[str, typer.Option(help="The head that was kept from an earlier time, as `number:hash`.")] = "",
+    json: Json = False,
+) -> None:
+    """Prove that nothing was changed, removed or added behind the ledger's back; exit status 1 when something was.
+
+    Every run's report ends with the head of its time. Give one as --anchor to prove that nothing was cut off since.
+    """
     with readable_ledger() as opened:
-        breaks = find_breaks(opened)
-    if json:
-        print_json({"is_whole": not breaks, "breaks": breaks})
-    elif breaks:
-        for each in breaks:
+        breaks, head = find_breaks(opened, anchor), newest_link(opened)
+    _tell(breaks, {"is_whole": not breaks, "breaks": breaks, "head": head}, f"The chains are whole. Head: {head}", json)
+
+
+@audit.command()
+def rebuild(json: Json = False) -> None:
+    """Derive every invoice's state and figures again from its events and compare; exit status 1 when one differs."""
+    with readable_ledger() as opened:
+        derived, differences = derive_again(opened)
+    facts = {"derived": derived, "differences": differences}
+    _tell(differences, facts, f"All {derived} invoices stand as their events tell.", json)
+
+
+def _tell(problems: list[str], facts: dict[str, Any], good: str, as_json: bool) -> None:
+    if as_json:
+        print_json(facts)
+    elif problems:
+        for each in problems:
             out().print(each, markup=False)
-        notes().print(f"[bold red]{len(breaks)} breaks.[/] Do not go on: see docs/runbook.md.")
+        notes().print(f"[bold red]{len(problems)} found.[/] Do not go on: see docs/runbook.md.")
     else:
-        out().print("The chains are whole.")
-    raise typer.Exit(1 if breaks else 0)
+        out().print(good, markup=False)
+    raise typer.Exit(1 if problems else 0)

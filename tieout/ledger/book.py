@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
@@ -328,6 +328,21 @@ def upgrade(url: str) -> None:
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+    engine.dispose()
+
+
+def copy_to(url: str, file: Path) -> None:
+    """Write a SQLite ledger's present state into a new file; others may go on writing meanwhile.
+
+    Raises SettingsError for PostgreSQL, whose own `pg_dump` does it, and when the file is there.
+    """
+    engine = _engine(url)
+    if engine.dialect.name != "sqlite":
+        raise SettingsError("Ledger", "a copy", "PostgreSQL is copied by its own pg_dump; see docs/deployment.md")
+    if file.exists():
+        raise SettingsError("Ledger", "a copy", f"{file} is there already")
+    with _in_plain_words(), closing(engine.raw_connection()) as connection:  # for it is refused in a transaction
+        connection.cursor().execute("VACUUM INTO ?", (str(file),))
     engine.dispose()
 
 

@@ -70,12 +70,6 @@ def may_predate_links(connection: Connection, since: datetime | None) -> bool:
     return False
 
 
-def settled_minor(connection: Connection, item_id: int) -> int:
-    """Return what settled an invoice: cash and discounts, less what was voided."""
-    query = select(func.coalesce(func.sum(_TABLE.c.amount_minor + _TABLE.c.discount_minor), 0))
-    return int(connection.execute(query.where(_TABLE.c.item_id == item_id)).scalar_one())
-
-
 def unwritten(connection: Connection) -> list[tuple[int, ProcorePayment]]:
     """Return (row id, payment) of what Procore does not show yet, oldest first."""
     query = select(_TABLE).where(_TABLE.c.written_at.is_(None)).order_by(_TABLE.c.payment_id)
