@@ -51,6 +51,7 @@ def collect(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> int:
         changes = [each.changed_at for each in paid if each.changed_at] + ([since] if since else [])
         if changes:
             records.move_watermark(tx, name, max(changes))
+        records.move_watermark(tx, records.PAYMENTS_JOB, tx.now)  # R75: that it runs at all is watched
     return len(new)
 
 

@@ -12,6 +12,8 @@ from tieout.ledger.book import VARIABLES, Transaction, canonical, to_change
 from tieout.ledger.writes import adding_to
 
 Any_ = TypeVar("Any_")
+# Watermarks of jobs: moved to the moment at which one came to its end.
+NIGHT_JOB, PAYMENTS_JOB = "job/night", "job/payments"
 
 
 @dataclass(frozen=True, slots=True)
