@@ -2,10 +2,11 @@
 
 from prefect import flow
 
-from tasks import checks, erp, items, ledger, procore, reports
+from tasks import checks, erp, items, ledger, procore, reports, watch
 from tasks._policy import Writers
 from tasks._run import night_name
 from tasks._steps import Steps
+from tasks._turns import NIGHT, PAYMENTS
 
 
 @flow(task_runner=Writers(), flow_run_name=night_name)
@@ -19,26 +20,26 @@ def nightly_sync(projects: list[int] | None = None, dry_run: bool = False):
     - **dry_run**: show what waits, write nothing.
 
     When it is red (*Finished with Failures*), open its Artifacts tab: every failure is listed with its cause, and each
-    invoice has a run of its own in the view *Failed to Export*. Mend the cause there and press Retry.
+    invoice has a run of its own in the view *Failed to Export*. Mend the cause there and press Retry. When it is red
+    as an *Alarm*, its message says what is wrong. *Left to Another Run* means that another night was going on already.
     """
     if dry_run:
         return reports.preview("Nightly sync")
-    steps = Steps("Nightly sync")
-    visible = steps.go(procore.list_projects, projects) or []
-    steps.each(procore.fetch_changed_invoices, visible)
-    steps.go(erp.read_reference)
-    steps.go(procore.read_books, visible)
-    steps.go(erp.release_expired)
-    steps.go(erp.settle_uncertain)
-    steps.each(checks.judge, visible)
-    steps.go(checks.accept_by_policy, visible)
-    steps.go(ledger.revive_transient)
-    steps.each(erp.export_chunk, steps.go(erp.list_chunks))
-    steps.go(erp.settle_uncertain)
-    steps.go(erp.collect_payments)
-    steps.go(erp.observe_invoices)
-    steps.go(procore.write_payments)
-    steps.go(procore.deliver_letters)
-    steps.go(items.open_reviews)
-    steps.go(items.publish)
-    return reports.conclude(steps)
+    # The whole night is never left to a run over some projects.
+    turns = () if projects else (NIGHT, PAYMENTS)
+    with Steps("Nightly sync", *turns) as steps:
+        if steps.other:
+            return reports.left_to(steps.other)
+        visible = steps.go(procore.list_projects, projects) or []
+        steps.each(procore.fetch_changed_invoices, visible)
+        steps.go(erp.read_reference)
+        steps.go(procore.read_books, visible)
+        steps.in_order(erp.release_expired, erp.settle_uncertain)
+        steps.each(checks.judge, visible)
+        steps.go(checks.accept_by_policy, visible)
+        steps.go(ledger.revive_transient)
+        steps.each(erp.export_chunk, steps.go(erp.list_chunks))
+        steps.in_order(erp.settle_uncertain, erp.collect_payments, erp.observe_invoices, procore.write_payments)
+        steps.in_order(procore.deliver_letters, watch.close_dead_runs, watch.close_reviews)
+        steps.in_order(items.open_reviews, items.publish)
+        return reports.conclude(steps)

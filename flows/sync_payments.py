@@ -5,13 +5,15 @@ from prefect import flow
 from tasks import erp, items, procore, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
+from tasks._turns import PAYMENTS
 
 
 @flow(task_runner=Writers())
 def sync_payments(dry_run: bool = False):
     """Write the ERP's posted payments of our invoices to Payments Issued in Procore, each once. Part of every night.
 
-    Voids become a reversing row. What was written already is found, not written again.
+    Voids become a reversing row. What was written already is found, not written again. While a night or another run
+    of this does the same, it ends *Left to Another Run*.
 
     - **dry_run**: show how the invoices stand, write nothing.
 
@@ -19,10 +21,9 @@ def sync_payments(dry_run: bool = False):
     """
     if dry_run:
         return reports.preview("Sync payments")
-    steps = Steps("Sync payments")
-    steps.go(erp.collect_payments)
-    steps.go(erp.observe_invoices)
-    steps.go(procore.write_payments)
-    steps.go(procore.deliver_letters)
-    steps.go(items.publish)
-    return reports.conclude(steps)
+    with Steps("Sync payments", PAYMENTS) as steps:
+        if steps.other:
+            return reports.left_to(steps.other)
+        steps.in_order(erp.collect_payments, erp.observe_invoices, procore.write_payments)
+        steps.in_order(procore.deliver_letters, items.publish)
+        return reports.conclude(steps)

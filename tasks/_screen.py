@@ -72,6 +72,14 @@ def runs_at_work(client: SyncPrefectClient, names: Sequence[str]) -> list[FlowRu
     )
 
 
+def name_of(client: SyncPrefectClient, run: str) -> str:
+    """Return what a run is called."""
+    try:
+        return client.read_flow_run(UUID(run)).name
+    except ObjectNotFound:
+        return f"run {run}"
+
+
 def not_ended(client: SyncPrefectClient, run_ids: Iterable[str]) -> set[str]:
     """Return which of these runs are there and have not ended."""
     found: set[str] = set()

@@ -15,6 +15,8 @@ from tieout.opening import open_erp, open_ledger
 from tieout.publishing import FAILING, Standing
 from tieout.run_report import RunReport
 
+LEFT_TO_ANOTHER = "Left to Another Run"
+
 
 def conclude(steps: Steps, green: str = "Completed") -> State[Any]:
     """Write the report of the run and return its end: red if anything in this run failed, never for older failures."""
@@ -54,6 +56,17 @@ def preview(title: str, chosen: list[int] | None = None) -> State[Any]:
             "COMPLETED", "Previewed", f"Nothing was written; the list is on the Artifacts tab. {report.in_short()}"
         )
     )
+
+
+def left_to(other: str) -> State[Any]:
+    """Return the end of a run that leaves its job to the one that does it already."""
+    with _screen.open_screen() as client:
+        name = _screen.name_of(client, other)
+    where = f"{settings.prefect_section().ui_url}/runs/flow-run/{other}"
+    words = (
+        f"{name} does this just now, see {where}. Nobody needs to act; if it is stuck, cancel it and run this again."
+    )
+    return _state(Standing("COMPLETED", LEFT_TO_ANOTHER, words))
 
 
 def nothing_to_review() -> State[Any]:

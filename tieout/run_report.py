@@ -9,8 +9,10 @@ from tieout.publishing import FAILING, Standing, by_cause, cell, in_brief, run_n
 from tieout.reporting import colour
 
 FINISHED_WITH_FAILURES = "Finished with Failures"
+ALARM = "Alarm"
 _BY_HAND = "release-by-hand"  # the rule that tells of it (R38, AM-3)
 _ROWS = 200  # of each table; the ledger has them all
+_TOLD = 5  # of each kind, in the state's message
 
 
 @dataclass
@@ -24,6 +26,7 @@ class RunReport:
     failing: list[Item] = field(default_factory=list)  # all that are failing now, old ones too
     not_exportable: list[Item] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)  # steps that did not finish, with their reason
+    alarms: list[str] = field(default_factory=list)  # what is wrong that no single run would notice
     notes: list[str] = field(default_factory=list)  # projects passed over, odd rows, letters refused
     figures: list[tuple[str, str]] = field(default_factory=list)  # what else there is to say, in order
     runs: dict[tuple[int, int], str] = field(default_factory=dict)  # the item run of each failing invoice
@@ -31,15 +34,16 @@ class RunReport:
     menu_path: str = ""
 
     def standing(self, green: str = "Completed") -> Standing:
-        """Return the state that the run ends in: red for a failure of its own, never for an older one."""
-        parts = []
+        """Return the state that the run ends in: red for an alarm or a failure of its own, never for an older one."""
+        parts = self.alarms[:_TOLD]
+        parts += [f"and {len(self.alarms) - _TOLD} more alarms"] if len(self.alarms) > _TOLD else []
         if self.failed:
             causes = ", ".join(f"{len(items)} × {cause}" for cause, items in by_cause(self.failed).items())
             view = f"{self.ui_url}/runs?state=Failed%20to%20Export"
             parts.append(f"{len(self.failed)} failed in this run ({causes}), see {view}")
-        parts += [f"not finished: {step}" for step in self.unfinished[:5]]
+        parts += [f"not finished: {step}" for step in self.unfinished[:_TOLD]]
         if parts:
-            return Standing("FAILED", FINISHED_WITH_FAILURES, "; ".join(parts))
+            return Standing("FAILED", ALARM if self.alarms else FINISHED_WITH_FAILURES, "; ".join(parts))
         return Standing("COMPLETED", green, self.in_short())
 
     def in_short(self) -> str:
@@ -54,7 +58,7 @@ class RunReport:
         return "\n\n".join(sections) + "\n"
 
     def _problems(self) -> list[str]:
-        lists = (("Not finished", self.unfinished), ("Worth knowing", self.notes))
+        lists = (("Alarms", self.alarms), ("Not finished", self.unfinished), ("Worth knowing", self.notes))
         return [f"## {head}\n\n{_list(rows)}" for head, rows in lists if rows]
 
     def _failures(self) -> list[str]:
