@@ -1,0 +1,23 @@
+"""Look after what nobody else would: dead runs, abandoned invoices, alarms."""
+
+from prefect import flow
+
+from tasks import erp, items, reports, watch
+from tasks._policy import Writers
+from tasks._steps import Steps
+
+
+@flow(task_runner=Writers())
+def keep_watch():
+    """Put right what a dead worker left behind, and raise the alarms. Runs every half hour; may be run at any time.
+
+    Runs whose worker died are closed, the invoices that they had claimed are set free or looked for, expired reviews
+    are opened again, and the views show what the ledger holds.
+
+    When it is red as an *Alarm*, its message and its Artifacts tab say what is wrong and what to do. It stays red every
+    half hour until that is mended. *Finished with Failures* means that a step of its own did not finish.
+    """
+    steps = Steps("Keep watch")
+    steps.in_order(watch.close_dead_runs, watch.close_reviews, erp.release_expired, erp.settle_uncertain)
+    steps.in_order(items.open_reviews, items.publish)
+    return reports.conclude(steps)
