@@ -107,7 +107,7 @@ def _open_intents(
 def _look_first(ledger: Ledger, erp: ERP, intents: Sequence[Intent], clock: Clock, actor: str) -> list[Intent]:
     """Look by our keys before the first send: a ledger restored from a backup must not send twice (law 2)."""
     try:
-        found = erp.find([intent.voucher for intent in intents])
+        found = settling.look(erp, intents)
     except (TransientError, SettingsError):
         _release(ledger, intents, clock, actor)
         raise
@@ -151,7 +151,7 @@ def _settle(ledger: Ledger, erp: ERP, answered: Sequence[tuple[Intent, Outcome]]
     """
     doubtful = [each for each, outcome in answered if isinstance(outcome, Refused) and each.sent_at is not None]
     try:
-        found = erp.find([intent.voucher for intent in doubtful]) if doubtful else {}
+        found = settling.look(erp, doubtful)
     except TransientError as away:
         with ledger.transaction(clock(), actor) as tx:
             for intent in _ours(tx, doubtful):
@@ -169,7 +169,7 @@ def _settle(ledger: Ledger, erp: ERP, answered: Sequence[tuple[Intent, Outcome]]
 def _look_after(ledger: Ledger, erp: ERP, intents: Sequence[Intent], why: str, clock: Clock, actor: str) -> None:
     """The answer is lost: settle what the ERP shows; what it does not show stays UNCERTAIN until it has settled."""
     try:
-        found, has_looked = erp.find([intent.voucher for intent in intents]), True
+        found, has_looked = settling.look(erp, intents), True
     except TransientError:
         found, has_looked = {}, False
     with ledger.transaction(clock(), actor) as tx:
