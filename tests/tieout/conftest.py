@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -137,10 +137,10 @@ def sqlite(tmp_path_factory: pytest.TempPathFactory) -> SQLite:
 
 
 @pytest.fixture(scope="session")
-def postgresql(could_not_run: Callable[[str], None]) -> Iterator[PostgreSQL]:
+def postgresql() -> Iterator[PostgreSQL]:
     """A server for the session; it does not wait for the disk, as nothing here need survive the loss of power."""
     if not throw_away.find_programs():
-        could_not_run("ledger on PostgreSQL: initdb and postgres are not on this machine")
+        pytest.skip("the ledger on PostgreSQL: there is no initdb and no postgres")
     with throw_away.running(is_durable=False) as server:
         yield server
 
