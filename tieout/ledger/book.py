@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+import orjson
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, Row, Select, Table, create_engine, event, func, insert, select, text
@@ -92,7 +93,11 @@ class Item(NamedTuple):
 
 ITEM = tuple(schema.item.c[name] for name in Item._fields)
 # What an event says in columns of its own, and what none says.
-TOLD_OTHERWISE = frozenset(("item_id", "version", "changed_at", "judged_by", "chain_length", "chain_hash"))
+_TOLD_OTHERWISE = frozenset("item_id version changed_at judged_by chain_length chain_hash".split()) | frozenset(
+    "state revision content_hash".split()
+)
+_HASHED = tuple(each.name for each in schema.event.c if each.name not in ("event_id", "hash"))
+_AS_JSON = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
 class LostRaceError(MismatchError):
@@ -193,10 +198,10 @@ class Transaction:
         """Enter an invoice that was never sent before."""
         if not is_allowed(None, kind, state):
             raise ValueError(f"no item begins as {state} by {kind}")
-        item = Item(**facts, item_id=self._new_id(), state=state, version=1, changed_at=self.now)
-        entered = self._append(item, None, kind, because, item._asdict())
-        self.insert(schema.item, entered._asdict(), item.item_id)
-        return entered
+        blank = Item(**facts, item_id=self._new_id(), state=state, version=0, changed_at=self.now)
+        row = self._happen(blank, None, kind, because, blank._asdict())
+        self.insert(schema.item, row, blank.item_id)
+        return Item(**row)
 
     def move(self, item: Item, kind: str, state: str, because: dict[str, Any], **changes: Any) -> Item:
         """Move an item by compare-and-set on its version; LostRaceError, at the latest when the transaction ends.
@@ -205,12 +210,10 @@ class Transaction:
         """
         if not is_allowed(item.state, kind, state):
             raise ValueError(f"{kind} may not take an item from {item.state} to {state}")
-        changes |= {"state": state, "version": item.version + 1, "changed_at": self.now}
-        moved = self._append(item._replace(**changes), item.state, kind, because, changes)
-        values = {**changes, "chain_length": moved.chain_length, "chain_hash": moved.chain_hash}
+        changes = self._happen(item, item.state, kind, because, changes | {"state": state})
         where = {"item_id": item.item_id, "version": item.version}
-        self._writes.update(schema.item, where, values, item.item_id, must_match=True)
-        return moved
+        self._writes.update(schema.item, where, changes, item.item_id, must_match=True)
+        return item._replace(**changes)
 
     def note_terms(self, item: Item, fingerprint: str) -> Item:
         """Note by which terms it was judged last: the one fact of an item that no event tells."""
@@ -249,7 +252,9 @@ class Transaction:
         if self._connection.dialect.name == "postgresql":
             # One commit at a time from here on: the overall chain has one end, and its events lie in its order.
             self._connection.execute(text("SELECT pg_advisory_xact_lock(7400)"))
-        self._connection.execute(insert(schema.event), self._events)
+        for happened in self._events:
+            self.insert(schema.event, happened)
+        self.flush()
         newest = select(schema.seal.c.hash).order_by(schema.seal.c.seal_id.desc()).limit(1)
         previous = self._connection.execute(newest).scalar_one_or_none() or ""
         digest = digest_of(*(each["hash"] for each in self._events))
@@ -257,9 +262,10 @@ class Transaction:
         self._connection.execute(insert(schema.seal).values({**link, "hash": digest_of(previous, digest)}))
         self._events = []
 
-    def _append(
+    def _happen(
         self, item: Item, before: str | None, kind: str, because: dict[str, Any], changes: dict[str, Any]
-    ) -> Item:
+    ) -> dict[str, Any]:
+        """Add an event to the item's chain; return all columns of the item that change with it."""
         happened: dict[str, Any] = {
             "item_id": item.item_id,
             "position": item.chain_length + 1,
@@ -267,16 +273,22 @@ class Transaction:
             "actor": self.actor,
             "kind": kind,
             "before": before,
-            "after": item.state,
-            "revision": item.revision,
-            "content_hash": item.content_hash,
+            "after": changes["state"],
+            "revision": changes.get("revision", item.revision),
+            "content_hash": changes.get("content_hash", item.content_hash),
             "facts": canonical(because),
-            "changes": canonical({name: value for name, value in changes.items() if name not in TOLD_OTHERWISE}),
+            "changes": canonical({name: value for name, value in changes.items() if name not in _TOLD_OTHERWISE}),
             "previous_hash": item.chain_hash,
         }
         happened["hash"] = event_hash(happened)
         self._events.append(happened)
-        return item._replace(chain_length=item.chain_length + 1, chain_hash=happened["hash"])
+        return {
+            **changes,
+            "version": item.version + 1,
+            "changed_at": self.now,
+            "chain_length": happened["position"],
+            "chain_hash": happened["hash"],
+        }
 
     def _new_id(self) -> int:
         """Return the id of a new item, so that it need not be read back from the database."""
@@ -300,21 +312,21 @@ class Transaction:
 
 def event_hash(happened: dict[str, Any] | Row[Any]) -> str:
     """Return the hash of an event over all its fields and the hash of the event before it."""
-    fields = happened if isinstance(happened, dict) else happened._asdict()
-    kept = {name: fields[name] for name in sorted(fields) if name not in ("hash", "event_id")}
-    kept["at"] = fields["at"].isoformat()
-    return digest_of(canonical(kept))
+    fields = happened if isinstance(happened, dict) else happened._mapping
+    return digest_of(canonical([fields[name] for name in _HASHED]))
 
 
 def digest_of(*parts: str) -> str:
     """Return the SHA-256 of the parts, each closed by a newline so that no two lists give the same bytes."""
-    text = "".join(f"{part}\n" for part in parts)
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+    return hashlib.sha256("".join([f"{part}\n" for part in parts]).encode(errors="surrogatepass")).hexdigest()
 
 
 def canonical(facts: Any) -> str:
     """Return the one JSON text that stands for these facts."""
-    return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    try:
+        return orjson.dumps(facts, default=str, option=_AS_JSON).decode()
+    except TypeError:  # what only the slow one takes, such as half a character
+        return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
 def upgrade(url: str) -> None:
@@ -370,7 +382,7 @@ def _in_plain_words() -> Iterator[None]:
 
 def _engine(url: str) -> Engine:
     try:
-        engine = create_engine(url)
+        engine = create_engine(url, pool_pre_ping=True)  # a server that was started again is not told of by a step
     except (ArgumentError, ImportError) as error:  # the URL may hold a password and is not repeated
         raise SettingsError("Ledger", "its database", f"the URL is not usable ({type(error).__name__})") from None
     if engine.dialect.name == "sqlite":

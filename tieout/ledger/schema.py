@@ -1,6 +1,7 @@
 """The ledger's tables; how they come to be is in `migrations/`."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -26,6 +27,14 @@ metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only in an INTEGER key
 
 
+@lru_cache(maxsize=1_000)  # all rows of a commit bear the same moment
+def instant_text(value: datetime) -> str:
+    """Return a moment as it is stored; ValueError for one without a zone."""
+    if value.tzinfo is None:
+        raise ValueError("an instant needs a time zone")
+    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
 class Instant(TypeDecorator[datetime]):
     """A moment in UTC as sortable text, the same in every database."""
 
@@ -34,11 +43,7 @@ class Instant(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
         """Refuse moments without a zone: they mean something else on every machine."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("an instant needs a time zone")
-        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return None if value is None else instant_text(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Return the moment in UTC."""

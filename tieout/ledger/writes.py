@@ -1,13 +1,18 @@
 """The writes of one transaction, put off and grouped: many rows of one kind cost one statement."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Table, and_, bindparam, insert, update
+from sqlalchemy import Connection, Dialect, Executable, Table, and_, bindparam, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from tieout.ledger.schema import Instant, instant_text
 
 Row = dict[str, Any]
+_kinds: dict[Hashable, "_Kind"] = {}  # there are as many as the code has kinds of writes
 
 
 class StaleRowsError(Exception):
@@ -19,10 +24,27 @@ class StaleRowsError(Exception):
         self.written = written
 
 
+class _Kind:
+    """A statement, ready for the driver: to have SQLAlchemy bind every row would cost more than all the rest."""
+
+    def __init__(self, dialect: Dialect, statement: Any) -> None:
+        compiled: SQLCompiler = statement.compile(dialect=dialect)
+        self.sql = str(compiled)
+        self._moments = [name for name, value in compiled.binds.items() if isinstance(value.type, Instant)]
+        self._in_order = itemgetter(*compiled.positiontup) if compiled.positiontup else None
+
+    def parameters(self, rows: list[Row]) -> list[Any]:
+        """Return the rows as the driver takes them."""
+        for name in self._moments:
+            for row in rows:
+                row[name] = row[name] and instant_text(row[name])
+        return rows if self._in_order is None else [self._in_order(row) for row in rows]
+
+
 @dataclass
 class _Batch:
-    statement: Executable
-    must_match: bool = False
+    kind: _Kind
+    must_match: bool
     rows: list[Row] = field(default_factory=list)
 
 
@@ -38,43 +60,45 @@ class Writes:
     def insert(self, table: Table, row: Row, identity: Hashable = None) -> None:
         """Add a row; `identity` tells it from other rows of the table that this transaction may write again."""
         key = ("insert", table.name, *row)
-        self._batch(key, lambda: insert(table), table, identity).rows.append(row)
+        self._batch(key, lambda: insert(table).values({name: bindparam(name) for name in row}), identity).append(row)
 
     def upsert(self, table: Table, keys: Sequence[str], row: Row) -> None:
         """Add a row, or change the one that has the same keys."""
         key = ("upsert", table.name, *row)
-        identity = tuple(row[name] for name in keys)
-        self._batch(key, lambda: self._upsert_of(table, keys, row), table, identity).rows.append(row)
+        identity = tuple([row[name] for name in keys])
+        self._batch(key, lambda: self._upsert_of(table, keys, row), identity).append(row)
 
     def update(self, table: Table, where: Row, values: Row, identity: Hashable, must_match: bool = False) -> None:
         """Change the rows whose columns equal `where`; with `must_match` finding none makes `flush` raise."""
-        key = ("update", table.name, must_match, *where, "", *values)
-        batch = self._batch(key, lambda: _update_of(table, where, values), table, identity)
-        batch.must_match = must_match
-        batch.rows.append({**{f"where_{name}": value for name, value in where.items()}, **values})
+        key = ("update", table.name, *where, "", *values)
+        rows = self._batch(key, lambda: _update_of(table, where, values), identity, must_match)
+        rows.append(values | {f"where_{name}": value for name, value in where.items()})
 
     def flush(self) -> None:
         """Hand everything to the database; raises StaleRowsError where rows were changed since they were read."""
         batches, self._batches, self._touched = self._batches, {}, {}
         for batch in batches.values():
-            done = self._connection.execute(batch.statement, batch.rows)
+            done = self._connection.exec_driver_sql(batch.kind.sql, batch.kind.parameters(batch.rows))
             if batch.must_match and done.rowcount != len(batch.rows):
                 raise StaleRowsError(batch.rows)
 
-    def _batch(self, key: Hashable, make: Any, table: Table, identity: Hashable) -> _Batch:
+    def _batch(
+        self, key: tuple[str, ...], make: Callable[[], Executable], identity: Hashable, must_match: bool = False
+    ) -> list[Row]:
         if identity is not None:
-            touched = (table.name, identity)
+            touched = (key[1], identity)
             if self._touched.get(touched, key) != key:
                 self.flush()  # two writes of one row keep their order
             self._touched[touched] = key
         if key not in self._batches:
-            self._batches[key] = _Batch(make())
-        return self._batches[key]
+            self._batches[key] = _Batch(_kind(self._connection.dialect, key, make), must_match)
+        return self._batches[key].rows
 
-    def _upsert_of(self, table: Table, keys: Sequence[str], row: Mapping[str, Any]) -> Executable:
+    def _upsert_of(self, table: Table, keys: Sequence[str], row: Row) -> Executable:
         adding = adding_to(self._connection, table)
         rest = {name: adding.excluded[name] for name in row if name not in keys}
-        return adding.on_conflict_do_update(index_elements=list(keys), set_=rest)
+        values: dict[str, Any] = {name: bindparam(name) for name in row}
+        return adding.values(values).on_conflict_do_update(index_elements=list(keys), set_=rest)
 
 
 def adding_to(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
@@ -85,3 +109,10 @@ def adding_to(connection: Connection, table: Table) -> sqlite.Insert | postgresq
 def _update_of(table: Table, where: Row, values: Row) -> Executable:
     matches = and_(*(table.c[name] == bindparam(f"where_{name}") for name in where))
     return update(table).where(matches).values({name: bindparam(name) for name in values})
+
+
+def _kind(dialect: Dialect, key: tuple[str, ...], make: Callable[[], Executable]) -> _Kind:
+    known = (dialect.name, key)
+    if known not in _kinds:
+        _kinds[known] = _Kind(dialect, make())
+    return _kinds[known]

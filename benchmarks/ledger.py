@@ -1,0 +1,178 @@
+"""How many items a second the ledger takes through send, accept, claim and settle together, in chunks of 100.
+
+Nothing is left out of a step: events, seals, intents with their vouchers, letters and claims are those of the engine.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import figure
+from benchmarks import postgresql
+from data_contracts.voucher import Created, Voucher, VoucherLine
+from tieout import settling
+from tieout.connectors.base import invoice_key
+from tieout.ledger import records, states
+from tieout.ledger.book import Item, Ledger, upgrade
+from tieout.ledger.claims import claim, still_ours
+from tieout.ledger.intents import Intent, mark_sent, open_intent
+from tieout.ledger.letters import lock
+from tieout.ledger.records import Sighting
+
+_CHUNK = 100
+_COMPANY, _PROJECTS = 4711, 40
+_TERMS = "f" * 32
+_BOUND = 5_000
+_START = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)
+
+
+def main() -> None:
+    """Measure, print, and exit with status 1 when a bound is broken."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--stored", type=int, default=500_000, help="items that the full ledger holds already")
+    options.add_argument("--items", type=int, default=10_000, help="items that are measured")
+    raise SystemExit(0 if measure(**vars(options.parse_args())) else 1)
+
+
+def measure(stored: int, items: int) -> bool:
+    """Print items a second on SQLite, empty and full, and on PostgreSQL beside it; return whether bounds are kept."""
+    with tempfile.TemporaryDirectory(prefix="tieout-bench-") as folder, _ledger(f"sqlite:///{folder}/l.sqlite") as book:
+        numbers = count(1)
+        _pass(book, numbers, 2_000)
+        empty = max(_pass(book, numbers, items) for _ in range(2))
+        while next(numbers) < stored:
+            _pass(book, numbers, 10_000, chunk=5_000)
+        full = max(_pass(book, numbers, items) for _ in range(2))
+    kept = [
+        figure("ledger, SQLite: send + accept + claim + settle", empty, "items/s", f">= {_BOUND}"),
+        figure(f"the same with {stored} items stored", full, "items/s"),
+        figure("share of the speed that is left when it is full", full / empty, "", ">= 0.8"),
+    ]
+    with postgresql.running() as server, _ledger(server.new_ledger()) as book:
+        numbers = count(1)
+        _pass(book, numbers, 2_000)
+        kept.append(figure("the same on PostgreSQL, empty", _pass(book, numbers, items), "items/s"))
+    return all(kept)
+
+
+@contextmanager
+def _ledger(url: str) -> Iterator[Ledger]:
+    upgrade(url)
+    with Ledger(url) as ledger:
+        yield ledger
+
+
+def _pass(ledger: Ledger, numbers: Iterator[int], items: int, chunk: int = _CHUNK) -> float:
+    """Take so many new items through all four steps; return items a second."""
+    began = time.perf_counter()
+    for _ in range(items // chunk):
+        invoice_ids = [next(numbers) for _ in range(chunk)]
+        _send(ledger, invoice_ids)
+        _accept(ledger, invoice_ids)
+        claimed = _claim(ledger, chunk)
+        assert len(claimed) == chunk
+        _settle(ledger, claimed)
+    return items / (time.perf_counter() - began)
+
+
+def _send(ledger: Ledger, invoice_ids: Sequence[int]) -> None:
+    with ledger.transaction(_START, "policy v1") as tx:
+        for invoice_id in invoice_ids:
+            records.store_sighting(tx, _sighting(invoice_id))
+            item = tx.open_item(_facts(invoice_id), states.READY, {"policy": 1, "findings": []}, states.SENT)
+            lock(tx, item)
+
+
+def _accept(ledger: Ledger, invoice_ids: Sequence[int]) -> None:
+    with ledger.transaction(_START, "Dana Reyes") as tx:
+        for item in tx.items(invoice_id=invoice_ids, state=states.READY):
+            tx.move(item, states.ACCEPT, states.ACCEPTED, {"run": "r", "hash": item.content_hash})
+
+
+def _claim(ledger: Ledger, chunk: int) -> list[Intent]:
+    prints = {project: _TERMS for project in range(_PROJECTS)}
+    with ledger.transaction(_START, "run r") as tx:
+        claimed = claim(tx, prints, timedelta(minutes=5), chunk, None)
+    with ledger.transaction(_START, "run r") as tx:
+        ours = still_ours(tx, claimed)
+        return [open_intent(tx, item, _voucher(item), {}) for item in claimed if item.item_id in ours]
+
+
+def _settle(ledger: Ledger, intents: Sequence[Intent]) -> None:
+    with ledger.transaction(_START, "run r") as tx:
+        mark_sent(tx, intents, tx.now)
+    with ledger.transaction(_START, "run r") as tx:
+        ours = still_ours(tx, [intent.item for intent in intents])
+        for intent in (each for each in intents if each.item.item_id in ours):
+            settling.settle_answer(tx, intent, Created(key=intent.voucher.key, document_id_erp=intent.voucher.key))
+
+
+def _sighting(invoice_id: int) -> Sighting:
+    return Sighting(
+        company_id=_COMPANY,
+        invoice_id=invoice_id,
+        project_id=invoice_id % _PROJECTS,
+        commitment_id=invoice_id // 12,
+        status="approved",
+        updated_at=_START,
+        snapshot_id=invoice_id,
+        content_hash=f"{invoice_id:064x}",
+        number_key=f"{invoice_id // 12}/INV-{invoice_id}",
+        is_fresh=False,
+        is_gone=False,
+    )
+
+
+def _facts(invoice_id: int) -> dict[str, Any]:
+    return {
+        "company_id": _COMPANY,
+        "invoice_id": invoice_id,
+        "project_id": invoice_id % _PROJECTS,
+        "commitment_id": invoice_id // 12,
+        "erp": "spectrum",
+        "company_erp": "ACM",
+        "revision": 1,
+        "snapshot_id": invoice_id,
+        "content_hash": f"{invoice_id:064x}",
+        "judged_by": _TERMS,
+        "number": f"INV-{invoice_id}",
+        "vendor": f"Acme Concrete {invoice_id % 97}",
+        "project": f"Riverside Tower {invoice_id % _PROJECTS}",
+        "gross_minor": 1_250_000 + invoice_id,
+        "held_minor": 125_000,
+    }
+
+
+def _voucher(item: Item) -> Voucher:
+    """A voucher of two lines: what a voucher costs to write down grows with its lines."""
+    part = (item.gross / 2).quantize(Decimal("0.01"))
+    amounts = (part, item.gross - part)
+    lines = tuple(
+        VoucherLine(line_id_procore=number, job="24001", phase="03100", cost_type="S", amount=each)
+        for number, each in enumerate(amounts)
+    )
+    return Voucher(
+        key=invoice_key(item.company_id, item.invoice_id),
+        company_erp=item.company_erp,
+        vendor_erp=f"V{item.invoice_id % 97}",
+        contract_erp="SC-1001",
+        invoice_number=item.number,
+        invoice_on=date(2026, 3, 1),
+        accounting_on=date(2026, 3, 4),
+        batch_code="20260307",
+        currency=item.currency,
+        gross=item.gross,
+        retention=item.held,
+        lines=lines,
+    )
+
+
+if __name__ == "__main__":
+    main()
