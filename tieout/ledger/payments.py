@@ -1,18 +1,19 @@
 """Payment applications: each row is the intent to write one payment into Procore, and later what became of it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, or_, select, update
 
 from data_contracts.voucher import ProcorePayment
 from tieout.ledger import schema, states
-from tieout.ledger.book import Item, Transaction
+from tieout.ledger.book import Item, Transaction, to_change
 from tieout.ledger.records import in_pieces
 
 _TABLE = schema.payment
+_IS_OPEN = _TABLE.c.written_at.is_(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,18 @@ class Application:
     currency: str
     payment_id_procore: int | None
     problem: str
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A payment that is ours to write until the lease is over, and how far earlier attempts got."""
+
+    payment_id: int
+    body: ProcorePayment
+    lease_token: int
+    lease_until: datetime
+    sent_at: datetime | None  # the last moment at which an earlier request may have left; None: surely never sent
+    absent_at: datetime | None  # when the first of two looks found nothing
 
 
 def open_payment(tx: Transaction, item: Item, body: ProcorePayment, amount_minor: int, discount_minor: int) -> None:
@@ -70,20 +83,55 @@ def may_predate_links(connection: Connection, since: datetime | None) -> bool:
     return False
 
 
-def unwritten(connection: Connection) -> list[tuple[int, ProcorePayment]]:
-    """Return (row id, payment) of what Procore does not show yet, oldest first."""
-    query = select(_TABLE).where(_TABLE.c.written_at.is_(None)).order_by(_TABLE.c.payment_id)
-    return [(row.payment_id, ProcorePayment.model_validate_json(row.body)) for row in connection.execute(query)]
+def unwritten(connection: Connection) -> dict[tuple[int, int], list[int]]:
+    """Return the ids of what Procore does not show yet, by (project, commitment) in Procore, oldest first."""
+    found: dict[tuple[int, int], list[int]] = {}
+    query = select(_TABLE.c.payment_id, _TABLE.c.body).where(_IS_OPEN).order_by(_TABLE.c.payment_id)
+    for row in connection.execute(query):
+        body = ProcorePayment.model_validate_json(row.body)
+        found.setdefault((body.project_id_procore, body.commitment_id_procore), []).append(row.payment_id)
+    return found
 
 
-def mark_written(tx: Transaction, payment_id: int, payment_id_procore: int) -> None:
-    """Note under which id Procore shows it."""
-    _mark(tx, [payment_id], written_at=tx.now, payment_id_procore=payment_id_procore, problem="")
+def claim(tx: Transaction, payment_ids: Iterable[int], lease: timedelta, deadline: timedelta) -> list[Claimed]:
+    """Take open payments under a lease with a new fencing token.
+
+    What somebody else holds is left to them until their lease is over and the longest request, `deadline`, as well.
+    """
+    is_free = or_(_TABLE.c.lease_until.is_(None), _TABLE.c.lease_until < tx.now - deadline)
+    until, claimed = tx.now + lease, list[Claimed]()
+    for piece in in_pieces(payment_ids):
+        free = select(_TABLE).where(_TABLE.c.payment_id.in_(piece), _IS_OPEN, is_free).order_by(_TABLE.c.payment_id)
+        for row in tx.connection.execute(to_change(tx.connection, free, skip_locked=True)).all():
+            token, body = row.lease_token + 1, ProcorePayment.model_validate_json(row.body)
+            values = {"lease_token": token, "lease_until": until}
+            tx.update(_TABLE, {"payment_id": row.payment_id}, values, row.payment_id)
+            claimed.append(Claimed(row.payment_id, body, token, until, row.sent_at, row.absent_at))
+    return claimed
 
 
-def mark_problem(tx: Transaction, payment_ids: Iterable[int], problem: str) -> None:
+def mark_sent(tx: Transaction, claimed: Claimed, lease: timedelta) -> Claimed | None:
+    """Note that a request may leave now, and let the lease begin again; None when somebody else has taken it over."""
+    until = tx.now + lease
+    is_ours = _change(tx, claimed, sent_at=tx.now, absent_at=None, lease_until=until)
+    return replace(claimed, lease_until=until) if is_ours else None
+
+
+def mark_written(tx: Transaction, claimed: Claimed, payment_id_procore: int) -> bool:
+    """Note under which id Procore shows it; False when somebody else has taken it over."""
+    return _change(tx, claimed, written_at=tx.now, payment_id_procore=payment_id_procore, problem="", lease_until=None)
+
+
+def give_back(tx: Transaction, claimed: Claimed, **values: Any) -> None:
+    """Leave it to the next pass, with what is known of it now: `problem`, `sent_at`, `absent_at`."""
+    _change(tx, claimed, **values, lease_until=None)
+
+
+def note_problem(tx: Transaction, payment_ids: Iterable[int], problem: str) -> None:
     """Note why Procore does not take them; what was written meanwhile stays written."""
-    _mark(tx, list(payment_ids), problem=problem)
+    for piece in in_pieces(payment_ids):
+        still_open = (_TABLE.c.payment_id.in_(piece), _IS_OPEN)
+        tx.connection.execute(update(_TABLE).where(*still_open).values(problem=problem))
 
 
 def applications(connection: Connection, item_id: int) -> list[Application]:
@@ -98,6 +146,12 @@ def count_written(connection: Connection) -> int:
     return int(connection.execute(select(func.count(_TABLE.c.written_at))).scalar_one())
 
 
-def _mark(tx: Transaction, payment_ids: list[int], **values: Any) -> None:
-    still_open = (_TABLE.c.payment_id.in_(payment_ids), _TABLE.c.written_at.is_(None))
-    tx.connection.execute(update(_TABLE).where(*still_open).values(values))
+def count_unwritten(connection: Connection) -> int:
+    """Return how many payments Procore does not show yet."""
+    return int(connection.execute(select(func.count()).select_from(_TABLE).where(_IS_OPEN)).scalar_one())
+
+
+def _change(tx: Transaction, claimed: Claimed, **values: Any) -> bool:
+    """Change an open payment while it is ours, which its token tells."""
+    ours = (_TABLE.c.payment_id == claimed.payment_id, _TABLE.c.lease_token == claimed.lease_token, _IS_OPEN)
+    return tx.connection.execute(update(_TABLE).where(*ours).values(values)).rowcount == 1

@@ -156,6 +156,11 @@ def moved_at(connection: Connection, name: str) -> datetime | None:
     return at
 
 
+def answered(project_id: int) -> str:
+    """Return the name under which it is noted when Procore last showed all of a project's invoices, or refused to."""
+    return f"procore/{project_id}/answered"
+
+
 def move_watermark(tx: Transaction, name: str, reached: datetime) -> None:
     """Remember how far a stream was read; it never moves back (law 9)."""
     before = watermark(tx.connection, name)

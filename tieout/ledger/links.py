@@ -1,0 +1,25 @@
+"""Read the links to the ERP: which invoices exist there, and which of them somebody changed on either side since."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select, text
+
+from tieout.ledger import schema, states
+from tieout.ledger.book import ITEM, Item, read_items
+
+LINKED = (*states.IN_ERP, states.GONE)
+
+
+def linked(connection: Connection, only: Sequence[int] | None = None) -> list[int]:
+    """Return the ids of the items that exist or existed in the ERP: all, or those of these Procore invoices."""
+    item = schema.item.c
+    query = select(item.item_id).where(item.state.in_(LINKED)).order_by(item.item_id)
+    if only is not None:
+        query = query.where(item.invoice_id.in_(only))
+    return list(connection.execute(query).scalars())
+
+
+def drifted(connection: Connection) -> list[Item]:
+    """Return the items with an open difference, oldest first."""
+    is_open = text("drift <> '[]'")  # in the very words of the partial index, or no database would use that
+    return [item for item in read_items(connection, select(*ITEM).where(is_open)) if item.state in LINKED]
