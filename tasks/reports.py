@@ -9,7 +9,7 @@ from tasks import _screen, approvers, checks, items, procore
 from tasks._run import actor, run_id, started_at
 from tasks._steps import Steps
 from tieout import exporting, publishing, reporting, settings
-from tieout.ledger import history, states
+from tieout.ledger import audit, history, states
 from tieout.ledger.book import Item, Ledger
 from tieout.opening import open_erp, open_ledger
 from tieout.publishing import FAILING, Standing
@@ -99,6 +99,7 @@ def _report(steps: Steps) -> RunReport:
             runs=next(iter(steps.of(items.publish)), {}),
             ui_url=settings.prefect_section().ui_url,
             menu_path=connector.capabilities.menu_path,
+            head=audit.head(ledger),
         )
 
 

@@ -32,6 +32,7 @@ class RunReport:
     runs: dict[tuple[int, int], str] = field(default_factory=dict)  # the item run of each failing invoice
     ui_url: str = ""
     menu_path: str = ""
+    head: str = ""  # the newest link of the ledger's chain, kept here because nobody can change both
 
     def standing(self, green: str = "Completed") -> Standing:
         """Return the state that the run ends in: red for an alarm or a failure of its own, never for an older one."""
@@ -55,6 +56,7 @@ class RunReport:
         """Return the whole report."""
         sections = [f"# {self.title}", self.in_short(), *self._problems(), *self._failures(), *self._exported()]
         sections += [*self._not_exportable(), *self._counts()]
+        sections += [f"Head of the ledger: `{self.head}`"] if self.head else []
         return "\n\n".join(sections) + "\n"
 
     def _problems(self) -> list[str]:
