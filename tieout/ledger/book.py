@@ -13,7 +13,20 @@ from typing import Any, NamedTuple, TypeAlias
 import orjson
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, Row, Select, Table, create_engine, event, func, insert, select, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Row,
+    Select,
+    Table,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    insert,
+    select,
+    text,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, InterfaceError, InternalError, OperationalError
 
@@ -26,6 +39,7 @@ from tieout.ledger.writes import StaleRowsError, Writes
 
 Reader: TypeAlias = Connection  # an open connection that reads one consistent state
 _READING = "reading"
+_LARGE = ("cache_size=-65536", "wal_autocheckpoint=8000")  # 64 MiB of pages; the log is emptied each 32 MiB
 VARIABLES = 500  # bound variables per IN list; databases have a limit
 
 
@@ -155,14 +169,16 @@ def find_items(connection: Connection, **columns: Any) -> list[Item]:
             lists[name] = sorted(value)
         else:
             single.append(table[name] == value)
+    # A list is one parameter, which SQLAlchemy need not look through value by value.
+    listed = [table[name].in_(bindparam(f"list_{name}", expanding=True)) for name in lists]
+    query = select(*ITEM).where(*single, *listed).order_by(schema.item.c.item_id)
     longest = max(lists, key=lambda name: len(lists[name]), default=None)
-    rest = [table[name].in_(values) for name, values in lists.items() if name != longest]
-    query = select(*ITEM).where(*single, *rest)
-    if longest is None:
-        return read_items(connection, query)
+    given = {f"list_{name}": values for name, values in lists.items()}
+    if longest is None or len(lists[longest]) <= VARIABLES:
+        return read_items(connection, query, given)
     values, found = lists[longest], []
     for start in range(0, len(values), VARIABLES):
-        found += read_items(connection, query.where(table[longest].in_(values[start : start + VARIABLES])))
+        found += read_items(connection, query, given | {f"list_{longest}": values[start : start + VARIABLES]})
     return sorted(found, key=lambda item: item.item_id)
 
 
@@ -358,10 +374,9 @@ def copy_to(url: str, file: Path) -> None:
     engine.dispose()
 
 
-def read_items(connection: Connection, query: Select[Any]) -> list[Item]:
-    """Return the items that a query over `ITEM` selects, oldest first."""
-    rows = connection.execute(to_change(connection, query.order_by(schema.item.c.item_id)))
-    return [Item._make(row) for row in rows]
+def read_items(connection: Connection, query: Select[Any], given: dict[str, Any] | None = None) -> list[Item]:
+    """Return the items that a query over `ITEM` selects, with its parameters."""
+    return [Item._make(row) for row in connection.execute(to_change(connection, query), given).all()]
 
 
 def to_change(connection: Connection, query: Select[Any], skip_locked: bool = False) -> Select[Any]:
@@ -393,7 +408,7 @@ def _engine(url: str) -> Engine:
 
 def _set_up_sqlite(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # the driver must not begin transactions by itself
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON", *_LARGE):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
-from sqlalchemy import and_, exists, false, or_, select
+from sqlalchemy import and_, bindparam, exists, false, or_, select
 
 from data_contracts.invoice import SENDABLE
 from tieout.ledger import schema, states
@@ -44,8 +44,9 @@ def claim(
 def still_ours(tx: Transaction, claimed: Iterable[Item]) -> set[int]:
     """Return the ids of those that nobody has taken over from us."""
     tokens = {item.item_id: item.lease_token for item in claimed}
-    return {
-        item.item_id
-        for item in tx.items(item_id=list(tokens))
-        if item.state == states.EXPORTING and item.lease_token == tokens[item.item_id]
-    }
+    row = schema.item.c
+    held = select(row.item_id, row.lease_token).where(
+        row.item_id.in_(bindparam("claimed", expanding=True)), row.state == states.EXPORTING
+    )
+    rows = tx.connection.execute(to_change(tx.connection, held.order_by(row.item_id)), {"claimed": list(tokens)})
+    return {item_id for item_id, token in rows.all() if token == tokens[item_id]}
