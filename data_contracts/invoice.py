@@ -2,9 +2,10 @@
 
 import hashlib
 import re
+from collections.abc import Set
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from data_contracts.contract import Contract
 from data_contracts.money import Amount
@@ -154,6 +155,24 @@ class Invoice(Contract):
         commitment = self.commitment_id_procore if with_commitment else ""
         return f"{self.vendor_id_procore}|{commitment}|{number[:200]}" if number else ""
 
+    def differences(self, later: "Invoice") -> dict[str, tuple[str, str]]:
+        """Return what of all that an approver decides on is otherwise in `later`: by field, here and there.
+
+        Lines are known by their ids and called by their position here; a whole line is told by what it earned.
+        """
+        found = _unlike(self, later, {*_NOT_CONTENT, "summary", "lines"}) | _unlike(self.summary, later.summary)
+        if "vendor_id_procore" in found:
+            found["vendor_name"] = (self.vendor_name, later.vendor_name)
+        ours, theirs = ({line.line_id_procore: line for line in each.lines} for each in (self, later))
+        for position, (line_id, line) in enumerate((ours | theirs).items(), 1):
+            label = f"line {position} {line.description}".strip()
+            if line_id in ours and line_id in theirs:
+                pairs = _unlike(ours[line_id], theirs[line_id])
+                found |= {f"{label}: {name}": pair for name, pair in pairs.items()}
+            else:
+                found[label] = (line.gross, None) if line_id in ours else (None, line.gross)
+        return {name: (_in_words(here), _in_words(there)) for name, (here, there) in found.items()}
+
     def content_hash(self) -> str:
         """Return the hash of all that an approver decides on; our own write-backs and comments do not move it."""
         # Fields at their default are left out: a release that learns a new field does not change what was accepted.
@@ -162,3 +181,15 @@ class Invoice(Contract):
 
 
 _NOT_CONTENT = {"status", "updated_at", "origin_id", "origin_data", "created_by", "vendor_name", "commitment_name"}
+
+
+def _unlike(here: Contract, there: Contract, leave_out: Set[str] = frozenset()) -> dict[str, tuple[Any, Any]]:
+    names = [name for name in type(here).model_fields if name not in leave_out]
+    pairs = {name: (getattr(here, name), getattr(there, name)) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _in_words(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, Decimal) else str(value)

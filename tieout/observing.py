@@ -1,48 +1,172 @@
-"""Look at what both sides show of every exported invoice: posted, paid, gone, or changed since we sent it."""
+"""Look at what both sides show of every exported invoice: posted, paid, gone, or changed since we sent it.
+
+A difference stays with the invoice until it is gone or a person lets it stand. Nothing is exported again because of it.
+"""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
+from data_contracts.invoice import SENDABLE
+from data_contracts.reference import Finding
 from data_contracts.voucher import ErpInvoice
-from tieout import matching
-from tieout.connectors.base import ERP
+from tieout import drift, matching
+from tieout.connectors.base import ERP, Capabilities
+from tieout.connectors.procore import parse_invoice
+from tieout.errors import RefusedError
 from tieout.ledger import records, states
-from tieout.ledger.book import Item, Ledger, Transaction
-from tieout.ledger.intents import live_intents, note_absence
+from tieout.ledger.book import Item, Ledger, Reader, Transaction
+from tieout.ledger.intents import Intent, live_intents, note_absence
+from tieout.ledger.links import LINKED, linked
+from tieout.ledger.records import Sighting
+from tieout.rights import require_approver
 
 Clock = Callable[[], datetime]
 
 
-def observe(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> dict[str, int]:
-    """Look at every link that is not paid in full: posted, paid, or gone after two looks that find nothing."""
-    watched = (*states.IN_ERP, states.GONE)
+@dataclass(frozen=True)
+class Look:
+    """What a look says of one invoice."""
+
+    intent: Intent
+    absent_at: datetime | None  # since when the ERP shows nothing
+    state: str
+    drift: str  # the open differences, as the ledger keeps them
+    acknowledged: str
+    because: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_news(self) -> bool:
+        """Whether the ledger does not say so already."""
+        item = self.intent.item
+        known = (self.intent.absent_at, item.state, item.drift, item.acknowledged)
+        return known != (self.absent_at, self.state, self.drift, self.acknowledged)
+
+
+def observe(ledger: Ledger, erp: ERP, clock: Clock, actor: str, only: Sequence[int] | None = None) -> dict[str, int]:
+    """Look at every link to the ERP, or at those of these Procore invoices; return how many came to which state.
+
+    A few hundred links cost one `find`, and a transaction only where there is news.
+    """
     counts: Counter[str] = Counter()
-    for piece in records.in_pieces(ledger.items(state=watched), 500):
+    for piece in _links(ledger, only):
         with ledger.reading() as connection:
             intents = live_intents(connection, piece)
+            in_procore = _changed_in_procore(connection, piece, erp.capabilities.menu_path)
+        looked_at = clock()
         found = erp.find([intent.voucher for intent in intents.values()])
+        looks = [
+            _look(intent, found.get(intent.voucher.key, []), in_procore.get(item_id, []), erp.capabilities, looked_at)
+            for item_id, intent in intents.items()
+        ]
+        counts.update(_record(ledger, [look for look in looks if look.is_news], clock, actor))
+    return dict(counts)
+
+
+def acknowledge(ledger: Ledger, company_id: int, invoice_id: int, by: str, reason: str, clock: Clock) -> Item:
+    """Let the open differences of an invoice stand until other ones arise; twice is once.
+
+    Raises RefusedError without an approver's right, without a reason, and where nothing differs.
+    """
+    document = f"invoice {invoice_id}"
+    require_approver(by, document)
+    if not reason.strip():
+        raise RefusedError("Ledger", document, "a reason is needed")
+    with ledger.transaction(clock(), by) as tx:
+        for item in tx.items(company_id=company_id, invoice_id=invoice_id, state=LINKED):
+            if findings := drift.open_drift(item):
+                because = {"reason": reason.strip(), "differences": [each.message for each in findings]}
+                told = {"drift": drift.as_text([]), "acknowledged": drift.digest(findings)}
+                return tx.move(item, states.ACKNOWLEDGE, item.state, because, **told)
+            if item.acknowledged:
+                return item
+    raise RefusedError("Ledger", document, "nothing differs from what was exported")
+
+
+def _links(ledger: Ledger, only: Sequence[int] | None) -> Iterator[list[Item]]:
+    with ledger.reading() as connection:
+        item_ids = linked(connection, only)
+    for piece in records.in_pieces(item_ids):
+        yield ledger.items(item_id=piece, state=LINKED)
+
+
+def _changed_in_procore(connection: Reader, items: Sequence[Item], menu_path: str) -> dict[int, list[Finding]]:
+    """Return by item id what Procore shows otherwise than it was exported; what has the same hash is not parsed."""
+    seen = records.sightings_of(connection, [item.invoice_id for item in items])
+    changed = [item for item in items if _may_differ(item, seen[item.invoice_id])]
+    shown = {seen[item.invoice_id].snapshot_id or 0 for item in changed}
+    bodies = records.bodies(connection, shown | {item.snapshot_id for item in changed})
+    found = {}
+    for item in changed:
+        sighting = seen[item.invoice_id]
+        exported, now = (
+            parse_invoice(bodies.get(each or 0, ""), item.company_id, item.invoice_id)
+            for each in (item.snapshot_id, sighting.snapshot_id)
+        )
+        found[item.item_id] = drift.in_procore(item, sighting, exported, now, menu_path)
+    return found
+
+
+def _may_differ(item: Item, seen: Sighting) -> bool:
+    return seen.is_gone or seen.status not in SENDABLE or seen.content_hash != item.content_hash
+
+
+def _look(
+    intent: Intent,
+    there: Sequence[ErpInvoice],
+    in_procore: Sequence[Finding],
+    capabilities: Capabilities,
+    looked_at: datetime,
+) -> Look:
+    """Say how an invoice stands; a first look that finds nothing says little: it may be moving to another table."""
+    item = intent.item
+    as_known = Look(intent, intent.absent_at, item.state, item.drift, item.acknowledged)
+    present = [each for each in there if each.state != "void"]
+    if not present and not _is_gone(intent, capabilities, looked_at):
+        return replace(as_known, absent_at=intent.absent_at or looked_at)
+    findings = [*drift.in_erp(item, intent.voucher, there, capabilities.menu_path), *in_procore]
+    may_stand = drift.digest(findings) == item.acknowledged
+    compared = replace(
+        as_known,
+        drift=drift.as_text([] if may_stand else findings),
+        acknowledged=item.acknowledged if findings else "",
+    )
+    if not present:
+        return replace(compared, state=states.GONE, because={"why": "absent or void in two looks"})
+    if len(present) > 1:
+        return replace(compared, absent_at=None)  # a person says which one counts
+    stage = matching.stage(present[0].state == "posted", item.settled_minor, item.gross_minor - item.held_minor)
+    because = {"state in the ERP": present[0].state, "settled": item.settled_minor}
+    return replace(compared, absent_at=None, state=stage, because=because)
+
+
+def _is_gone(intent: Intent, capabilities: Capabilities, looked_at: datetime) -> bool:
+    if intent.absent_at is None:
+        return False
+    return intent.item.state == states.GONE or looked_at - intent.absent_at >= capabilities.settles_within
+
+
+def _record(ledger: Ledger, news: Sequence[Look], clock: Clock, actor: str) -> Counter[str]:
+    """Write what is new of those that nobody moved since; return how many came to which state."""
+    counts: Counter[str] = Counter()
+    if news:
         with ledger.transaction(clock(), actor) as tx:
-            unmoved = tx.unmoved(piece)
-            for intent in (each for each in intents.values() if each.item.item_id in unmoved):
-                there = [each for each in found.get(intent.voucher.key, []) if each.state != "void"]
-                after = _observed(tx, erp, intent.item, there, intent.absent_at)
-                counts[after.state] += after.state != intent.item.state
-    return {state: count for state, count in counts.items() if count}
+            unmoved = tx.unmoved([look.intent.item for look in news])
+            for look in (each for each in news if each.intent.item.item_id in unmoved):
+                counts[look.state] += look.state != look.intent.item.state
+                _write(tx, look)
+    return +counts
 
 
-def _observed(tx: Transaction, erp: ERP, item: Item, there: Sequence[ErpInvoice], absent_at: datetime | None) -> Item:
-    if not there:
-        if absent_at is None:
-            note_absence(tx, item, tx.now)
-            return item
-        if item.state == states.GONE or tx.now - absent_at < erp.capabilities.settles_within:
-            return item
-        return tx.move(item, states.OBSERVE, states.GONE, {"why": "absent or void in two looks"})
-    if absent_at is not None:
-        note_absence(tx, item, None)
-    due = item.gross_minor - item.held_minor
-    now = matching.stage(there[0].state == "posted", item.settled_minor, due)
-    if now == item.state:
-        return item
-    return tx.move(item, states.OBSERVE, now, {"state in the ERP": there[0].state, "settled": item.settled_minor})
+def _write(tx: Transaction, look: Look) -> None:
+    item = look.intent.item
+    if look.absent_at != look.intent.absent_at:
+        note_absence(tx, item, look.absent_at)
+    if look.state != item.state:
+        item = tx.move(item, states.OBSERVE, look.state, look.because)
+    told = {"drift": look.drift, "acknowledged": look.acknowledged}
+    if told != {name: getattr(item, name) for name in told}:
+        differences = [each.message for each in drift.open_drift(item._replace(drift=look.drift))]
+        tx.move(item, states.DRIFT, item.state, {"differences": differences}, **told)
