@@ -234,3 +234,35 @@ def test_verify_tells_a_ledger_that_was_changed(desk: Desk, tieout: Command):
 
     assert result.exit_code == 1
     assert any("event 2" in words for words in facts(result)["breaks"])
+
+
+@ON_BOTH_DATABASES
+def test_rebuild_tells_an_invoice_that_does_not_stand_as_its_events_tell(desk: Desk, tieout: Command):
+    desk.night()
+    assert "All 6 invoices stand" in tieout("audit", "rebuild").output
+
+    desk.close()
+    with unguarded(settings.ledger_url()) as connection:
+        connection.exec_driver_sql("update item set gross_minor = 1 where item_id = 3")
+    result = tieout("audit", "rebuild", "--json")
+
+    assert result.exit_code == 1
+    assert [words.partition(": ")[2][:19] for words in facts(result)["differences"]] == ["its gross_minor is "]
+
+
+def test_the_head_of_another_day_is_taken_as_an_anchor(desk: Desk, tieout: Command):
+    desk.night()
+    head = facts(tieout("audit", "verify", "--json"))["head"]
+    desk.accept()
+
+    assert tieout("audit", "verify", "--anchor", head).exit_code == 0
+    assert tieout("audit", "verify", "--anchor", f"9{head}").exit_code == 1
+
+
+def test_a_backup_overwrites_nothing(desk: Desk, tieout: Command):
+    (desk.folder / "precious").write_text("something else")
+    result = tieout("ledger", "backup", desk.folder / "precious")
+
+    assert result.exit_code != 0
+    assert "is there already" in result.output
+    assert (desk.folder / "precious").read_text() == "something else"
