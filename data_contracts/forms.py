@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 ALL = "all"
+ADOPT, DISOWN = "adopt", "disown"
 
 
 class ReviewAnswer(BaseModel):
@@ -45,6 +46,32 @@ class ReviewAnswer(BaseModel):
         if _lines(self.accept) or _lines(self.reject):
             return []
         return [f"nothing is accepted or rejected; write “{ALL}” under Accept to accept all"]
+
+
+class SettleAnswer(BaseModel):
+    """An approver's word on what the ERP shows of an invoice whose answer was lost.
+
+    No validators and no choices, for the reasons that `ReviewAnswer` gives.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    decided_by: str = Field(title="Decided by", description="Your name, as it is in the list of approvers.")
+    decision: str = Field(
+        title="Decision",
+        description=f"**{ADOPT}**: it is this invoice, as it stands in the ERP. **{DISOWN}**: it is not.",
+    )
+    document: str = Field(
+        default="",
+        title="Document",
+        description="Which one to adopt, where there are several: its number from the head of the table.",
+    )
+    reason: str = Field(default="", title="Reason", description="What you compared; it is kept with the invoice.")
+
+    def stripped(self) -> "SettleAnswer":
+        """Return it without the blanks around its words, the decision in small letters."""
+        words = {name: value.strip() for name, value in self.model_dump().items()}
+        return SettleAnswer(**words | {"decision": words["decision"].casefold()})
 
 
 def _lines(text: str) -> list[str]:

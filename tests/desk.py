@@ -7,7 +7,7 @@ control endpoints. What the ERP or Procore holds is always read from the stand-i
 import csv
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -26,6 +26,7 @@ from tieout.errors import TransientError
 from tieout.intake import Fetched
 from tieout.ledger import audit, states
 from tieout.ledger.book import Item, Ledger
+from tieout.ledger.intents import live_intents
 from tieout.mapping import COLUMNS
 from tieout.paying import Written
 from tieout.reviewing import Decided, Offer
@@ -51,6 +52,30 @@ class SettableClock:
 
     def advance(self, **of_time: float) -> None:
         self.now += timedelta(**of_time)
+
+
+class Killed(BaseException):
+    """A worker dies here, as by SIGKILL: nothing of ours catches this."""
+
+
+@dataclass
+class StoppingClock:
+    """The clock of one worker, who is stopped once, at the first look at it when `is_time`.
+
+    The worker goes on after `meanwhile` and believes that no time has passed.
+    """
+
+    clock: SettableClock
+    is_time: Callable[[], bool]
+    meanwhile: Callable[[], object]
+    has_stopped: bool = False
+
+    def __call__(self) -> datetime:
+        now = self.clock()
+        if not self.has_stopped and self.is_time():
+            self.has_stopped = True
+            self.meanwhile()
+        return now
 
 
 @dataclass
@@ -289,6 +314,35 @@ class Desk:
         url = f"{self.urls['spectrum']}/vendor/invoice"
         answer = self.control.post(url, json={"APInvoices": [document]}, auth=user).json()
         assert [each["Status"] for each in answer["APInvoices"]] == ["Imported"], answer
+
+    def lose_answers(self) -> list[int]:
+        """Accept everything and lose what is sent on its way to Spectrum; return the invoices, all UNCERTAIN."""
+        self.night()
+        accepted = self.accept()
+        self.fault("spectrum", "POST /vendor/invoice", "reset_before")
+        self.export()
+        assert set(self.states().values()) == {"UNCERTAIN"}
+        return accepted
+
+    def arrive(self, invoice_id: int, **changes: str) -> dict[str, Any]:
+        """What we sent, or was about to be, turns up in Spectrum, changed so; return its row there."""
+        with self.ledger.reading() as connection:
+            [intent] = live_intents(connection, [self.item(invoice_id)]).values()
+        document = {**self.erp.preview(intent.voucher), **changes}
+        self.enter(document)
+        return self.row(document["Vendor_Code"], document["Invoice_Number"])
+
+    def row(self, vendor: str, number: str) -> dict[str, Any]:
+        """What Spectrum holds under this vendor and number."""
+        rows = [each for each in self.erp_invoices() if each["Invoice_Number"].strip() == number]
+        [row] = [each for each in rows if each["Vendor_Code"].strip() == vendor]
+        return row
+
+    def act_on(self, row: dict[str, Any], action: str, **more: Any) -> None:
+        """Accounting edits, deletes or voids an invoice in Spectrum."""
+        self.clock.advance(seconds=2)
+        who = {"vendor_code": row["Vendor_Code"].strip(), "invoice_number": row["Invoice_Number"].strip()}
+        self.play("spectrum", f"invoices/{action}", {**who, **more})
 
     def post(self, invoice_ids: Iterable[int] | None = None) -> None:
         """Accounting posts invoices of ours, or everything."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import Connection, select, update
 
 from data_contracts.voucher import ErpInvoice, Voucher
@@ -13,6 +14,7 @@ from tieout.ledger.book import Item, Transaction, canonical, digest_of
 from tieout.ledger.records import in_pieces
 
 _TABLE = schema.intent
+_DOCUMENTS = TypeAdapter(list[ErpInvoice])
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,12 @@ class Intent:
     content_hash: str
     sent_at: datetime | None = None  # the last moment at which a request may have left; None: surely never sent
     absent_at: datetime | None = None  # when the first of two looks found nothing
+    evidence: str = ""  # what the last look found, where that is for a person to decide
+
+    @property
+    def there(self) -> list[ErpInvoice]:
+        """What the last look found in the ERP."""
+        return _DOCUMENTS.validate_json(self.evidence) if self.evidence else []
 
 
 def live_intents(connection: Connection, items: Sequence[Item]) -> dict[int, Intent]:
@@ -34,7 +42,9 @@ def live_intents(connection: Connection, items: Sequence[Item]) -> dict[int, Int
         query = select(_TABLE).where(_TABLE.c.item_id.in_(piece), _TABLE.c.is_live)
         for row in connection.execute(query):
             voucher = Voucher.model_validate_json(row.voucher)
-            found[row.item_id] = Intent(by_id[row.item_id], voucher, row.content_hash, row.sent_at, row.absent_at)
+            item = by_id[row.item_id]
+            evidence = row.evidence if item.state == states.UNCERTAIN else ""
+            found[row.item_id] = Intent(item, voucher, row.content_hash, row.sent_at, row.absent_at, evidence)
     return found
 
 

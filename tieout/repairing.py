@@ -1,0 +1,201 @@
+"""An accountant's two repairs: settle what no machine may decide, and cut the tie to an AP invoice that is gone."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from data_contracts.forms import ADOPT, DISOWN, SettleAnswer
+from data_contracts.money import from_minor, in_words
+from data_contracts.voucher import ErpInvoice
+from tieout import drift, reasons, settling
+from tieout.connectors.base import ERP, parse_key
+from tieout.errors import RefusedError
+from tieout.ledger import states
+from tieout.ledger.book import Item, Ledger, Transaction
+from tieout.ledger.history import Happened, events
+from tieout.ledger.intents import Intent, close_intent, live_intents
+from tieout.ledger.letters import unlock
+from tieout.ledger.links import LINKED
+from tieout.reasons import in_short
+from tieout.rights import missing_right, require_approver
+
+Clock = Callable[[], datetime]
+_DECISIONS = (states.ADOPT, states.DISOWN, states.UNLINK)
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """An invoice of which the ERP shows something else than what was sent; only a person can say what that is."""
+
+    intent: Intent
+    menu_path: str  # where accounting finds it in the ERP
+
+    @property
+    def item(self) -> Item:
+        """The invoice, as it was when the ERP was looked at."""
+        return self.intent.item
+
+    @property
+    def there(self) -> list[ErpInvoice]:
+        """What the ERP shows."""
+        return self.intent.there
+
+    def chosen(self, document: str) -> ErpInvoice | None:
+        """Return the document that is meant; where there is one only, it need not be named."""
+        if len(self.there) == 1 and not document:
+            return self.there[0]
+        named = (each for each in self.there if each.document_id_erp.casefold() == document.casefold())
+        return next(named, None)
+
+
+def examine(ledger: Ledger, erp: ERP, company_id: int, invoice_id: int, clock: Clock, actor: str) -> Doubt | None:
+    """Look in the ERP again; return what a person must decide, None where a machine settled it or still waits.
+
+    While our own request may be under way nothing is decided: it could still arrive beside what was adopted.
+    """
+    settling.settle_uncertain(ledger, erp, clock, actor, only=[invoice_id])
+    intent = _uncertain(ledger, company_id, invoice_id)
+    if intent is None or not intent.there or _under_way_until(intent, erp) > clock():
+        return None
+    return Doubt(intent, erp.capabilities.menu_path)
+
+
+def decide(ledger: Ledger, doubt: Doubt, answer: SettleAnswer, run_id: str, clock: Clock) -> list[str]:
+    """Record what a person says of it, in one commit; return what is wrong with the answer, and nothing is recorded.
+
+    Raises LostRaceError when the invoice was settled, or something else was found, since it was looked at.
+    """
+    answer = answer.stripped()
+    chosen = doubt.chosen(answer.document)
+    with ledger.transaction(clock(), answer.decided_by) as tx:
+        problems = list(filter(None, _problems(tx, doubt, answer, chosen)))
+        if problems:
+            return problems
+        if answer.decision == ADOPT and chosen:
+            _adopt(tx, doubt, chosen, {"reason": answer.reason, "run": run_id})
+        else:
+            _disown(tx, doubt, answer.reason, run_id)
+    return []
+
+
+def unlink(ledger: Ledger, company_id: int, invoice_id: int, by: str, reason: str, run_id: str, clock: Clock) -> Item:
+    """Cut the tie to an AP invoice that is gone from the ERP: it can be corrected in Procore and sent again.
+
+    Raises RefusedError without an approver's right or a reason, where the ERP may still show it, and where a payment
+    was made that is not voided.
+    """
+    document = f"invoice {invoice_id}"
+    require_approver(by, document)
+    if not reason.strip():
+        raise RefusedError("Ledger", document, "a reason is needed")
+    with ledger.transaction(clock(), by) as tx:
+        found = tx.items(company_id=company_id, invoice_id=invoice_id)
+        if not found:
+            raise RefusedError("Ledger", document, "it was never sent")
+        [item] = found
+        if item.state != states.GONE:
+            raise RefusedError("Ledger", document, f"it is {item.state}; only what is GONE from the ERP is unlinked")
+        if item.settled_minor:
+            paid = in_words(from_minor(item.settled_minor, item.currency), item.currency)
+            raise RefusedError("Ledger", document, f"{paid} was paid on it and is not voided; void the payment first")
+        because = {"reason": reason.strip(), "run": run_id, "document": item.document_id_erp}
+        close_intent(tx, item, "unlinked", item.document_id_erp or "", is_live=False)
+        nothing = {"document_id_erp": None, "batch_code": None, "drift": drift.as_text([]), "acknowledged": ""}
+        item = tx.move(item, states.UNLINK, states.UNLINKED, because, **nothing)
+        unlock(tx, item)
+        return item
+
+
+def decision_of(ledger: Ledger, item: Item, run_id: str) -> Happened | None:
+    """Return what was decided of this invoice in this run, if it was."""
+    with ledger.reading() as connection:
+        decided = [each for each in events(connection, item.item_id) if each.kind in _DECISIONS]
+    return decided[-1] if decided and decided[-1].facts["run"] == run_id else None
+
+
+def how_it_stands(ledger: Ledger, erp: ERP, item: Item) -> str:
+    """Return in words why there is nothing to decide of this invoice now, and what happens next."""
+    system, settles = item.erp.capitalize(), erp.capabilities.settles_within
+    intent = _uncertain(ledger, item.company_id, item.invoice_id)
+    if intent is not None and intent.there:
+        until = _under_way_until(intent, erp)
+        return f"Our own request may still arrive in {system} until {until:%Y-%m-%d %H:%M} UTC; run this again then."
+    if intent is not None and intent.absent_at:
+        again = intent.absent_at + settles
+        return (
+            f"{system} does not show it. It is looked for again, and when nothing is there after "
+            f"{again:%Y-%m-%d %H:%M} UTC either, it is sent again by itself. Do not enter it by hand."
+        )
+    with ledger.reading() as connection:
+        link = live_intents(connection, [item]).get(item.item_id)
+    if item.state in states.IN_ERP and link and link.absent_at:
+        again = link.absent_at + settles
+        return f"{system} does not show it now; a second look after {again:%Y-%m-%d %H:%M} UTC decides: run this again."
+    words = {
+        states.ACCEPTED: f"It surely is not in {system}; the next export sends it as it was accepted.",
+        states.EXPORTED: f"It is in {system}, unposted, as document {item.document_id_erp}.",
+        states.EXPORTING: "It is being exported just now.",
+    }
+    return words.get(item.state, f"It is {item.state}.")
+
+
+def _uncertain(ledger: Ledger, company_id: int, invoice_id: int) -> Intent | None:
+    found = ledger.items(company_id=company_id, invoice_id=invoice_id, state=states.UNCERTAIN)
+    with ledger.reading() as connection:
+        return next(iter(live_intents(connection, found).values()), None)
+
+
+def _under_way_until(intent: Intent, erp: ERP) -> datetime:
+    """Return when a request of ours has arrived at the latest."""
+    patience = erp.capabilities.request_timeout + erp.capabilities.settles_within
+    return intent.sent_at + patience if intent.sent_at else intent.item.changed_at
+
+
+def _problems(tx: Transaction, doubt: Doubt, answer: SettleAnswer, chosen: ErpInvoice | None) -> Iterator[str]:
+    yield missing_right(answer.decided_by)
+    if not answer.reason:
+        yield "a reason is needed"
+    if answer.decision not in (ADOPT, DISOWN):
+        yield f"the decision is {ADOPT} or {DISOWN}, not {answer.decision!r}"
+    elif answer.decision == ADOPT:
+        yield _cannot_be_adopted(tx, doubt, chosen, answer.document)
+
+
+def _cannot_be_adopted(tx: Transaction, doubt: Doubt, chosen: ErpInvoice | None, document: str) -> str:
+    """Say why this document cannot be the invoice; empty when it can."""
+    if chosen is None:
+        names = ", ".join(each.document_id_erp for each in doubt.there)
+        return f"{document!r} is not one of {names}" if document else f"name the document to adopt: {names}"
+    if chosen.state == "void":
+        return f"document {chosen.document_id_erp} is void; what is void cannot be this invoice"
+    if chosen.key not in (None, doubt.intent.voucher.key):
+        return f"document {chosen.document_id_erp} bears the key of another invoice, {parse_key(chosen.key)}"
+    others = tx.items(document_id_erp=chosen.document_id_erp, state=LINKED)
+    return f"document {chosen.document_id_erp} is invoice {others[0].number} already" if others else ""
+
+
+def _adopt(tx: Transaction, doubt: Doubt, chosen: ErpInvoice, because: dict[str, str]) -> Item:
+    """The invoice is this document, under the names that it bears there: by those its payments are found."""
+    voucher = doubt.intent.voucher
+    differences = drift.in_erp(doubt.item, voucher, [chosen], doubt.menu_path)
+    facts = {
+        "state in the ERP": chosen.state,
+        "differences": [each.message for each in differences],
+        "also there": [in_short(each) for each in doubt.there if each is not chosen],
+    }
+    names = {
+        "vendor_erp": chosen.vendor_erp,
+        "number_erp": chosen.invoice_number,
+        "batch_code": chosen.batch_code,
+        "acknowledged": drift.digest(differences) if differences else "",
+    }
+    return settling.exported(tx, doubt.intent, chosen.document_id_erp, states.ADOPT, because | facts, **names)
+
+
+def _disown(tx: Transaction, doubt: Doubt, reason: str, run_id: str) -> Item:
+    """What is there is not this invoice, so ours is not there: it failed, and says what makes room for it."""
+    close_intent(tx, doubt.item, "disowned", doubt.intent.evidence, is_live=False)
+    documents = [in_short(each) for each in doubt.there]
+    because = {"reason": reason, "run": run_id, "documents": documents}
+    finding = reasons.disowned(doubt.intent, doubt.there, tx.actor, reason)
+    return settling.fail(tx, doubt.item, [finding], states.DISOWN, because)
