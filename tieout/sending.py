@@ -123,6 +123,26 @@ def read_cases(
     ]
 
 
+def place(tx: Transaction, terms: Terms, project: str, reading: Reading, asked: bool) -> Item | None:
+    """Move one invoice to where its reading puts it; None when it stays outside."""
+    item, sighting = reading.item, reading.sighting
+    if item is not None and item.state in (states.EXPORTING, states.UNCERTAIN):
+        return item  # first its fate in the ERP must be known; it stays fresh and is judged then
+    if sighting.is_fresh:
+        records.store_sighting(tx, replace(sighting, is_fresh=False))
+    is_sendable = sighting.status in SENDABLE and not sighting.is_gone
+    if item is None or item.state in states.OUTSIDE:
+        return _enter(tx, terms, project, reading, asked) if is_sendable else item
+    if item.state in states.IN_ERP or item.state == states.GONE:
+        return item  # a later change in Procore is drift: never acted on
+    if not is_sendable:
+        why = "it is gone from Procore" if sighting.is_gone else f"its status in Procore is {sighting.status}"
+        item = tx.move(item, states.WITHDRAW, states.RETRIEVED, {"why": why}, cause="")
+        unlock(tx, item)
+        return item
+    return _again(tx, terms, project, reading, item)
+
+
 def _judge_piece(
     ledger: Ledger,
     terms: Terms,
@@ -139,7 +159,7 @@ def _judge_piece(
     project = known_projects(ledger)[project_id].name
     with ledger.transaction(clock(), actor) as tx:
         for reading in _still_true(tx, readings):
-            item = _settle(tx, terms, project, reading, asked)
+            item = place(tx, terms, project, reading, asked)
             if item is not None:
                 counts[item.state] += 1
     return counts
@@ -182,26 +202,6 @@ def _read(
         body_hash = digest_of(bodies[sighting.snapshot_id]) if sighting.snapshot_id is not None else ""
         readings.append(Reading(sighting, items.get(invoice_id), sound.get(invoice_id), found, body_hash))
     return readings
-
-
-def _settle(tx: Transaction, terms: Terms, project: str, reading: Reading, asked: bool) -> Item | None:
-    """Move one invoice to where its reading puts it; None when it stays outside."""
-    item, sighting = reading.item, reading.sighting
-    if item is not None and item.state in (states.EXPORTING, states.UNCERTAIN):
-        return item  # first its fate in the ERP must be known; it stays fresh and is judged then
-    if sighting.is_fresh:
-        records.store_sighting(tx, replace(sighting, is_fresh=False))
-    is_sendable = sighting.status in SENDABLE and not sighting.is_gone
-    if item is None or item.state in states.OUTSIDE:
-        return _enter(tx, terms, project, reading, asked) if is_sendable else item
-    if item.state in states.IN_ERP or item.state == states.GONE:
-        return item  # a later change in Procore is drift: never acted on
-    if not is_sendable:
-        why = "it is gone from Procore" if sighting.is_gone else f"its status in Procore is {sighting.status}"
-        item = tx.move(item, states.WITHDRAW, states.RETRIEVED, {"why": why}, cause="")
-        unlock(tx, item)
-        return item
-    return _again(tx, terms, project, reading, item)
 
 
 def _enter(tx: Transaction, terms: Terms, project: str, reading: Reading, asked: bool) -> Item | None:
