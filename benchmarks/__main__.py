@@ -1,4 +1,4 @@
-"""`make bench`: a night over 1,000 new invoices of 20 lines, and the night after it with nothing changed.
+"""`make bench`: a night over 1,000 new invoices of 20 lines, the night after it, and how fast the ledger is.
 
 A Prefect server of its own, the stand-ins without rate limits, SQLite for both ledgers, all on this machine.
 """
@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from benchmarks import ledger
 from benchmarks.figures import figure
 from benchmarks.stage import stand_ins
 from tieout import settings
@@ -31,11 +32,13 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--invoices", type=int, default=1000)
     options.add_argument("--lines", type=int, default=20)
+    options.add_argument("--stored", type=int, default=500_000, help="items in the full ledger")
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="tieout-bench-") as name:
         folder = Path(name)
         with stand_ins(folder, _PROJECTS, chosen.invoices, chosen.lines) as facts:
             kept = _measure(folder, facts, chosen.invoices)
+    kept = ledger.measure(chosen.stored, items=10_000) and kept
     raise SystemExit(0 if kept else 1)
 
 
