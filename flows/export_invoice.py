@@ -16,6 +16,9 @@ def export_invoice(company: int, invoice: int):
     to *Ready to Export* for a new acceptance and this run ends *Sent*. If the cause is still there, it ends *Failed to
     Export*, *Held* or *Uncertain* again, with the reason of now.
 
+    An exported invoice that *Drifted* is looked at on both sides again: as it was exported, this run turns *Exported*,
+    else it tells what differs now. Nothing is exported twice.
+
     - **company**, **invoice**: ids in Procore.
     """
     steps = Steps("Export invoice")
@@ -25,6 +28,7 @@ def export_invoice(company: int, invoice: int):
     steps.go(procore.read_books, projects)
     steps.go(erp.release_expired)
     steps.go(erp.settle_uncertain)
+    steps.go(erp.observe_invoices, [invoice])
     if not steps.unfinished:
         steps.go(checks.judge_again, [invoice])
         steps.go(erp.export_chunk, 1, only=[invoice])

@@ -50,10 +50,10 @@ def settle_uncertain() -> dict[str, int]:
 
 
 @task(**remote)
-def observe_invoices() -> dict[str, int]:
-    """Read which of our invoices were posted, voided or are gone."""
+def observe_invoices(only: list[int] | None = None) -> dict[str, int]:
+    """See which of our invoices were posted, are gone, or were changed on either side since their export."""
     with open_ledger() as ledger, open_erp() as erp:
-        return observing.observe(ledger, erp, now, actor())
+        return observing.observe(ledger, erp, now, actor(), only)
 
 
 @task(**remote)

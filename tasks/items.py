@@ -10,7 +10,8 @@ from prefect.states import Cancelled
 from tasks import _screen
 from tasks._policy import screen
 from tieout import publishing, reporting, reviewing, settings
-from tieout.ledger.book import Item, Ledger
+from tieout.ledger.book import Item, Ledger, find_items
+from tieout.ledger.links import drifted
 from tieout.ledger.reviews import read_reviews
 from tieout.opening import now, open_erp, open_ledger
 from tieout.publishing import FAILING, Creation, Move, Plan, Run
@@ -22,13 +23,13 @@ _PATIENCE = 3  # leases, after which an unknown outcome is shown
 
 @task(**screen)
 def publish() -> dict[tuple[int, int], str]:
-    """Make the set of item runs equal to the set of failing invoices; return the run of each failing invoice."""
+    """Make the set of item runs equal to the set of failing and drifted invoices; return the run of each of them."""
     with open_ledger() as ledger, _screen.open_screen() as client:
         deployment = _screen.deployment_id(client, DEPLOYMENT)
         items, runs = _both(ledger, client, _screen.open_runs(client, deployment, publishing.PASSING))
         plan = _plan(items, runs)
         ended_well = _screen.runs_with_keys(client, deployment, [each.key for each in plan.creations])
-        if ended_well:  # and their invoices fail again
+        if ended_well:  # and their invoices fail or drifted since
             runs += [run for run in map(_screen.as_run, ended_well) if run]
             plan = _plan(items, runs)
         created = _screen.create(client, deployment, plan.creations)
@@ -64,10 +65,11 @@ def open_reviews() -> list[str]:
 
 def _both(ledger: Ledger, client: SyncPrefectClient, found: list[FlowRun]) -> tuple[list[Item], list[Run]]:
     runs = [run for run in map(_screen.as_run, found) if run]
-    failing = ledger.items(state=tuple(FAILING))
-    missing = {run.invoice for run in runs} - {(item.company_id, item.invoice_id) for item in failing}
+    with ledger.reading() as connection:
+        shown = find_items(connection, state=tuple(FAILING)) + drifted(connection)
+    missing = {run.invoice for run in runs} - {(item.company_id, item.invoice_id) for item in shown}
     others = ledger.items(invoice_id=[invoice for _, invoice in missing]) if missing else []
-    return failing + others, runs
+    return shown + others, runs
 
 
 def _plan(items: list[Item], runs: list[Run]) -> Plan:
@@ -94,7 +96,7 @@ def explain(ledger: Ledger, client: SyncPrefectClient, item: Item, run_id: str, 
 
 
 def _standing(items: list[Item], runs: list[Run]) -> dict[tuple[int, int], str]:
-    keys = {publishing.key_of(item) for item in items if item.state in FAILING}
+    keys = {publishing.key_of(item) for item in items if publishing.badge_of(item)}
     return {run.invoice: run.run_id for run in runs if run.key in keys}
 
 

@@ -6,7 +6,7 @@ from prefect import task
 
 from tasks._policy import remote
 from tasks._run import actor
-from tieout import settling
+from tieout import observing, settling
 from tieout.ledger import states
 from tieout.opening import now, open_ledger
 
@@ -32,3 +32,10 @@ def projects_of(invoices: list[int]) -> list[int]:
     """Return the projects that these invoices belong to."""
     with open_ledger() as ledger:
         return sorted({item.project_id for item in ledger.items(invoice_id=invoices)})
+
+
+@task(**remote)
+def acknowledge_drift(company: int, invoice: int, acknowledged_by: str, reason: str) -> None:
+    """Let what differs from the exported invoice stand, in an approver's name."""
+    with open_ledger() as ledger:
+        observing.acknowledge(ledger, company, invoice, acknowledged_by.strip(), reason, now)

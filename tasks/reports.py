@@ -92,6 +92,7 @@ def _report(steps: Steps) -> RunReport:
             exported=exported,
             failed=failed,
             failing=ledger.items(state=tuple(FAILING)),
+            drifted=reporting.drifted(ledger),
             not_exportable=ledger.items(state=states.NOT_EXPORTABLE),
             unfinished=steps.unfinished,
             notes=_notes(steps),

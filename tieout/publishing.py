@@ -11,6 +11,7 @@ from typing import Final
 
 from data_contracts.money import in_words
 from data_contracts.reference import Finding
+from tieout.drift import TWO, open_drift
 from tieout.ledger import states
 from tieout.ledger.book import Item
 from tieout.ledger.reviews import Review
@@ -18,6 +19,7 @@ from tieout.ledger.reviews import Review
 FAILED_TO_EXPORT: Final = "Failed to Export"
 HELD: Final = "Held"
 UNCERTAIN: Final = "Uncertain"
+DRIFTED: Final = "Drifted"
 EXPORTED: Final = "Exported"
 SENT: Final = "Sent"
 ACCEPTED: Final = "Accepted"
@@ -119,21 +121,29 @@ def run_name(item: Item) -> str:
 
 def tags_of(item: Item) -> tuple[str, ...]:
     """Return by what an operator may filter."""
-    tags = [f"project:{_printable(item.project or str(item.project_id), 80)}", f"erp:{item.erp}"]
-    return (*tags, f"cause:{_printable(item.cause, 60)}") if item.cause else tuple(tags)
+    tags = (f"project:{_printable(item.project or str(item.project_id), 80)}", f"erp:{item.erp}")
+    causes = (item.cause,) if item.cause else ()
+    if drifted := {each.rule for each in open_drift(item)}:
+        causes = ("drift", *drifted & {TWO})
+    return (*tags, *(f"cause:{_printable(each, 60)}" for each in causes))
+
+
+def badge_of(item: Item) -> str | None:
+    """Return the name of the state under which a person finds the item; None when nobody need act on it."""
+    return FAILING.get(item.state) or (DRIFTED if open_drift(item) else None)
 
 
 def standing_of(item: Item, menu_path: str = "") -> Standing:
     """Return the state that the item's run must show."""
-    if item.state in FAILING:
-        return Standing("FAILED", FAILING[item.state], _why(item))
+    if badge := badge_of(item):
+        return Standing("FAILED", badge, _why(item))
     return Standing("COMPLETED", SETTLED[item.state], _settled_words(item, menu_path))
 
 
 def plan_items(
     items: Iterable[Item], runs: Iterable[Run], now: datetime, patience: timedelta, menu_path: str = ""
 ) -> Plan:
-    """Return what makes the runs show the items: every failing item, and every item that has a run here, is given.
+    """Return what makes the runs show the items: every one with a badge, and every one that has a run here, is given.
 
     An outcome that is unknown for less than `patience` gets no run yet.
     """
@@ -156,12 +166,15 @@ def plan_items(
 def explanation(item: Item, timeline: Iterable[tuple[str, str, str]] = (), unfinished: Iterable[str] = ()) -> str:
     """Return the whole story of an item as Markdown: reasons, numbers, remedies, and what happened when."""
     figures = (("gross", item.gross), ("retention held", item.held), ("due now", item.net))
-    lines = [f"# {cell(run_name(item))}", "", f"**{(FAILING | SETTLED)[item.state]}**, revision {item.revision}.", ""]
+    shown = badge_of(item) or SETTLED[item.state]
+    lines = [f"# {cell(run_name(item))}", "", f"**{shown}**, revision {item.revision}.", ""]
     lines += [line for step in unfinished for line in (f"**Not finished:** {cell(step)}", "")]
     lines += ["| figure | amount |", "|---|---:|"]
     lines += [f"| {name} | {in_words(amount, item.currency)} |" for name, amount in figures]
+    for difference in open_drift(item):
+        lines += ["", *_in_full(difference, "Drifted:")]
     for reason in item.reasons:
-        lines += ["", *_in_full(reason)]
+        lines += ["", *_in_full(reason, "Warning:" if reason.severity == "warn" else "Stopped by")]
     rows = [f"| {cell(at)} | {cell(what)} | {cell(actor)} |" for at, what, actor in timeline]
     if rows:
         lines += ["", "## What happened", "", "| when (UTC) | what | by |", "|---|---|---|", *rows]
@@ -169,9 +182,9 @@ def explanation(item: Item, timeline: Iterable[tuple[str, str, str]] = (), unfin
 
 
 def in_brief(item: Item) -> str:
-    """Return the first reason why the item is stopped, without what to do."""
-    stopping = [reason.message for reason in item.reasons if reason.severity != "warn"]
-    return _printable(stopping[0] if stopping else item.cause, 300)
+    """Return the first reason why somebody must act on the item, without what to do."""
+    acting = [reason.message for reason in _calling(item)]
+    return _printable(acting[0] if acting else item.cause, 300)
 
 
 def by_cause(items: Iterable[Item]) -> Mapping[str, list[Item]]:
@@ -190,7 +203,7 @@ def cell(text: str) -> str:
 def _move(run: Run, item: Item | None, menu_path: str) -> Move | None:
     if item is None:
         standing = Standing("COMPLETED", SUPERSEDED, "The ledger holds no such invoice.")
-    elif item.state not in FAILING:
+    elif badge_of(item) is None:
         standing = standing_of(item, menu_path)
     elif run.key != key_of(item):
         standing = Standing("COMPLETED", SUPERSEDED, f"Another run stands for revision {item.revision} of it.")
@@ -211,12 +224,16 @@ def _move_open(run: Run, item: Item, standing: Standing) -> Move | None:
 
 
 def _wants_run(item: Item, now: datetime, patience: timedelta) -> bool:
-    return item.state in FAILING and (item.state != states.UNCERTAIN or now - item.changed_at >= patience)
+    return badge_of(item) is not None and (item.state != states.UNCERTAIN or now - item.changed_at >= patience)
+
+
+def _calling(item: Item) -> list[Finding]:
+    """Return what calls for somebody: the reasons that stop the item, or how it drifted."""
+    return open_drift(item) or [reason for reason in item.reasons if reason.severity != "warn"]
 
 
 def _why(item: Item) -> str:
-    stopping = [reason for reason in item.reasons if reason.severity != "warn"]
-    parts = [line for reason in stopping for line in _lines(reason)] or [f"Cause: {item.cause or 'unknown'}."]
+    parts = [line for reason in _calling(item) for line in _lines(reason)] or [f"Cause: {item.cause or 'unknown'}."]
     text = "\n".join(parts)
     then = "" if "press Retry" in text else "Then press Retry. "  # many a remedy says so itself
     close = f"\n{then}All figures are on the Artifacts tab."
@@ -228,9 +245,8 @@ def _lines(reason: Finding) -> list[str]:
     return [f"{head}{_full_stop(_printable(words, 500))}" for head, words in told if words]
 
 
-def _in_full(reason: Finding) -> list[str]:
+def _in_full(reason: Finding, head: str) -> list[str]:
     line = f" (line {reason.line_id_procore})" if reason.line_id_procore else ""
-    head = "Warning:" if reason.severity == "warn" else "Stopped by"
     lines = [f"## {head} {cell(reason.rule)}{line}", "", cell(reason.message)]
     lines += ["", f"**What to do:** {cell(reason.remedy)}"] if reason.remedy else []
     lines += ["", f"**Whose move:** {cell(reason.owner)}"] if reason.owner else []

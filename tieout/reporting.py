@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from data_contracts.money import from_minor, in_words
-from tieout.ledger import history, states
+from tieout.ledger import history, links, states
 from tieout.ledger.book import Item, Ledger
 from tieout.ledger.history import Happened
 from tieout.ledger.payments import applications, count_written
@@ -31,6 +31,12 @@ def stopped(ledger: Ledger) -> dict[str, dict[str, list[Item]]]:
             by_cause.setdefault(item.cause or "unknown outcome", []).append(item)
         groups[state] = dict(sorted(by_cause.items(), key=lambda pair: -len(pair[1])))
     return groups
+
+
+def drifted(ledger: Ledger) -> list[Item]:
+    """Return what was changed on either side since its export, and nobody let stand."""
+    with ledger.reading() as connection:
+        return links.drifted(connection)
 
 
 def batches(items: Sequence[Item]) -> dict[str, int]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from data_contracts.money import in_words
 from tieout.ledger.book import Item
-from tieout.publishing import FAILING, Standing, by_cause, cell, in_brief, run_name
+from tieout.publishing import Standing, badge_of, by_cause, cell, in_brief, run_name
 from tieout.reporting import colour
 
 FINISHED_WITH_FAILURES = "Finished with Failures"
@@ -24,6 +24,7 @@ class RunReport:
     exported: list[Item] = field(default_factory=list)  # in this run
     failed: list[Item] = field(default_factory=list)  # in this run: refused, or with an unknown outcome
     failing: list[Item] = field(default_factory=list)  # all that are failing now, old ones too
+    drifted: list[Item] = field(default_factory=list)  # changed on either side since their export, and nobody let it be
     not_exportable: list[Item] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)  # steps that did not finish, with their reason
     alarms: list[str] = field(default_factory=list)  # what is wrong that no single run would notice
@@ -50,12 +51,13 @@ class RunReport:
     def in_short(self) -> str:
         """Return the figures in one line."""
         told = [("exported", str(len(self.exported))), *self.figures, ("failing now", str(len(self.failing)))]
+        told += [("drifted now", str(len(self.drifted)))] if self.drifted else []
         return ", ".join(f"{name}: {value}" for name, value in told)
 
     def markdown(self) -> str:
         """Return the whole report."""
-        sections = [f"# {self.title}", self.in_short(), *self._problems(), *self._failures(), *self._exported()]
-        sections += [*self._not_exportable(), *self._counts()]
+        sections = [f"# {self.title}", self.in_short(), *self._problems(), *self._failures(), *self._drifted()]
+        sections += [*self._exported(), *self._not_exportable(), *self._counts()]
         sections += [f"Head of the ledger: `{self.head}`"] if self.head else []
         return "\n\n".join(sections) + "\n"
 
@@ -64,13 +66,19 @@ class RunReport:
         return [f"## {head}\n\n{_list(rows)}" for head, rows in lists if rows]
 
     def _failures(self) -> list[str]:
-        sections = []
-        for cause, items in by_cause(self.failing).items():
-            # A list, for its lines are broken: in a table the reason would be cut off at the edge.
-            rows = [f"- {self._link(item)}, *{FAILING[item.state]}*: {cell(in_brief(item))}" for item in items[:_ROWS]]
-            rows += [f"- … and {len(items) - _ROWS} more"] if len(items) > _ROWS else []
-            sections.append(f"### {cell(cause)} ({len(items)})\n\n" + "\n".join(rows))
+        groups = by_cause(self.failing).items()
+        sections = [f"### {cell(cause)} ({len(items)})\n\n{self._told(items)}" for cause, items in groups]
         return ["## What fails, by cause", *sections] if sections else []
+
+    def _drifted(self) -> list[str]:
+        head = f"## Changed since their export ({len(self.drifted)})"
+        return [head, self._told(self.drifted)] if self.drifted else []
+
+    def _told(self, items: list[Item]) -> str:
+        # A list, for its lines are broken: in a table the reason would be cut off at the edge.
+        rows = [f"- {self._link(item)}, *{badge_of(item)}*: {cell(in_brief(item))}" for item in items[:_ROWS]]
+        rows += [f"- … and {len(items) - _ROWS} more"] if len(items) > _ROWS else []
+        return "\n".join(rows)
 
     def _exported(self) -> list[str]:
         rows = [

@@ -100,4 +100,5 @@ def test_no_secret_is_named():
 
 def test_a_view_looks_at_a_deployment_that_there_is():
     assert {each["deployment"] for each in VIEWS} <= {each["name"] for each in DEPLOYMENTS}
-    assert [each["name"] for each in VIEWS] == ["Failed to Export", "Held", "Uncertain", "Ready to Export", "Exported"]
+    names = ["Failed to Export", "Held", "Uncertain", "Drifted", "Ready to Export", "Exported"]
+    assert [each["name"] for each in VIEWS] == names

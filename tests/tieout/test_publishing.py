@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from data_contracts.reference import Finding
+from tieout.drift import TWO, as_text
 from tieout.ledger import states
 from tieout.ledger.book import Item
 from tieout.ledger.reviews import Review
 from tieout.publishing import (
+    DRIFTED,
     FAILING,
     LOST,
     PASSING,
@@ -21,7 +23,9 @@ from tieout.publishing import (
     ReviewRun,
     Run,
     Standing,
+    badge_of,
     explanation,
+    in_brief,
     key_of,
     plan_items,
     plan_reviews,
@@ -42,6 +46,15 @@ REASON = Finding(
     numbers={"vendor": "ACME01"},
 )
 
+CHANGED = Finding(
+    rule="changed-in-erp",
+    severity="warn",
+    message="Changed in Spectrum since its export: gross $12,500.00 → $13,000.00",
+    remedy="Have it put back in Spectrum",
+    owner="accounting",
+    numbers={"gross": "$12,500.00 → $13,000.00"},
+)
+
 
 def an_item(**changes: Any) -> Item:
     reasons = changes.pop("reasons", [REASON])
@@ -50,6 +63,7 @@ def an_item(**changes: Any) -> Item:
     fields |= {"state": states.FAILED, "revision": 1, "cause": "vendor-inactive", "currency": "USD"}
     fields |= {"number": "INV-1042", "vendor": "Acme Concrete", "project": "Riverside Tower"}
     fields |= {"gross_minor": 1_250_000, "held_minor": 125_000, "changed_at": LONG_AGO}
+    fields["drift"] = as_text(changes.pop("drifted", []))
     fields["findings"] = "[" + ",".join(reason.model_dump_json() for reason in reasons) + "]"
     return Item(**fields | changes)
 
@@ -117,6 +131,40 @@ def test_a_run_that_shows_its_item_is_left_alone():
     assert (plan.creations, plan.moves) == ([], [])
 
 
+def test_what_was_changed_after_the_export_is_an_item_that_says_what_differs_and_what_to_do():
+    item = an_item(state=states.POSTED, cause="", drifted=[CHANGED])
+
+    standing, story = standing_of(item), explanation(item)
+
+    assert (standing.type, standing.name) == ("FAILED", DRIFTED)
+    assert standing.message.splitlines()[:2] == [f"{CHANGED.message}.", "What to do: Have it put back in Spectrum."]
+    assert tags_of(item)[2:] == ("cause:drift",)
+    assert in_brief(item) == CHANGED.message
+    assert "## Drifted: changed-in-erp" in story
+    assert "| gross | $12,500.00 → $13,000.00 |" in story
+
+
+def test_one_invoice_that_is_twice_in_the_erp_has_a_tag_of_its_own():
+    item = an_item(state=states.POSTED, cause="", drifted=[CHANGED.model_copy(update={"rule": TWO})])
+
+    assert tags_of(item)[2:] == ("cause:drift", "cause:two-in-erp")
+
+
+def test_an_exported_run_is_moved_when_its_invoice_drifts_and_back_when_it_does_not():
+    healthy = an_item(state=states.POSTED, cause="")
+    drifted = an_item(state=states.POSTED, cause="", drifted=[CHANGED])
+
+    [there] = plan_items([drifted], [a_run(healthy)], NOW, PATIENCE).moves
+    [back] = plan_items([healthy], [a_run(drifted)], NOW, PATIENCE).moves
+
+    assert (there.seen, there.standing.name) == ("Exported", DRIFTED)
+    assert (back.seen, back.standing.name) == (DRIFTED, "Exported")
+
+
+def test_what_drifted_before_it_was_unlinked_is_no_item_any_more():
+    assert badge_of(an_item(state=states.UNLINKED, drifted=[CHANGED])) is None
+
+
 def test_a_new_reason_changes_message_and_tags_of_the_run_that_is_there():
     before, item = an_item(), an_item(cause="closed-period", reasons=[])
 
@@ -179,6 +227,11 @@ class Histories(RuleBasedStateMachine):
         self.items[number] = item._replace(state=state, revision=item.revision + is_sent_again)
         self.is_published = False
 
+    @rule(number=st.integers(0, 3), drifted=st.sampled_from([[], [CHANGED]]))
+    def one_side_is_changed_or_put_back(self, number: int, drifted: list[Finding]) -> None:
+        self.items[number] = self.items[number]._replace(drift=as_text(drifted))
+        self.is_published = False
+
     @precondition(lambda self: self.runs)
     @rule(
         data=st.data(),
@@ -237,11 +290,18 @@ class Histories(RuleBasedStateMachine):
             return
         resting = [run for run in self.runs.values() if not run.is_going_on]
         going_on = {run.key for run in self.runs.values() if run.is_going_on}
-        for state, name in FAILING.items():
-            wanted = {key_of(item) for item in self.items.values() if item.state == state} - going_on
+        for name in (*FAILING.values(), DRIFTED):
+            wanted = {key_of(item) for item in self.items.values() if shown(item) == name} - going_on
             assert [run for run in resting if run.standing.name == name and run.key is None] == []
             assert {run.key for run in resting if run.standing.name == name} == wanted
         assert {run.standing.type for run in resting} <= {"FAILED", "COMPLETED"}
+
+
+def shown(item: Item) -> str | None:
+    """The view in which a person must find the item."""
+    if item.state in (*states.IN_ERP, states.GONE):
+        return DRIFTED if item.drift != "[]" else None
+    return FAILING.get(item.state)
 
 
 TestHistories = Histories.TestCase
