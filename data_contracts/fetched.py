@@ -4,6 +4,9 @@ from datetime import date, datetime
 
 from data_contracts.contract import Contract
 from data_contracts.money import Amount
+from data_contracts.voucher import ProcorePayment
+
+_FROZEN = ("amount", "paid_on", "check_number", "invoice_number")
 
 
 class InvoiceStub(Contract):
@@ -21,6 +24,8 @@ class FetchedInvoice(Contract):
     project_id_procore: int
     body: str
     updated_at: datetime | None
+    origin_id: str | None = None
+    origin_data: str | None = None
     problem: str | None = None
 
 
@@ -36,3 +41,12 @@ class FetchedPayment(Contract):
     check_number: str = ""
     invoice_number: str = ""
     origin_id: str | None = None
+
+    def differences(self, payment: ProcorePayment) -> dict[str, tuple[str, str]]:
+        """Return which of the figures and names that we froze are shown otherwise: what we meant, what is shown.
+
+        Older projects tie a payment to its invoice by the invoice's running number alone.
+        """
+        tie = "invoice_sequence" if self.invoice_id_procore is None else "invoice_id_procore"
+        pairs = {name: (getattr(payment, name), getattr(self, name)) for name in (*_FROZEN, tie)}
+        return {name: (str(meant), str(shown)) for name, (meant, shown) in pairs.items() if meant != shown}

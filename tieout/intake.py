@@ -1,7 +1,7 @@
 """Bring what Procore and the ERP know into the ledger, as it came, before anything is decided from it (law 7)."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -12,8 +12,10 @@ from tieout import settings
 from tieout.connectors.base import ERP
 from tieout.connectors.procore import Procore, parse_invoice
 from tieout.errors import RefusedError
-from tieout.ledger import records, states
+from tieout.ledger import census, records, states
 from tieout.ledger.book import Ledger, Transaction, canonical, digest_of
+from tieout.ledger.census import Census
+from tieout.ledger.letters import Origin, put_right
 from tieout.ledger.records import Sighting
 from tieout.terms import known_projects
 
@@ -42,26 +44,35 @@ def list_projects(ledger: Ledger, procore: Procore, clock: Clock) -> list[int]:
     """Return the projects that the policy does not pass over, after storing what Procore says of them."""
     skipped = settings.policy().skip_projects
     projects = [each for each in procore.projects() if each.is_active and each.project_id_procore not in skipped]
+    known = known_projects(ledger)
     with ledger.transaction(clock(), "intake") as tx:
         for project in projects:
             records.store_reference(tx, f"project/{project.project_id_procore}", project.model_dump_json())
+            if project.project_id_procore not in known:  # its silence counts from now on
+                records.move_watermark(tx, records.answered(project.project_id_procore), tx.now)
     return [project.project_id_procore for project in projects]
 
 
 def fetch_changed(ledger: Ledger, procore: Procore, project_id: int, clock: Clock) -> Fetched:
     """Store every invoice of the project that changed since the last time; a 403 passes the project over.
 
-    Once a week everything is listed: an invoice that was deleted shows in no listing of what changed (law 9).
+    Once a week everything is listed: an invoice that was deleted shows in no listing of what changed (law 9). So it is
+    after a census in which Procore and the ledger did not agree.
     """
-    name, whole = f"procore/{project_id}/invoices", f"procore/{project_id}/whole"
+    name, whole, answered = f"procore/{project_id}/invoices", _whole(project_id), records.answered(project_id)
     with ledger.reading() as connection:
-        since, listed_at = records.watermark(connection, name), records.watermark(connection, whole)
-    is_whole = since is None or listed_at is None or clock() - listed_at >= _WHOLE_EVERY
+        since, listed_at = records.watermark(connection, name), records.moved_at(connection, whole)
+        counted = census.last(connection, project_id)
+    is_recent = listed_at is not None and timedelta() <= clock() - listed_at < _WHOLE_EVERY
+    is_doubted = listed_at is not None and counted is not None and counted.is_doubtful_since(listed_at)
+    is_whole = since is None or not is_recent or is_doubted
     try:
         stubs, problems = procore.changed_invoices(
             project_id, None if is_whole or since is None else since - _OVERLAP, until=clock() + timedelta(days=1)
         )
     except RefusedError as refusal:
+        with ledger.transaction(clock(), "intake") as tx:
+            records.move_watermark(tx, answered, tx.now)  # a refusal is an answer, and told as such
         return Fetched(project_id, skipped=str(refusal))
     listed = {stub.invoice_id_procore for stub in stubs}
     with ledger.reading() as connection:  # as much as was listed, however much is stored
@@ -78,23 +89,75 @@ def fetch_changed(ledger: Ledger, procore: Procore, project_id: int, clock: Cloc
                 records.move_watermark(tx, name, max(reached))
             if is_whole:
                 records.move_watermark(tx, whole, tx.now)
+            records.move_watermark(tx, answered, tx.now)
     return Fetched(project_id, len(stubs), len(news), tuple(complaints))
+
+
+def take_census(ledger: Ledger, procore: Procore, project_id: int, clock: Clock) -> str | None:
+    """Count what may be sent in Procore and in the ledger; return a sentence when the two do not agree.
+
+    While they do, this costs one request. Where they do not, the next fetch reads the project's whole listing; what
+    that does not put right is an alarm. A project that refuses us is told of by `fetch_changed`.
+    """
+    with ledger.reading() as connection:
+        known, read_at = census.count_sendable(connection, project_id), records.moved_at(connection, _whole(project_id))
+    try:
+        in_procore = procore.count_sendable(project_id)
+        listed = procore.sendable_invoices(project_id) if in_procore != known else set()
+    except RefusedError:
+        return None
+    project = known_projects(ledger).get(project_id)
+    name, now = project.name if project else f"project {project_id}", clock()
+    taken = Census(project_id=project_id, project=name, in_procore=in_procore, in_ledger=known, at=now, since=now)
+    with ledger.transaction(now, "intake") as tx:
+        if in_procore != known:
+            taken = census.compare(tx.connection, taken, listed, read_at)
+        census.store(tx, taken)
+    return f"{taken.words}; the next run reads the whole list of the project" if taken.differing else None
 
 
 def refetch_one(ledger: Ledger, procore: Procore, invoice_id: int, clock: Clock) -> None:
     """Read one invoice again; an answer of 404 marks it gone."""
     with ledger.reading() as connection:
-        known = records.sightings_of(connection, [invoice_id])[invoice_id]
-    fetched = procore.invoice(known.project_id, invoice_id)
+        before = records.sightings_of(connection, [invoice_id])
+    fetched = procore.invoice(before[invoice_id].project_id, invoice_id)
     with ledger.transaction(clock(), "intake") as tx:
         if fetched is None:
-            records.store_sighting(tx, replace(known, is_gone=True, is_fresh=True))
+            _mark_gone(tx, before[invoice_id])
         else:
-            store_body(tx, procore.company_id, fetched, known)
+            store_bodies(tx, procore.company_id, [fetched], before)
 
 
-def store_body(tx: Transaction, company_id: int, fetched: FetchedInvoice, known: Sighting | None) -> Sighting:
-    """Store a full body as a snapshot and note it as what Procore shows now."""
+def store_bodies(
+    tx: Transaction, company_id: int, fetched: Sequence[FetchedInvoice], before: Mapping[int, Sighting]
+) -> set[int]:
+    """Store full bodies and note each as what Procore shows now; return the ids of those that were noted.
+
+    `before` is what was known when reading began. What somebody else stored since then, and is newer, stays.
+    """
+    now = records.sightings_of(tx.connection, [each.invoice_id_procore for each in fetched])
+    shown: dict[int, Origin] = {}
+    for each in fetched:
+        invoice_id = each.invoice_id_procore
+        sighting = _sighting(tx, company_id, each, now.get(invoice_id))
+        if not _is_overtaken(sighting, before.get(invoice_id), now.get(invoice_id)):
+            records.store_sighting(tx, sighting)
+            shown[invoice_id] = (each.origin_id, each.origin_data)
+    put_right(tx, shown)
+    return set(shown)
+
+
+def _is_overtaken(sighting: Sighting, before: Sighting | None, now: Sighting | None) -> bool:
+    """Whether somebody stored a newer state while we read; what was known before was older, whatever its time says."""
+    return now is not None and not _is_as_before(before, now) and now.updated_at > sighting.updated_at
+
+
+def _is_as_before(before: Sighting | None, now: Sighting) -> bool:
+    return before is not None and replace(now, is_fresh=before.is_fresh) == before  # it may have been judged since
+
+
+def _sighting(tx: Transaction, company_id: int, fetched: FetchedInvoice, known: Sighting | None) -> Sighting:
+    """Keep a body as a snapshot and return what it shows."""
     parsed = parse_invoice(fetched.body, company_id, fetched.invoice_id_procore)
     seen = {"company_id": company_id, "project_id": fetched.project_id_procore, "body": fetched.body}
     seen |= {"invoice_id": fetched.invoice_id_procore}
@@ -107,7 +170,7 @@ def store_body(tx: Transaction, company_id: int, fetched: FetchedInvoice, known:
         updated_at = fetched.updated_at or tx.now
     snapshot_id = records.store_snapshot(tx, {**seen, "content_hash": content_hash})
     is_same = known is not None and (known.content_hash, known.status) == (content_hash, status) and not known.is_gone
-    sighting = Sighting(
+    return Sighting(
         company_id=company_id,
         invoice_id=fetched.invoice_id_procore,
         project_id=fetched.project_id_procore,
@@ -120,8 +183,6 @@ def store_body(tx: Transaction, company_id: int, fetched: FetchedInvoice, known:
         is_fresh=not is_same or (known is not None and known.is_fresh),
         is_gone=False,
     )
-    records.store_sighting(tx, sighting)
-    return sighting
 
 
 def read_books(ledger: Ledger, procore: Procore, project_ids: Iterable[int], clock: Clock) -> list[Problem]:
@@ -159,21 +220,28 @@ def _is_news(stub: InvoiceStub, known: Sighting | None) -> bool:
 def _store(ledger: Ledger, procore: Procore, project_id: int, stubs: list[InvoiceStub], clock: Clock) -> list[str]:
     # A status that we do not know is read too, so that it ends as a named reason on its invoice.
     readable = {stub.invoice_id_procore: stub for stub in stubs if stub.status not in UNSENDABLE}
-    fetched = {each.invoice_id_procore: each for each in procore.invoices(project_id, list(readable))}
+    with ledger.reading() as connection:
+        before = records.sightings_of(connection, [stub.invoice_id_procore for stub in stubs])
+    fetched = procore.invoices(project_id, list(readable))
     with ledger.transaction(clock(), "intake") as tx:
-        known = records.sightings_of(tx.connection, [stub.invoice_id_procore for stub in stubs])
-        for stub in stubs:
-            invoice_id = stub.invoice_id_procore
-            if invoice_id in fetched:
-                body = fetched[invoice_id]
-                body = body if body.updated_at else body.model_copy(update={"updated_at": stub.updated_at})
-                store_body(tx, procore.company_id, body, known.get(invoice_id))
-            elif invoice_id not in readable:
-                records.store_sighting(tx, _bare(tx, procore.company_id, project_id, stub, known.get(invoice_id)))
-    missing = [invoice_id for invoice_id in readable if invoice_id not in fetched]
+        store_bodies(
+            tx, procore.company_id, [_dated(each, readable[each.invoice_id_procore]) for each in fetched], before
+        )
+        unsendable = [stub for stub in stubs if stub.invoice_id_procore not in readable]
+        now = records.sightings_of(tx.connection, [stub.invoice_id_procore for stub in unsendable])
+        for stub in unsendable:
+            known = now.get(stub.invoice_id_procore)
+            sighting = _bare(tx, procore.company_id, project_id, stub, known)
+            if not _is_overtaken(sighting, before.get(stub.invoice_id_procore), known):
+                records.store_sighting(tx, sighting)
+    missing = readable.keys() - {each.invoice_id_procore for each in fetched}
     return [
         f"Procore listed invoice {invoice_id} but did not show it; it is read again next time" for invoice_id in missing
     ]
+
+
+def _dated(fetched: FetchedInvoice, stub: InvoiceStub) -> FetchedInvoice:
+    return fetched if fetched.updated_at else fetched.model_copy(update={"updated_at": stub.updated_at})
 
 
 def _bare(tx: Transaction, company_id: int, project_id: int, stub: InvoiceStub, known: Sighting | None) -> Sighting:
@@ -191,7 +259,18 @@ def _mark_deleted(ledger: Ledger, procore: Procore, missing: Iterable[int], cloc
     for each in suspects:
         if procore.invoice(each.project_id, each.invoice_id) is None:
             with ledger.transaction(clock(), "intake") as tx:
-                records.store_sighting(tx, replace(each, is_gone=True, is_fresh=True))
+                _mark_gone(tx, each)
+
+
+def _mark_gone(tx: Transaction, before: Sighting) -> None:
+    """Note that an invoice answers 404, unless somebody has seen it since."""
+    now = records.sightings_of(tx.connection, [before.invoice_id])[before.invoice_id]
+    if _is_as_before(before, now):
+        records.store_sighting(tx, replace(now, is_gone=True, is_fresh=True))
+
+
+def _whole(project_id: int) -> str:
+    return f"procore/{project_id}/whole"
 
 
 def _waits(ledger: Ledger, project_id: int) -> bool:

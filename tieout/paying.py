@@ -5,18 +5,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from data_contracts.fetched import FetchedPayment
 from data_contracts.money import to_minor
 from data_contracts.voucher import Payment, ProcorePayment
 from tieout import matching, settings
 from tieout.connectors.base import ERP
 from tieout.connectors.procore import Procore
-from tieout.errors import ContractError, RefusedError, TransientError, UnconfirmedError
+from tieout.errors import (
+    ContractError,
+    MismatchError,
+    RefusedError,
+    TieoutError,
+    TransientError,
+    UnconfirmedError,
+)
 from tieout.ledger import payments, records, states
-from tieout.ledger.book import Item, Ledger, Transaction
+from tieout.ledger.book import Item, Ledger, Transaction, digest_of
+from tieout.ledger.payments import Claimed
 from tieout.matching import Entry, LinkKey
 
 Clock = Callable[[], datetime]
+Shown = dict[str, list[FetchedPayment]]  # what a commitment's Payments Issued shows, by origin_id
 _OVERLAP = timedelta(minutes=10)
+_ACTOR = "payments"
 
 
 @dataclass(frozen=True)
@@ -27,6 +38,14 @@ class Written:
     found: int = 0
     problems: tuple[str, ...] = ()
     is_interrupted: bool = False  # Procore was away: the task tries again
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What became of one payment."""
+
+    outcome: str  # written, found; or refused, differs, waits, taken over
+    problem: str = ""
 
 
 def collect(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> int:
@@ -42,6 +61,7 @@ def collect(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> int:
     owed = [(item, matching.entries(system, each)) for item, each in matching.matched(paid, items)]
     entries = [(item, entry) for item, rows in owed for entry in rows]
     with ledger.transaction(clock(), actor) as tx:
+        tx.items(item_id=[item.item_id for item, _ in entries])  # who collects the same at this moment waits here
         known = payments.known_origins(tx.connection, [entry.origin_id for _, entry in entries])
         new = [(item, entry) for item, entry in entries if entry.origin_id not in known]
         for item, entry in new:
@@ -56,88 +76,196 @@ def collect(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> int:
 
 
 def write(ledger: Ledger, procore: Procore, clock: Clock) -> Written:
-    """Write the open payments, after looking for our origin_id on each commitment."""
+    """Write the open payments, each exactly once: intent, look, send, look, settle (design section 2).
+
+    The row of a payment is its intent. Any number of workers may do this at the same time.
+    """
     with ledger.reading() as connection:
-        rows = payments.unwritten(connection)
-    by_commitment: dict[tuple[int, int], list[tuple[int, ProcorePayment]]] = {}
-    for row_id, body in rows:
-        by_commitment.setdefault((body.project_id_procore, body.commitment_id_procore), []).append((row_id, body))
-    done: Counter[str] = Counter()
-    problems: list[str] = []
+        owed = payments.unwritten(connection)
+    done: list[_Done] = []
     closed: dict[int, str] = {}  # projects whose Commitments or Payments Issued tool is off, found by looking (R9, R10)
-    for (project_id, _), owed in by_commitment.items():
-        try:
-            if project_id not in closed:
-                problems += _write_commitment(ledger, procore, owed, clock, done)
-        except RefusedError as refusal:
-            closed[project_id] = str(refusal)
-            problems.append(f"project {project_id} passed over: {refusal}")
-        except ContractError as error:
-            problems.append(str(error))
-            with ledger.transaction(clock(), "payments") as tx:
-                payments.mark_problem(tx, [row_id for row_id, _ in owed], str(error))
-        except (TransientError, UnconfirmedError):
-            done["interrupted"] += 1
+    is_interrupted = False
+    for (project_id, _), payment_ids in owed.items():
         if project_id in closed:
-            with ledger.transaction(clock(), "payments") as tx:
-                payments.mark_problem(tx, [row_id for row_id, _ in owed], closed[project_id])
-    return Written(done["written"], done["found"], tuple(problems), done["interrupted"] > 0)
-
-
-def _tell_settled(tx: Transaction, new: Sequence[tuple[Item, Entry]]) -> None:
-    """Have the chain of each invoice tell what was taken over, and what it is settled by now."""
-    owed: dict[int, list[Entry]] = {}
-    for item, entry in new:
-        owed.setdefault(item.item_id, []).append(entry)
-    for item in tx.items(item_id=list(owed)):
-        because = {entry.origin_id: f"{entry.amount} and {entry.discount} discount" for entry in owed[item.item_id]}
-        settled = payments.settled_minor(tx.connection, item.item_id)
-        tx.move(item, states.PAY, item.state, because, settled_minor=settled)
-
-
-def _write_commitment(
-    ledger: Ledger, procore: Procore, owed: Sequence[tuple[int, ProcorePayment]], clock: Clock, done: Counter[str]
-) -> list[str]:
-    """Write what one commitment is owed; a row that is refused keeps no other one back."""
-    there, problems = _there(procore, owed[0][1]), []
-    for row_id, body in owed:
-        outcome = "found" if body.origin_id in there else "written"
+            _note(ledger, payment_ids, closed[project_id], clock)
+            continue
+        claimed = _claim(ledger, procore, payment_ids, clock)
         try:
-            if outcome == "written":
-                there |= _write_one(procore, body)
-        except RefusedError as refusal:
-            there |= _there(procore, body)  # refused, perhaps, because another one has just written it
-            outcome = "found" if body.origin_id in there else "refused"
-            if outcome == "refused":
-                problems.append(str(refusal))
-        with ledger.transaction(clock(), "payments") as tx:
-            if outcome == "refused":
-                payments.mark_problem(tx, [row_id], problems[-1])
+            _write_commitment(ledger, procore, claimed, clock, done)
+        except TieoutError as error:
+            _release(ledger, claimed, error, clock)
+            if isinstance(error, RefusedError):
+                closed[project_id] = str(error)
+                done.append(_Done("refused", f"project {project_id} passed over: {error}"))
+            elif isinstance(error, ContractError):
+                done.append(_Done("refused", str(error)))
+            elif isinstance(error, TransientError | UnconfirmedError):
+                is_interrupted = True
             else:
-                payments.mark_written(tx, row_id, there[body.origin_id])
-        done[outcome] += 1
-    return problems
+                raise
+    counts = Counter(each.outcome for each in done)
+    problems = tuple(each.problem for each in done if each.problem)
+    return Written(counts["written"], counts["found"], problems, is_interrupted)
 
 
 def open_payments(ledger: Ledger) -> int:
     """Return how many payments Procore has not been told of yet."""
     with ledger.reading() as connection:
-        return len(payments.unwritten(connection))
+        return payments.count_unwritten(connection)
 
 
-def _write_one(procore: Procore, body: ProcorePayment) -> dict[str, int]:
+def _tell_settled(tx: Transaction, new: Sequence[tuple[Item, Entry]]) -> None:
+    """Have the chain of each invoice tell what was taken over, and what it is settled by now."""
+    items = {item.item_id: item for item in tx.items(item_id=[item.item_id for item, _ in new])}
+    for found, entry in new:
+        item = items[found.item_id]
+        amount, discount = (to_minor(each, item.currency) for each in (entry.amount, entry.discount))
+        because = {"origin_id": entry.origin_id, "amount_minor": amount, "discount_minor": discount}
+        because["body"] = digest_of(_body(item, entry).model_dump_json())
+        settled = item.settled_minor + amount + discount
+        items[item.item_id] = tx.move(item, states.PAY, item.state, because, settled_minor=settled)
+
+
+def _claim(ledger: Ledger, procore: Procore, payment_ids: Sequence[int], clock: Clock) -> list[Claimed]:
+    with ledger.transaction(clock(), _ACTOR) as tx:
+        return payments.claim(tx, payment_ids, settings.export().lease, procore.request_timeout)
+
+
+def _write_commitment(
+    ledger: Ledger, procore: Procore, claimed: Sequence[Claimed], clock: Clock, done: list[_Done]
+) -> None:
+    """Write what one commitment is owed; a payment that is refused keeps no other one back."""
+    for each in _look_first(ledger, procore, claimed, clock, done) if claimed else []:
+        done.append(_write_one(ledger, procore, each, clock))
+
+
+def _look_first(
+    ledger: Ledger, procore: Procore, claimed: Sequence[Claimed], clock: Clock, done: list[_Done]
+) -> list[Claimed]:
+    """Look by our origin_id before writing, and return what may be written.
+
+    That is what surely never left, and what two looks did not find after it may have left, far enough apart (law 4).
+    """
+    looked_at = clock()
+    shown = _look(procore, claimed[0].body)
+    absent = [each for each in claimed if each.body.origin_id not in shown]
+    clear = [each for each in absent if each.sent_at is None or _is_absent_twice(procore, each, looked_at)]
+    settled = [each for each in claimed if each not in clear]
+    if settled:
+        with ledger.transaction(clock(), _ACTOR) as tx:
+            for each in settled:
+                there = shown.get(each.body.origin_id, [])
+                done.append(_settle_found(tx, each, there) if there else _wait(tx, each, looked_at))
+    return clear
+
+
+def _is_absent_twice(procore: Procore, each: Claimed, looked_at: datetime) -> bool:
+    return each.absent_at is not None and looked_at - each.absent_at >= procore.settles_within
+
+
+def _mark_sent(ledger: Ledger, each: Claimed, clock: Clock) -> Claimed | None:
+    """Note that a request may leave now; None when somebody took the payment over: it is theirs now."""
+    with ledger.transaction(clock(), _ACTOR) as tx:
+        return payments.mark_sent(tx, each, settings.export().lease)
+
+
+def _write_one(ledger: Ledger, procore: Procore, each: Claimed, clock: Clock) -> _Done:
+    """Write one payment and settle what came of it."""
+    marked = _mark_sent(ledger, each, clock)
+    if marked is None:
+        return _Done("taken over")
     try:
-        return {body.origin_id: procore.record_payment(body)}
-    except UnconfirmedError:
-        there = _there(procore, body)
-        if body.origin_id in there:
-            return there
-        raise  # it may still arrive: the next pass looks again before it writes
+        payment_id = _send(procore, marked, clock)
+    except TransientError:
+        _unmark(ledger, marked, clock)
+        raise
+    except (UnconfirmedError, RefusedError) as error:
+        return _look_after(ledger, procore, marked, error, clock)
+    return _settle(ledger, marked, payment_id, clock)
 
 
-def _there(procore: Procore, like: ProcorePayment) -> dict[str, int]:
-    rows = procore.payments(like.project_id_procore, like.commitment_id_procore)
-    return {row.origin_id: row.payment_id_procore for row in rows if row.origin_id}
+def _send(procore: Procore, marked: Claimed, clock: Clock) -> int:
+    """Send the request, unless the lease might end while it is under way."""
+    if clock() + procore.request_timeout >= marked.lease_until:
+        raise TransientError("Procore", f"payment {marked.body.origin_id}", "its lease would end before an answer")
+    return procore.record_payment(marked.body)
+
+
+def _unmark(ledger: Ledger, marked: Claimed, clock: Clock) -> None:
+    """Take back that a request may have left: surely none did."""
+    with ledger.transaction(clock(), _ACTOR) as tx:
+        payments.give_back(tx, marked, sent_at=marked.sent_at, absent_at=marked.absent_at)
+
+
+def _settle(ledger: Ledger, marked: Claimed, payment_id: int, clock: Clock) -> _Done:
+    """Settle what Procore took."""
+    with ledger.transaction(clock(), _ACTOR) as tx:
+        if payments.mark_written(tx, marked, payment_id):
+            return _Done("written")
+    # We were away for longer than our lease. Whoever took it over finds ours, or was there first.
+    words = "it was written by two workers; see that Procore shows it once"
+    return _Done("taken over", str(MismatchError("Procore", f"payment {marked.body.origin_id}", words)))
+
+
+def _look_after(
+    ledger: Ledger, procore: Procore, marked: Claimed, error: UnconfirmedError | RefusedError, clock: Clock
+) -> _Done:
+    """Settle what Procore shows after an answer that was lost, or a refusal: another one may just have written it."""
+    looked_at = clock()
+    there = _look(procore, marked.body).get(marked.body.origin_id, [])
+    with ledger.transaction(clock(), _ACTOR) as tx:
+        if there:
+            return _settle_found(tx, marked, there)
+        if isinstance(error, RefusedError):
+            payments.give_back(tx, marked, problem=str(error), sent_at=marked.sent_at, absent_at=marked.absent_at)
+            return _Done("refused", str(error))
+        payments.give_back(tx, marked, problem=str(error), absent_at=looked_at)
+    raise error  # it may still arrive, and Procore is not well: the others of this commitment wait for the next pass
+
+
+def _settle_found(tx: Transaction, each: Claimed, there: Sequence[FetchedPayment]) -> _Done:
+    """Settle what a look found: ours and equal is written; anything else a person decides."""
+    [*more, first] = there
+    different = {name: pair for row in there for name, pair in row.differences(each.body).items()}
+    if not more and not different:
+        return _Done("found" if payments.mark_written(tx, each, first.payment_id_procore) else "taken over")
+    words = [
+        f"{name.removesuffix('_procore').replace('_', ' ')} {shown} instead of {meant}"
+        for name, (meant, shown) in different.items()
+    ]
+    times = [f"{len(there)} payments with this origin_id"] if more else []
+    problem = str(MismatchError("Procore", f"payment {each.body.origin_id}", f"it shows {', '.join(times + words)}"))
+    payments.give_back(tx, each, problem=problem)
+    return _Done("differs", problem)
+
+
+def _wait(tx: Transaction, each: Claimed, looked_at: datetime) -> _Done:
+    """Leave what may have left and is not there to a later look."""
+    words = "its answer was lost; it is written again when two looks did not find it"
+    problem = str(UnconfirmedError("Procore", f"payment {each.body.origin_id}", words))
+    payments.give_back(tx, each, problem=problem, absent_at=each.absent_at or looked_at)
+    return _Done("waits", problem)
+
+
+def _release(ledger: Ledger, claimed: Sequence[Claimed], error: TieoutError, clock: Clock) -> None:
+    """Give back what is not settled, and say why where that needs a person."""
+    words = {"problem": str(error)} if isinstance(error, RefusedError | ContractError) else {}
+    with ledger.transaction(clock(), _ACTOR) as tx:
+        for each in claimed:
+            payments.give_back(tx, each, **words)
+
+
+def _note(ledger: Ledger, payment_ids: Sequence[int], problem: str, clock: Clock) -> None:
+    with ledger.transaction(clock(), _ACTOR) as tx:
+        payments.note_problem(tx, payment_ids, problem)
+
+
+def _look(procore: Procore, like: ProcorePayment) -> Shown:
+    shown: Shown = {}
+    for row in procore.payments(like.project_id_procore, like.commitment_id_procore):
+        if row.origin_id:
+            shown.setdefault(row.origin_id, []).append(row)
+    return shown
 
 
 def _exported(ledger: Ledger, paid: Sequence[Payment]) -> dict[LinkKey, Item]:

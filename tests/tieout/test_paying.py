@@ -1,14 +1,19 @@
 """What accounting posts, pays and voids in Spectrum comes back to Procore, each application once."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, NIGHT, Desk, amount
+from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, NIGHT, Desk, Killed, StoppingClock, amount
 from ledgers import ON_BOTH_DATABASES
+from sqlalchemy import select
 
 from tieout import exporting, observing, opening, paying, reporting, sending
+from tieout.ledger import payments, schema
+from tieout.paying import Written
 
 pytestmark = AFTER_AN_EXPORT
 
@@ -223,15 +228,68 @@ def test_a_lost_answer_is_found_by_its_origin_not_written_again(desk: Desk, kind
     assert paying.open_payments(desk.ledger) == 0
 
 
-def test_a_write_that_may_not_have_arrived_is_looked_for_before_it_is_written_again(desk: Desk):
+def test_a_write_that_may_not_have_arrived_is_written_again_after_two_looks_with_time_between(desk: Desk):
     ours = exported(desk)
     desk.cut_check(ours)
     desk.fault("procore", "POST .*contract_payments", "reset_before")
-    interrupted = desk.pay()
-    assert interrupted.is_interrupted
+    assert desk.pay().is_interrupted
+    waits = desk.pay()
+    assert (waits.written, waits.is_interrupted) == (2, False)
+    assert len(waits.problems) == 1
+    assert "written again when two looks did not find it" in waits.problems[0]
+    desk.clock.advance(seconds=119)
     desk.pay()
+    assert desk.requests("procore")[WRITE] == 3
+    desk.clock.advance(seconds=2)
+    assert desk.pay().problems == ()
 
     assert issued(desk) == {each: [due(desk, each)] for each in ours}
+    assert desk.requests("procore")[WRITE] == 4
+
+
+def test_a_write_that_arrives_between_two_looks_is_found(desk: Desk):
+    ours = exported(desk)
+    desk.cut_check(ours)
+    desk.fault("procore", "POST .*contract_payments", "reset_before")
+    desk.pay()
+    with desk.ledger.transaction(desk.clock(), "test") as tx:
+        [first] = payments.claim(tx, marked(desk), timedelta(), timedelta())
+        payments.give_back(tx, first)
+    desk.procore.record_payment(first.body)  # a proxy had kept the request
+    desk.clock.advance(seconds=121)
+    written = desk.pay()
+
+    assert (written.found, written.written) == (1, 2)
+    assert issued(desk) == {each: [due(desk, each)] for each in ours}
+
+
+def marked(desk: Desk) -> list[int]:
+    """Return the payments that may have left and are not settled."""
+    table = schema.payment.c
+    query = select(table.payment_id).where(table.sent_at.is_not(None), table.written_at.is_(None))
+    with desk.ledger.reading() as connection:
+        return list(connection.execute(query).scalars())
+
+
+def test_what_bears_our_origin_and_other_figures_is_shown_to_a_person_and_not_adopted(desk: Desk):
+    [first, *_] = exported(desk)
+    desk.cut_check([first])
+    older = desk.back_up()
+    desk.pay()
+    [payment] = desk.payments_issued()
+    assert as_a_user(desk, payment, origin_id=None).status_code == 200
+    assert as_a_user(desk, payment, amount="1.00", origin_id=payment["origin_id"]).status_code == 200
+    desk.set("ledger", url=older)
+    [problem] = desk.pay().problems
+
+    assert f"amount 1.00 instead of {due(desk, first)}" in problem
+    assert issued(desk) == {first: [ONE]}
+    [told] = reporting.payments(desk.ledger, desk.item(first))
+    assert (told["problem"], told["icon"]) == (problem, reporting.BLUE)
+    assert desk.pay().problems == (problem,)  # it waits for a person
+    assert as_a_user(desk, payment, origin_id=None).status_code == 200
+    assert desk.pay().written == 1
+    assert issued(desk) == {first: [ONE, due(desk, first)]}
 
 
 def test_procore_away_while_payments_are_read_is_caught_up(desk: Desk):
@@ -336,7 +394,8 @@ def pay_by_hand(desk: Desk, document: dict[str, Any]) -> None:
     desk.play("spectrum", "checks", body)
 
 
-def test_two_that_write_payments_at_the_same_time_write_each_once(desk: Desk):
+@ON_BOTH_DATABASES
+def test_those_that_write_payments_at_the_same_time_write_each_once(desk: Desk):
     ours = exported(desk)
     desk.cut_check(ours)
 
@@ -350,7 +409,92 @@ def test_two_that_write_payments_at_the_same_time_write_each_once(desk: Desk):
         list(pool.map(pay, range(3)))
 
     assert issued(desk) == {each: [due(desk, each)] for each in ours}
+    assert desk.requests("procore")[WRITE] == 3
     assert {desk.states()[each] for each in ours} == {"PAID"}
+    assert desk.audit() == []
+
+
+def die() -> None:
+    raise Killed
+
+
+def written_by(desk: Desk, clock: Callable[[], datetime]) -> Written:
+    """Write payments as another worker, with connections of its own and that clock."""
+    with opening.open_ledger() as ledger, opening.open_procore() as procore:
+        return paying.write(ledger, procore, clock)
+
+
+def collected(desk: Desk) -> list[int]:
+    """Pay three invoices in the ERP and take that over; Procore is not told yet."""
+    ours = exported(desk)
+    desk.cut_check(ours)
+    assert paying.collect(desk.ledger, desk.erp, desk.clock, NIGHT) == 3
+    return ours
+
+
+LEASE_AND_DEADLINE = timedelta(seconds=300 + 3 * 60 + 30)
+
+
+@ON_BOTH_DATABASES
+def test_payments_of_the_dead_are_taken_over_after_lease_and_deadline(desk: Desk):
+    ours = collected(desk)
+    with pytest.raises(Killed):
+        written_by(desk, StoppingClock(desk.clock, lambda: bool(marked(desk)), die))
+    desk.clock.now += LEASE_AND_DEADLINE - timedelta(seconds=1)
+    assert desk.pay() == Written()
+    desk.clock.advance(seconds=2)
+    after = desk.pay()
+    assert (after.written, len(after.problems)) == (2, 1)  # one may have left: it is looked for twice
+    desk.clock.advance(seconds=121)
+    desk.pay()
+
+    assert issued(desk) == {each: [due(desk, each)] for each in ours}
+    assert desk.requests("procore")[WRITE] == 3
+
+
+@ON_BOTH_DATABASES
+def test_one_that_wakes_up_after_others_took_over_writes_nothing_twice_and_settles_nothing(desk: Desk):
+    ours = collected(desk)
+
+    def the_others() -> None:
+        desk.clock.now += LEASE_AND_DEADLINE + timedelta(seconds=1)
+        assert desk.pay().written == 2
+        desk.clock.advance(seconds=121)
+        assert desk.pay().written == 1
+        desk.forget_requests()
+
+    stale = written_by(desk, StoppingClock(desk.clock, lambda: bool(marked(desk)), the_others))
+
+    assert (stale.written, stale.found, stale.problems) == (0, 0, ())
+    assert desk.requests("procore")[WRITE] == 1  # Procore refused it: that origin_id was there
+    assert issued(desk) == {each: [due(desk, each)] for each in ours}
+
+
+@ON_BOTH_DATABASES
+def test_one_that_wakes_up_before_its_payment_is_written_again_is_told_of_and_found(desk: Desk):
+    ours = collected(desk)
+
+    def the_others() -> None:
+        desk.clock.now += LEASE_AND_DEADLINE + timedelta(seconds=1)
+        assert desk.pay().written == 2
+
+    [problem] = written_by(desk, StoppingClock(desk.clock, lambda: bool(marked(desk)), the_others)).problems
+
+    assert "see that Procore shows it once" in problem
+    assert paying.open_payments(desk.ledger) == 1  # it was not its own to settle
+    assert desk.pay().found == 1
+    assert issued(desk) == {each: [due(desk, each)] for each in ours}
+
+
+def test_no_payment_is_sent_when_the_lease_might_end_meanwhile(desk: Desk):
+    ours = collected(desk)
+    desk.set("export", lease_seconds=200)
+    assert desk.pay().is_interrupted
+    assert WRITE not in desk.requests("procore")
+    desk.set("export", lease_seconds=300)
+
+    assert desk.pay().written == 3
+    assert issued(desk) == {each: [due(desk, each)] for each in ours}
 
 
 def test_an_invoice_that_is_gone_in_two_looks_is_gone_and_never_exported_again(desk: Desk):

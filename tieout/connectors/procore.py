@@ -31,10 +31,11 @@ from pydantic import Field, SecretStr, ValidationError
 from data_contracts.commitment import BillingPeriod, Commitment, CostCode, Project, ProjectBooks, Vendor
 from data_contracts.contract import Contract
 from data_contracts.fetched import FetchedInvoice, FetchedPayment, InvoiceStub
-from data_contracts.invoice import Invoice
+from data_contracts.invoice import SENDABLE, Invoice
 from data_contracts.reference import Problem
 from data_contracts.voucher import ProcorePayment
 from tieout.connectors.wire import (
+    PATIENCE,
     Client,
     elements,
     parse_text,
@@ -78,6 +79,7 @@ class Settings(Section):
     client_secret: SecretStr
     timeout: float = Field(60.0, gt=0)  # seconds
     per_page: int = Field(500, ge=1, le=2000)
+    settles_seconds: float = Field(120.0, ge=0)  # a write is visible to a look after this at the latest
 
 
 # Translation: our name on the left, Procore's on the right. A null counts as missing.
@@ -164,6 +166,7 @@ _PAYMENT = {
     "origin_id": "origin_id",
 }
 _REQUISITIONS = "/rest/v1.1/requisitions"
+_ONLY_SENDABLE: Mapping[str, Any] = {"filters[status][]": SENDABLE}
 _PAYMENTS = "/rest/v1.0/contract_payments"
 _COMMITMENT_PATHS = {
     "/rest/v1.0/work_order_contracts": "subcontract",
@@ -578,6 +581,10 @@ class Procore:
     ) -> None:
         """Open nothing yet."""
         self.company_id, self._per_page, self._clock = settings.company_id, settings.per_page, clock
+        # Documented nowhere: long beside what a replica lags behind and what a proxy holds a request back.
+        self.settles_within = timedelta(seconds=settings.settles_seconds)
+        # To connect, to send and to wait for the answer may take the time-out each; a stated wait comes on top.
+        self.request_timeout = timedelta(seconds=3 * settings.timeout + PATIENCE)
         company = {"Procore-Company-Id": str(settings.company_id)}
         self._login = Client(SYSTEM, settings.login_url, settings.timeout, sleep=sleep, clock=clock)
         token = _Token(self._login, settings, clock)
@@ -678,6 +685,22 @@ class Procore:
             stubs.setdefault(row_id, _stub(row_id, {}))  # reading it by itself will say what is wrong with it
         unseen = [words for row_id, words in found.lost if row_id is None]
         return list(stubs.values()), [_problem("invoices", f"In project {project_id} {each}.") for each in unseen]
+
+    def count_sendable(self, project_id: int) -> int:
+        """Return how many of the project's invoices may be sent (R15): one request, of which only the count is read.
+
+        Where an answer comes without `Total`, the rows are counted.
+        """
+        query = _pairs({"project_id": project_id, **_ONLY_SENDABLE})
+        page = self._page(_REQUISITIONS, query, f"the number of invoices of project {project_id}", 1, 1)
+        return len(self.sendable_invoices(project_id)) if page.total is None else page.total
+
+    def sendable_invoices(self, project_id: int) -> set[int]:
+        """Return the project's invoices that may be sent; one whose row cannot be read is taken for one of them."""
+        params = {"project_id": project_id, **_ONLY_SENDABLE}
+        found = self._list(_REQUISITIONS, params, f"the invoices of project {project_id} that may be sent")
+        shown = {invoice_id for invoice_id, row in found.rows.items() if row.value.get("status") in SENDABLE}
+        return shown | {row_id for row_id, _ in found.lost if row_id is not None}
 
     def invoices(self, project_id: int, ids: Sequence[int]) -> list[FetchedInvoice]:
         """Return these invoices in full, in that order; one that no longer exists is left out."""
@@ -808,7 +831,7 @@ class Procore:
         rows: dict[int, _Row] = {}
         lost: dict[_Lost, None] = {}
         for _ in range(MOST_PASSES):
-            total = self._pass(partial(self._page, path, list(params.items()), document, hints=hints), path, rows, lost)
+            total = self._pass(partial(self._page, path, _pairs(params), document, hints=hints), path, rows, lost)
             if total is None or len(rows) + len(lost) >= total:
                 return _List(rows, [each for each in lost if each.row_id not in rows])
         missing = f"only {len(rows) + len(lost)} of {total} rows came"
@@ -861,6 +884,11 @@ class Procore:
 _Reader = Callable[[int, int], _Page]
 
 
+def _pairs(params: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return the query of these parameters; one with several values is named for each of them."""
+    return [(name, each) for name, value in params.items() for each in (value if type(value) is tuple else (value,))]
+
+
 def _salvage(read: _Reader, number: int, size: int) -> _List:
     """Read a page again in smaller pages, so that no more is lost than the rows that cannot be read."""
     rows: dict[int, _Row] = {}
@@ -896,7 +924,13 @@ def _fetched(project_id: int, invoice_id: int, row: _Row) -> FetchedInvoice:
         project_id_procore=project_id,
         body=row.text,
         updated_at=updated_at if isinstance(updated_at, datetime) else None,
+        origin_id=_origin(row.value.get("origin_id")),
+        origin_data=_origin(row.value.get("origin_data")),
     )
+
+
+def _origin(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _fetched_alone(project_id: int, invoice_id: int, response: httpx.Response) -> FetchedInvoice:

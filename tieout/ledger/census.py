@@ -25,6 +25,10 @@ class Census(Contract):
     differing: tuple[int, ...] = ()  # may be sent by what one of the two says, but not by what the other says
     lasting: tuple[int, ...] = ()  # of these, what reading the whole list again did not put right
 
+    def is_doubtful_since(self, listed_at: datetime) -> bool:
+        """Whether something was found to differ after everything was listed."""
+        return bool(self.differing) and self.at >= listed_at
+
     @property
     def words(self) -> str:
         """Both numbers and what they disagree on, as part of a sentence."""
@@ -50,7 +54,7 @@ def compare(connection: Connection, counted: Census, listed: Set[int], whole_rea
     again = differing & set(before.differing) if before else set()
     lasting, since = set[int](), counted.at
     if before and again:
-        was_read = whole_read_at is not None and whole_read_at >= before.at
+        was_read = whole_read_at is not None and whole_read_at > before.at
         lasting, since = again if was_read else again & set(before.lasting), before.since
     told = {"differing": tuple(sorted(differing)), "lasting": tuple(sorted(lasting)), "since": since}
     return counted.model_copy(update=told)

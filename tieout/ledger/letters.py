@@ -52,9 +52,9 @@ def newest_open(connection: Connection) -> dict[int, int]:
     return dict(connection.execute(query).tuples().all())
 
 
-def owed(connection: Connection, item_ids: Iterable[int]) -> list[Owed]:
-    """Return what these items are owed that is neither delivered nor given up."""
-    items = find_items(connection, item_id=list(item_ids))
+def owed(connection: Connection, item_ids: Iterable[int] | None = None) -> list[Owed]:
+    """Return what is neither delivered nor given up, of all items or of these, oldest item first."""
+    items = find_items(connection, item_id=list(newest_open(connection) if item_ids is None else item_ids))
     letters = _by_item(connection, items, *_IS_OPEN)
     return [_newest(item, letters[item.item_id]) for item in items if item.item_id in letters]
 
