@@ -78,8 +78,11 @@ class ErpInvoice(Contract):
     changed_at: datetime | None = None
 
     def equals(self, voucher: Voucher) -> bool:
-        """Whether this record is what we sent: every figure and name that we froze, batch and text apart."""
-        return not self.differences(voucher) and self.state != "void"
+        """Whether this record is what we sent: every figure and name that we froze, batch and text apart.
+
+        A clerk may have edited our key away; one that bears the key of another invoice is that one.
+        """
+        return not self.differences(voucher) and self.state != "void" and self.key in (None, voucher.key)
 
     def differences(self, voucher: Voucher) -> dict[str, tuple[str, str]]:
         """Return which of the figures and names that we froze are shown otherwise: what we sent, what is shown."""

@@ -88,8 +88,11 @@ def note_absence(tx: Transaction, item: Item, at: datetime | None) -> None:
 
 
 def close_intent(tx: Transaction, item: Item, outcome: str, evidence: str, is_live: bool) -> None:
-    """Write the outcome after the attempt; `is_live` while the invoice exists in the ERP."""
-    values = {"outcome": outcome, "outcome_at": tx.now, "evidence": evidence, "is_live": is_live}
+    """Write the outcome after the attempt; `is_live` while the invoice exists in the ERP.
+
+    Looks that found nothing before that do not count for what becomes of it later.
+    """
+    values = {"outcome": outcome, "outcome_at": tx.now, "evidence": evidence, "is_live": is_live, "absent_at": None}
     tx.update(_TABLE, {"item_id": item.item_id, "is_live": True}, values, item.item_id)
 
 

@@ -1,0 +1,30 @@
+"""A person says what an invoice is that the ERP shows otherwise than it was sent."""
+
+from prefect import flow
+
+from tasks import items, procore, repairs
+from tasks._policy import Writers
+from tasks._steps import Steps
+
+
+@flow(task_runner=Writers())
+def settle_uncertain(company: int, invoice: int):
+    """Settle an *Uncertain* invoice: the answer of the ERP was lost, and what it shows now is not what was sent.
+
+    It looks in the ERP again. What is equal by now, or surely not there, settles itself. Else the run is suspended:
+    press **Resume** at the top, compare both sides, and answer as an accounting approver. *Adopt* makes the document
+    of the ERP this invoice, as it stands. *Disown* says that it is not: the invoice goes to *Failed to Export*, with
+    what must be done in the ERP before it is tried again.
+
+    - **company**, **invoice**: ids in Procore, as the message of the *Uncertain* run has them.
+
+    When it is red (*Finished with Failures*), the message says which step did not finish; press Retry. What was
+    decided is not asked again.
+    """
+    steps = Steps("Settle uncertain")
+    doubt = steps.go(repairs.look, company, invoice)
+    if doubt is not None:
+        repairs.ask(doubt)
+    steps.go(procore.deliver_letters)
+    steps.go(items.publish)
+    return repairs.conclude(steps, company, invoice)
