@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -23,7 +24,6 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
-    insert,
     select,
     text,
 )
@@ -111,6 +111,7 @@ _TOLD_OTHERWISE = frozenset("item_id version changed_at judged_by chain_length c
     "state revision content_hash".split()
 )
 _HASHED = tuple(each.name for each in schema.event.c if each.name not in ("event_id", "hash"))
+_NEWEST_SEAL = select(schema.seal.c.hash).order_by(schema.seal.c.seal_id.desc()).limit(1)
 _AS_JSON = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
@@ -163,23 +164,28 @@ class Ledger:
 
 def find_items(connection: Connection, **columns: Any) -> list[Item]:
     """Return the items whose columns have these values (or one of a sequence of values), oldest first."""
-    table, single, lists = schema.item.c, [], {}
-    for name, value in columns.items():
-        if isinstance(value, list | tuple | set):
-            lists[name] = sorted(value)
-        else:
-            single.append(table[name] == value)
-    # A list is one parameter, which SQLAlchemy need not look through value by value.
-    listed = [table[name].in_(bindparam(f"list_{name}", expanding=True)) for name in lists]
-    query = select(*ITEM).where(*single, *listed).order_by(schema.item.c.item_id)
+    lists = {name: sorted(value) for name, value in columns.items() if isinstance(value, list | tuple | set)}
+    query = _query(tuple(columns), tuple(lists), not connection.get_execution_options().get(_READING))
     longest = max(lists, key=lambda name: len(lists[name]), default=None)
-    given = {f"list_{name}": values for name, values in lists.items()}
+    given = columns | lists
     if longest is None or len(lists[longest]) <= VARIABLES:
         return read_items(connection, query, given)
     values, found = lists[longest], []
     for start in range(0, len(values), VARIABLES):
-        found += read_items(connection, query, given | {f"list_{longest}": values[start : start + VARIABLES]})
+        found += read_items(connection, query, given | {longest: values[start : start + VARIABLES]})
     return sorted(found, key=lambda item: item.item_id)
+
+
+@lru_cache
+def _query(names: tuple[str, ...], lists: tuple[str, ...], is_to_change: bool) -> Select[Any]:
+    """Return the query over items by these columns; to build it anew each time would cost more than to run it."""
+    item = schema.item.c
+    matches = [
+        item[name].in_(bindparam(name, expanding=True)) if name in lists else item[name] == bindparam(name)
+        for name in names
+    ]
+    query = select(*ITEM).where(*matches).order_by(item.item_id)
+    return query.with_for_update() if is_to_change else query
 
 
 class Transaction:
@@ -271,11 +277,11 @@ class Transaction:
         for happened in self._events:
             self.insert(schema.event, happened)
         self.flush()
-        newest = select(schema.seal.c.hash).order_by(schema.seal.c.seal_id.desc()).limit(1)
-        previous = self._connection.execute(newest).scalar_one_or_none() or ""
+        previous = self._connection.execute(_NEWEST_SEAL).scalar_one_or_none() or ""
         digest = digest_of(*(each["hash"] for each in self._events))
         link = {"events": len(self._events), "digest": digest, "previous_hash": previous}
-        self._connection.execute(insert(schema.seal).values({**link, "hash": digest_of(previous, digest)}))
+        self.insert(schema.seal, {**link, "hash": digest_of(previous, digest)})
+        self.flush()
         self._events = []
 
     def _happen(
@@ -376,7 +382,7 @@ def copy_to(url: str, file: Path) -> None:
 
 def read_items(connection: Connection, query: Select[Any], given: dict[str, Any] | None = None) -> list[Item]:
     """Return the items that a query over `ITEM` selects, with its parameters."""
-    return [Item._make(row) for row in connection.execute(to_change(connection, query), given).all()]
+    return [Item._make(row) for row in connection.execute(query, given).all()]
 
 
 def to_change(connection: Connection, query: Select[Any], skip_locked: bool = False) -> Select[Any]:

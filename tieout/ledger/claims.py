@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import cache
+from typing import Any
 
-from sqlalchemy import and_, bindparam, exists, false, or_, select
+from sqlalchemy import Select, bindparam, exists, select, tuple_
 
 from data_contracts.invoice import SENDABLE
 from tieout.ledger import schema, states
-from tieout.ledger.book import ITEM, Item, Transaction, to_change
+from tieout.ledger.book import ITEM, Item, Transaction, read_items
 
 
 def claim(
@@ -18,6 +20,18 @@ def claim(
     Only what Procore still shows as it was accepted, and what was judged by the terms of now (a fingerprint per
     project), may be taken.
     """
+    until = tx.now + lease
+    because = {"until": until.isoformat()}
+    given = {"judged": list(fingerprints.items()), "most": limit, "only": [] if only is None else list(only)}
+    return [
+        tx.move(each, states.CLAIM, states.EXPORTING, because, lease_token=each.lease_token + 1, lease_until=until)
+        for each in read_items(tx.connection, _free(only is not None), given)
+    ]
+
+
+@cache
+def _free(is_limited: bool) -> Select[Any]:
+    """Return the query over what may be claimed; what another claimer holds right now is passed over."""
     item, seen = schema.item.c, schema.sighting.c
     is_shown = exists().where(
         seen.company_id == item.company_id,
@@ -26,27 +40,24 @@ def claim(
         seen.status.in_(SENDABLE),
         seen.is_gone.is_(False),
     )
-    is_judged = [and_(item.project_id == each, item.judged_by == print_) for each, print_ in fingerprints.items()]
-    where = [item.state == states.ACCEPTED, is_shown, or_(false(), *is_judged)]
-    if only is not None:
-        where.append(item.invoice_id.in_(only))
-    until = tx.now + lease
-    because = {"until": until.isoformat()}
-    free = select(*ITEM).where(*where).order_by(item.item_id).limit(limit)
-    # What another claimer holds right now is passed over, not waited for.
-    rows = tx.connection.execute(to_change(tx.connection, free, skip_locked=True))
-    return [
-        tx.move(each, states.CLAIM, states.EXPORTING, because, lease_token=each.lease_token + 1, lease_until=until)
-        for each in map(Item._make, rows)
-    ]
+    is_judged = tuple_(item.project_id, item.judged_by).in_(bindparam("judged", expanding=True))
+    where = [item.state == states.ACCEPTED, is_shown, is_judged]
+    if is_limited:
+        where.append(item.invoice_id.in_(bindparam("only", expanding=True)))
+    query = select(*ITEM).where(*where).order_by(item.item_id).limit(bindparam("most"))
+    return query.with_for_update(of=schema.item, skip_locked=True)
 
 
 def still_ours(tx: Transaction, claimed: Iterable[Item]) -> set[int]:
     """Return the ids of those that nobody has taken over from us."""
     tokens = {item.item_id: item.lease_token for item in claimed}
-    row = schema.item.c
-    held = select(row.item_id, row.lease_token).where(
-        row.item_id.in_(bindparam("claimed", expanding=True)), row.state == states.EXPORTING
-    )
-    rows = tx.connection.execute(to_change(tx.connection, held.order_by(row.item_id)), {"claimed": list(tokens)})
+    rows = tx.connection.execute(_HELD, {"claimed": list(tokens)})
     return {item_id for item_id, token in rows.all() if token == tokens[item_id]}
+
+
+_HELD = (
+    select(schema.item.c.item_id, schema.item.c.lease_token)
+    .where(schema.item.c.item_id.in_(bindparam("claimed", expanding=True)), schema.item.c.state == states.EXPORTING)
+    .order_by(schema.item.c.item_id)
+    .with_for_update()
+)

@@ -22,4 +22,8 @@ def linked(connection: Connection, only: Sequence[int] | None = None) -> list[in
 def drifted(connection: Connection) -> list[Item]:
     """Return the items with an open difference, oldest first."""
     is_open = text("drift <> '[]'")  # in the very words of the partial index, or no database would use that
-    return [item for item in read_items(connection, select(*ITEM).where(is_open)) if item.state in LINKED]
+    return [
+        item
+        for item in read_items(connection, select(*ITEM).where(is_open).order_by(schema.item.c.item_id))
+        if item.state in LINKED
+    ]
