@@ -1,12 +1,14 @@
 """What Procore knows is brought into the ledger as it came: what changed, each once, never past what was not seen."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from desk import AFTER_A_NIGHT, Desk
+from desk import AFTER_A_NIGHT, Desk, StoppingClock
+from ledgers import ON_BOTH_DATABASES
 
-from tieout import intake
+from tieout import intake, opening
 from tieout.errors import TransientError
 from tieout.ledger import records
 from tieout.terms import known_projects
@@ -202,3 +204,56 @@ def test_procores_clock_may_differ_from_ours(desk: Desk):
     desk.read()
 
     assert seen(desk)[changed].is_fresh
+
+
+def shown(desk: Desk, invoice_id: int) -> dict[str, Any]:
+    return dict(json.loads(bodies(desk)[invoice_id]))
+
+
+def reads(desk: Desk) -> int:
+    """How often invoices were read, by lists or by themselves."""
+    asked = desk.requests("procore")
+    return asked.get(LIST, 0) + asked.get("GET /rest/v1.1/requisitions/{id}", 0)
+
+
+@ON_BOTH_DATABASES
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_of_two_that_read_at_the_same_time_the_older_reading_does_not_replace_the_newer(desk: Desk, is_alone: bool):
+    desk.read()
+    desk.judge()
+    changed = newest(desk)
+    desk.clock.advance(minutes=30)
+    desk.edit(changed, invoice_number="FIRST")
+    desk.forget_requests()
+
+    def another() -> None:
+        desk.edit(changed, invoice_number="SECOND")
+        desk.read()
+        desk.judge()
+
+    slow = StoppingClock(desk.clock, lambda: reads(desk) >= (1 if is_alone else 2), another)
+    with opening.open_ledger() as ledger:
+        if is_alone:
+            intake.refetch_one(ledger, desk.procore, changed, slow)
+        else:
+            intake.fetch_changed(ledger, desk.procore, desk.requisitions()[changed]["project_id"], slow)
+
+    assert slow.has_stopped
+    assert shown(desk, changed)["invoice_number"] == "SECOND"
+    assert not seen(desk)[changed].is_fresh  # as it was judged
+    assert desk.item(changed).number == "SECOND"
+
+
+def test_one_that_somebody_saw_again_since_is_not_taken_for_deleted(desk: Desk):
+    desk.read()
+    there = newest(desk)
+    desk.forget_requests()
+
+    def another() -> None:
+        desk.edit(there, invoice_number="SECOND")
+        desk.read()
+
+    desk.fault("procore", f"GET .*/requisitions/{there}", "5xx_before", status=404)
+    intake.refetch_one(desk.ledger, desk.procore, there, StoppingClock(desk.clock, lambda: reads(desk) == 1, another))
+
+    assert not seen(desk)[there].is_gone
