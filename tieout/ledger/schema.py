@@ -13,6 +13,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
@@ -60,14 +61,14 @@ snapshot = Table(
     Column("content_hash", String(64), nullable=False),
     Column("body", Text, nullable=False),  # as it came
     Column("fetched_at", Instant, nullable=False),
-    UniqueConstraint("company_id", "invoice_id", "content_hash", name="one_snapshot_per_content"),
+    UniqueConstraint("invoice_id", "company_id", "content_hash", name="one_snapshot_per_content"),
 )
 
 sighting = Table(  # what Procore showed last of each invoice, sent to the ERP or not
     "sighting",
     metadata,
-    Column("company_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("invoice_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("company_id", BigInteger, nullable=False),
+    Column("invoice_id", BigInteger, nullable=False),
     Column("project_id", BigInteger, nullable=False, index=True),
     Column("commitment_id", BigInteger),
     Column("status", String(40), nullable=False),
@@ -77,6 +78,7 @@ sighting = Table(  # what Procore showed last of each invoice, sent to the ERP o
     Column("number_key", String(260), nullable=False, server_default="", index=True),  # vendor and normalised number
     Column("is_fresh", Boolean, nullable=False),  # not judged yet
     Column("is_gone", Boolean, nullable=False, server_default=text("false")),  # answers 404
+    PrimaryKeyConstraint("invoice_id", "company_id"),
 )
 
 item = Table(
@@ -119,10 +121,14 @@ item = Table(
     Column("changed_at", Instant, nullable=False),
     Column("chain_length", Integer, nullable=False, server_default="0"),
     Column("chain_hash", String(64), nullable=False, server_default=""),
-    UniqueConstraint("company_id", "invoice_id", name="one_item_per_invoice"),
+    # The invoice first: this is how rows are found, and one company has them all.
+    UniqueConstraint("invoice_id", "company_id", name="one_item_per_invoice"),
     CheckConstraint(f"state IN {ALL!r}", name="known_state"),
     Index("item_by_project", "project_id", "state"),
 )
+
+_IS_OPEN = text("drift <> '[]'")
+Index("open_drift", item.c.item_id, sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN)
 
 event = Table(
     "event",

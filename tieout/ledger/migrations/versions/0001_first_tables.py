@@ -138,10 +138,12 @@ def _create_tables() -> None:
             name="known_state",
         ),
         sa.PrimaryKeyConstraint("item_id"),
-        sa.UniqueConstraint("company_id", "invoice_id", name="one_item_per_invoice"),
+        sa.UniqueConstraint("invoice_id", "company_id", name="one_item_per_invoice"),
     )
     op.create_index("item_by_project", "item", ["project_id", "state"], unique=False)
     op.create_index(op.f("ix_item_state"), "item", ["state"], unique=False)
+    is_open = sa.text("drift <> '[]'")
+    op.create_index("open_drift", "item", ["item_id"], sqlite_where=is_open, postgresql_where=is_open)
     op.create_index(op.f("ix_item_vendor_erp"), "item", ["vendor_erp"], unique=False)
     op.create_table(
         "outbox",
@@ -234,7 +236,7 @@ def _create_tables() -> None:
         sa.Column("number_key", sa.String(length=260), server_default="", nullable=False),
         sa.Column("is_fresh", sa.Boolean(), nullable=False),
         sa.Column("is_gone", sa.Boolean(), server_default=sa.text("false"), nullable=False),
-        sa.PrimaryKeyConstraint("company_id", "invoice_id"),
+        sa.PrimaryKeyConstraint("invoice_id", "company_id"),
     )
     op.create_index(op.f("ix_sighting_number_key"), "sighting", ["number_key"], unique=False)
     op.create_index(op.f("ix_sighting_project_id"), "sighting", ["project_id"], unique=False)
@@ -248,7 +250,7 @@ def _create_tables() -> None:
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("fetched_at", Instant(), nullable=False),
         sa.PrimaryKeyConstraint("snapshot_id"),
-        sa.UniqueConstraint("company_id", "invoice_id", "content_hash", name="one_snapshot_per_content"),
+        sa.UniqueConstraint("invoice_id", "company_id", "content_hash", name="one_snapshot_per_content"),
     )
     op.create_table(
         "turn",
