@@ -76,7 +76,7 @@ def may_predate_links(connection: Connection, since: datetime | None) -> bool:
     for at, kind, before in rows:  # newest first, so that only what is younger is read
         if at < since:
             break
-        if kind == states.FIND or (kind == states.OBSERVE and before == states.GONE):
+        if kind in (states.FIND, states.ADOPT) or (kind == states.OBSERVE and before == states.GONE):
             rows.close()
             return True
     rows.close()
