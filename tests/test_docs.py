@@ -19,7 +19,7 @@ from tieout.cli.docs import pages
 from tieout.connectors import procore
 from tieout.connectors.base import ERP, available_erps
 from tieout.ledger import states
-from tieout.publishing import FAILING, SUPERSEDED
+from tieout.publishing import DRIFTED, FAILING, SUPERSEDED
 from tieout.run_report import FINISHED_WITH_FAILURES
 from tieout.sandbox.contractor import build
 
@@ -35,6 +35,7 @@ SECTIONS: dict[str, type[BaseSettings]] = {
     "export": settings.Export,
     "approval": settings.Approval,
     "prefect": settings.Prefect,
+    "watch": settings.Watch,
     "policy": settings._PolicySection,
 }
 _THE_SANDBOX_IS_THE_SAME_ON = (date(2026, 11, 22), date(2027, 2, 3))
@@ -102,7 +103,7 @@ def test_the_runbook_has_a_heading_for_every_error():
 def test_the_runbook_has_a_heading_for_everything_an_operator_sees_fail():
     headings = re.findall(r"^## (.*)$", read("runbook.md"), re.MULTILINE)
 
-    assert {*FAILING.values(), FINISHED_WITH_FAILURES, SUPERSEDED, "Ready to Export"} - set(headings) == set()
+    assert {*FAILING.values(), DRIFTED, FINISHED_WITH_FAILURES, SUPERSEDED, "Ready to Export"} - set(headings) == set()
 
 
 def test_the_glossary_tells_every_state_once():

@@ -10,12 +10,13 @@ from data_contracts.commitment import Project
 from data_contracts.reference import Problem
 from tieout import opening, settings
 from tieout.connectors.base import ERP
-from tieout.connectors.procore import Procore
-from tieout.errors import ContractError, RefusedError, TieoutError
+from tieout.connectors.procore import SYSTEM, Procore
+from tieout.errors import ContractError, RefusedError, SettingsError, TieoutError
 from tieout.ledger.version import require_current
 from tieout.mapping import read_mapping_csv
 
 Clock = Callable[[], datetime]
+_DAY_HOURS = 24
 _PASSED_OVER = "the policy passes it over (skip_projects)"
 
 
@@ -56,7 +57,7 @@ def inspect(clock: Clock) -> Preflight:
     projects: list[Rights] = []
     try:
         with opening.open_procore() as procore:
-            problems += (found := procore.check())
+            problems += [*(found := procore.check()), *_lease(SYSTEM, procore.request_timeout)]
             if not any(problem.is_blocking for problem in found):
                 projects = [rights_on(procore, project, clock) for project in procore.projects()]
     except TieoutError as error:
@@ -106,18 +107,36 @@ def versions() -> dict[str, str]:
 
 
 def _settings() -> Iterable[Problem]:
-    for read in (settings.company, settings.export, settings.approval, settings.prefect_section, settings.policy):
+    sections = (settings.company, settings.export, settings.approval, settings.prefect_section)
+    for read in (*sections, settings.watch, settings.policy):
         yield from _tried("Settings", read)
-    try:
-        approval = settings.approval()
-    except TieoutError:
-        return
+    for look in (_approval, _watch):
+        try:
+            yield from list(look())
+        except SettingsError:
+            continue  # said above already
+
+
+def _approval() -> Iterable[Problem]:
+    approval = settings.approval()
     if approval.proof == "name":
         words = 'approval.proof is "name": whoever types an approver\'s name is believed.'
         yield _warning("Settings", "approval", words, "For the sandbox and the demo only.")
     if not approval.approvers:
         words = "approval.approvers is empty: nobody can accept what is Ready to Export."
         yield _warning("Settings", "approval", words, "Name the accounting approvers in [approval].")
+
+
+def _watch() -> Iterable[Problem]:
+    """Limits by which an alarm would ring though all goes well."""
+    limits, schedule = settings.watch(), settings.prefect_section().schedule
+    if schedule.split()[1:2] and schedule.split()[1].isdigit() and limits.night_hours <= _DAY_HOURS:
+        words = f"watch.night_hours is {limits.night_hours:g}, and the night runs once a day ({schedule})."
+        yield _warning("Settings", "watch", words, f"Set it to more than {_DAY_HOURS}, or its alarm rings every day.")
+    for name in ("listing_hours", "uncertain_hours", "waiting_hours"):
+        if (hours := getattr(limits, name)) < limits.night_hours:
+            words = f"watch.{name} is {hours:g}, less than night_hours ({limits.night_hours:g})."
+            yield _warning("Settings", "watch", words, "Give a night the time to come round before the alarm rings.")
 
 
 def _mapping() -> list[Problem]:
@@ -129,9 +148,18 @@ def _mapping() -> list[Problem]:
 
 
 def _promises(erp: ERP) -> Iterable[Problem]:
+    yield from _lease(erp.capabilities.name.capitalize(), erp.capabilities.request_timeout)
     if not erp.capabilities.refuses_duplicates:
         words = f"{erp.capabilities.name} itself does not refuse a second invoice of the same vendor and number."
         yield _warning("ERP", "duplicates", words, "See docs/connectors.md on what closes this gap.")
+
+
+def _lease(system: str, deadline: timedelta) -> Iterable[Problem]:
+    """Nothing is sent whose lease could end before the answer comes (law 4)."""
+    lease = settings.export().lease
+    if lease <= deadline:
+        words = f"export.lease_seconds is {lease.total_seconds():g}, and a request to {system} may take"
+        yield _blocking("Settings", f"{words} {deadline.total_seconds():g} seconds: nothing would ever be sent.")
 
 
 def _of_projects(projects: list[Rights]) -> list[Problem]:

@@ -105,6 +105,17 @@ class Prefect(Section):
         return timedelta(seconds=self.silent_seconds)
 
 
+class Watch(Section):
+    """After how many hours it is an alarm that something has not moved."""
+
+    night_hours: float = Field(26.0, gt=0)
+    payments_hours: float = Field(26.0, gt=0)
+    listing_hours: float = Field(50.0, gt=0)
+    exporting_hours: float = Field(1.0, gt=0)
+    uncertain_hours: float = Field(48.0, gt=0)
+    waiting_hours: float = Field(26.0, gt=0)
+
+
 class Policy(Contract):
     """What the company has decided; versioned in the ledger and stored with every decision."""
 
@@ -170,6 +181,11 @@ def approval() -> Approval:
 def prefect_section() -> Prefect:
     """Return where Prefect is."""
     return read_section(Prefect, "prefect")
+
+
+def watch() -> Watch:
+    """Return when the alarms ring."""
+    return read_section(Watch, "watch")
 
 
 def ledger_url() -> str:

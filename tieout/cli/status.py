@@ -1,17 +1,17 @@
-"""`tieout status`: how the invoices stand, and what is owed to Procore."""
+"""`tieout status`: what rings, how the invoices stand, and what is owed to Procore."""
 
 from typing import Annotated, Any
 
 import typer
 from rich.console import Group
 
-from tieout import outbox, paying, reporting, reviewing
-from tieout.cli.console import out, print_json, readable_ledger, table
+from tieout import alarms, opening, outbox, paying, reporting, reviewing
+from tieout.cli.console import out, plain, print_json, readable_ledger, table
 from tieout.ledger.book import Ledger
 
 
 def status(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show counts by state, causes, batches, payments, and what Procore was not told of yet."""
+    """Show the alarms, counts by state, causes, batches, payments, and what Procore was not told of yet."""
     with readable_ledger() as ledger:
         facts = facts_of(ledger)
     if json:
@@ -27,6 +27,8 @@ def facts_of(ledger: Ledger) -> dict[str, Any]:
               for state, by_cause in reporting.stopped(ledger).items() if by_cause}  # fmt: skip
     waiting = {items[0].project: len(items) for items in reviewing.waiting_projects(ledger).values()}
     return {
+        "alarms": [each.model_dump(mode="json") for each in alarms.ringing(ledger, opening.now)],
+        "worth_knowing": alarms.vanished(ledger, opening.now),
         "states": summary["states"],
         "causes": causes,
         "ready_to_export_by_project": waiting,
@@ -42,7 +44,12 @@ def facts_of(ledger: Ledger) -> dict[str, Any]:
 def in_tables(facts: dict[str, Any]) -> Group:
     """Lay the facts out for a terminal."""
     payments = facts["payments"]
-    parts: list[Any] = [table("Invoices", ("state", "count>"), facts["states"].items())]
+    parts: list[Any] = []
+    if facts["alarms"]:
+        alarmed = [(each["message"], each["remedy"]) for each in facts["alarms"]]
+        parts.append(table("Alarms", ("what is wrong", "what to do"), alarmed))
+    parts += [plain(words) for words in facts["worth_knowing"]]
+    parts.append(table("Invoices", ("state", "count>"), facts["states"].items()))
     if facts["causes"]:
         rows = [(state, cause, count) for state, causes in facts["causes"].items() for cause, count in causes.items()]
         parts.append(table("Stopped", ("state", "cause", "count>"), rows))

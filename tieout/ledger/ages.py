@@ -93,7 +93,7 @@ def _on_their_way(connection: Connection, items: Iterable[Item]) -> list[Waiting
         Waiting(
             since.get(item_id, item.changed_at),
             _named(item.number, item.project),
-            item.reasons[0].message if item.state == states.FAILED and item.reasons else "",
+            item.reasons[0].message if item.state in (states.FAILED, states.UNCERTAIN) and item.reasons else "",
         )
         for item_id, item in by_id.items()
     ]

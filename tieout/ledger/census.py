@@ -55,7 +55,7 @@ def compare(connection: Connection, counted: Census, listed: Set[int], whole_rea
     lasting, since = set[int](), counted.at
     if before and again:
         was_read = whole_read_at is not None and whole_read_at > before.at
-        lasting, since = again if was_read else again & set(before.lasting), before.since
+        lasting, since = again if was_read else again & set(before.lasting), min(before.since, counted.at)
     told = {"differing": tuple(sorted(differing)), "lasting": tuple(sorted(lasting)), "since": since}
     return counted.model_copy(update=told)
 

@@ -100,6 +100,7 @@ CONTROL: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", "/_sandbox/requisitions/{id:int}/approve", control.approve),
     ("POST", "/_sandbox/requisitions/{id:int}/edit", control.edit),
     ("POST", "/_sandbox/requisitions/{id:int}/body", control.replace_body),
+    ("POST", "/_sandbox/requisitions/{id:int}/hide", control.hide),
     *(("POST", f"/_sandbox/{records}/{{id:int}}", control.set_record) for records in control.RECORDS),
     ("POST", "/_sandbox/paging", control.set_quirks),
     ("POST", "/_sandbox/quirks", control.set_quirks),

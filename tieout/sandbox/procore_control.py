@@ -10,7 +10,7 @@ from typing import Any
 from tieout.sandbox import procore_oauth
 from tieout.sandbox.applications import gross
 from tieout.sandbox.invoice_documents import CHANGE_ITEM, Document, line_id
-from tieout.sandbox.procore_requisitions import STATUSES, apply, open_next, open_period
+from tieout.sandbox.procore_requisitions import HIDING_PLACES, STATUSES, apply, open_next, open_period
 from tieout.sandbox.procore_store import (
     COMMITMENT,
     COST_CODE,
@@ -145,6 +145,17 @@ def replace_body(call: Call) -> Answer:
     sql = "update requisitions set verbatim = ?, updated_at = ? where id = ?"
     call.store.write(sql, (text, call.store.instant(), call.path_id()))
     return Answer({"id": call.path_id(), "verbatim": text is not None})
+
+
+def hide(call: Call) -> Answer:
+    """Leave the invoice out of lists, in silence: of what changed, of all but those by status, or of none again."""
+    scopes, scope = call.store.get("hidden", {}), call.body.get("from")
+    if scope not in (None, *HIDING_PLACES):
+        raise Refusal(400, {"error": f"hide from one of: {', '.join(HIDING_PLACES)}"})
+    _find(call)
+    kept = {key: value for key, value in scopes.items() if key != str(call.path_id())}
+    call.store.set("hidden", kept | ({str(call.path_id()): scope} if scope else {}))
+    return Answer({"id": call.path_id(), "from": scope})
 
 
 def remove(call: Call) -> Answer:

