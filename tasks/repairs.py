@@ -7,7 +7,7 @@ from pydantic import Field, create_model
 
 from data_contracts.forms import SettleAnswer
 from tasks import _screen, items
-from tasks._policy import local, remote
+from tasks._policy import remote
 from tasks._run import actor, run_id
 from tasks._steps import Steps
 from tieout import publishing, repairing, settings, settle_form
@@ -33,14 +33,14 @@ def look(company: int, invoice: int) -> Doubt | None:
     return doubt
 
 
-@task(**local)
+@task(**remote)
 def record(doubt: Doubt, answer: SettleAnswer) -> list[str]:
     """Record the decision before anything follows from it; with problems nothing is recorded."""
     with open_ledger() as ledger:
         return repairing.decide(ledger, doubt, answer, run_id(), now)
 
 
-@task(**local)
+@task(**remote)
 def unlink(company: int, invoice: int, unlinked_by: str, reason: str) -> None:
     """Cut the tie to an AP invoice that is gone; once done in this run it is not done again."""
     with open_ledger() as ledger:
