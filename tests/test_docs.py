@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
-from tieout import errors, settings
+from tieout import alarms, errors, settings
 from tieout.cli.docs import pages
 from tieout.connectors import procore
 from tieout.connectors.base import ERP, available_erps
@@ -104,6 +104,12 @@ def test_the_runbook_has_a_heading_for_everything_an_operator_sees_fail():
     headings = re.findall(r"^## (.*)$", read("runbook.md"), re.MULTILINE)
 
     assert {*FAILING.values(), DRIFTED, FINISHED_WITH_FAILURES, SUPERSEDED, "Ready to Export"} - set(headings) == set()
+
+
+def test_the_runbook_has_a_heading_for_every_alarm():
+    headings = re.findall(r"^### (.*)$", section(read("runbook.md"), "Alarm"), re.MULTILINE)
+
+    assert headings == list(alarms.CHECKS)
 
 
 def test_the_glossary_tells_every_state_once():

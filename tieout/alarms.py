@@ -17,6 +17,18 @@ from tieout.ledger.book import Ledger, Reader
 from tieout.reasons import TRANSIENT
 
 Clock = Callable[[], datetime]
+# What rings, by name, and the system to look into; empty stands for the ERP. The runbook has an entry for each.
+CHECKS = {
+    "night": "Prefect",
+    "payments": "",
+    "exporting": "Prefect",
+    "uncertain": "",
+    "census": "Procore",
+    "listing": "Procore",
+    "accepted": "",
+    "letters": "Procore",
+    "unwritten": "Procore",
+}
 _DONE = (states.PAID, states.NOT_EXPORTABLE, *states.OUTSIDE)
 
 
@@ -42,10 +54,8 @@ class _Look:
         return f"{since.astimezone(self.company.zone):%Y-%m-%d %H:%M %Z}, {ago:.0f} h ago"
 
     def ring(self, check: str, message: str, remedy: str) -> Problem:
-        system = {"payments": self.erp, "accepted": self.erp, "uncertain": self.erp, "night": "Prefect"}
-        return Problem(
-            system=system.get(check, "Procore"), check=check, is_blocking=False, message=message, remedy=remedy
-        )
+        system = CHECKS[check] or self.erp
+        return Problem(system=system, check=check, is_blocking=False, message=message, remedy=remedy)
 
     def stuck(self, check: str, hours: float, waiting: Iterable[Waiting], what: str, remedy: str) -> Iterator[Problem]:
         """Ring once for all that waits for longer than it should."""

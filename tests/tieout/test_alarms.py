@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import pytest
 from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, NIGHT, Desk
+from ledgers import ON_BOTH_DATABASES
 from typer.testing import CliRunner
 
 from data_contracts.commitment import Project
@@ -226,6 +227,7 @@ def test_a_night_that_never_ran_rings(desk: Desk):
     assert "No night ever came to its end" in the_alarm(desk)
 
 
+@ON_BOTH_DATABASES
 def test_a_payment_job_that_never_ran_rings_while_the_erp_holds_invoices_of_ours(desk: Desk):
     night(desk, without=["collect"])
     nights(desk, 2, without=["collect"])

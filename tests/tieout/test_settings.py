@@ -61,6 +61,7 @@ def test_what_is_wrong_in_the_file_is_named(config: Path, text: str, problem: st
         ("policy", "over_billing", "maybe"),
         ("policy", "skip_projects", "x"),
         ("approval", "proof", "handshake"),
+        ("watch", "night_hours", "0"),
     ],
 )
 def test_a_value_out_of_bounds_stops_before_anything_starts(

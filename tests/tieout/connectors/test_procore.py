@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from data_contracts.commitment import Project
 from data_contracts.fetched import FetchedInvoice
-from data_contracts.invoice import Invoice
+from data_contracts.invoice import SENDABLE, Invoice
 from data_contracts.voucher import ProcorePayment
 from tieout.connectors.procore import UNCHANGED, Procore, Settings, parse_invoice
 from tieout.errors import RefusedError, SettingsError, TransientError, UnconfirmedError
@@ -491,6 +491,61 @@ def test_only_what_changed_since_is_listed(site: Site, procore: Procore, project
     assert ([stub.invoice_id_procore for stub in stubs], problems) == ([changed], [])
     assert stubs[0].updated_at
     assert stubs[0].updated_at > latest
+
+
+def sendable(site: Site, project: int) -> set[int]:
+    rows = [row for row in site.look("requisitions") if row["project_id"] == project]
+    return {row["id"] for row in rows if row["status"] in SENDABLE}
+
+
+def test_what_may_be_sent_is_counted_by_one_request(site: Site, procore: Procore, project: int):
+    rows = sorted(site.ids(project))
+    for invoice_id, status in zip(rows, ("draft", "approved_as_noted", "pending_owner_approval"), strict=False):
+        site.play(f"requisitions/{invoice_id}/approve", {"status": status})
+    listed(procore, project)
+    before = procore.calls
+    counted = procore.count_sendable(project)
+
+    assert procore.calls - before == 1
+    assert counted == len(sendable(site, project)) < len(rows)
+
+
+@pytest.mark.parametrize("per_page", [1, 3, 2000])
+def test_what_may_be_sent_is_listed_by_id(site: Site, project: int, per_page: int):
+    connector = site.connect(per_page=per_page)
+
+    assert connector.sendable_invoices(project) == sendable(site, project)
+
+
+def test_a_row_that_cannot_be_read_counts_as_one_that_may_be_sent(site: Site, procore: Procore, project: int):
+    expected = sendable(site, project)
+    broken = min(expected)
+    site.control.post(f"/_sandbox/requisitions/{broken}/body", content=f'{{"id": {broken}, "status": ')
+    counted, found = procore.count_sendable(project), procore.sendable_invoices(project)
+    site.control.post(f"/_sandbox/requisitions/{broken}/body", content="")
+
+    assert (counted, found) == (len(expected), expected)
+
+
+def test_where_no_answer_says_how_many_there_are_the_rows_are_counted():
+    """Nor does this server keep to the filter."""
+    statuses = ["approved", "draft", "approved_as_noted", "under_review", "approved"]
+    rows = [{"id": number, "status": status} for number, status in enumerate(statuses, 1)]
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        query = dict(parse_qsl(scope["query_string"].decode()))
+        body: Any = {"access_token": "t", "expires_in": 5400}
+        if "page" in query:
+            start, size = (int(query["page"]) - 1) * int(query["per_page"]), int(query["per_page"])
+            body = rows[start : start + size]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": json.dumps(body).encode()})
+
+    with serving(app) as url:
+        settings = Settings(
+            api_url=url, login_url=url, company_id=1, client_id="c", client_secret=SecretStr("s"), per_page=2
+        )
+        assert Procore(settings).count_sendable(1) == 3
 
 
 def test_origin_fields_are_set_kept_and_cleared(site: Site, procore: Procore, project: int):

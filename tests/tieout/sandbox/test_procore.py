@@ -672,3 +672,29 @@ def test_the_request_log_counts_by_route(procore: Procore) -> None:
 
     counts = procore.http.get("/_sandbox/requests").json()["by_route"]
     assert counts == {"GET /rest/v1.1/requisitions": 1, "GET /rest/v1.1/requisitions/{id}": 1}
+
+
+def test_an_invoice_can_be_left_out_of_lists_in_silence(procore: Procore) -> None:
+    requisition = procore.sound()
+    project, hidden = requisition["project_id"], requisition["id"]
+    lists = {
+        "changes": {"filters[updated_at]": "2000-01-01T00:00:00Z...2100-01-01T00:00:00Z"},
+        "lists": {},
+        "by status": {"filters[status]": requisition["status"]},
+    }
+
+    def shown_in() -> list[str]:
+        query = {"project_id": project, "per_page": 1000}
+        answers = {
+            name: procore.http.get("/rest/v1.1/requisitions", params=query | more) for name, more in lists.items()
+        }
+        rows = {name: [row["id"] for row in answer.json()] for name, answer in answers.items()}
+        assert all(answers[name].headers["Total"] == str(len(ids)) for name, ids in rows.items())
+        return [name for name, ids in rows.items() if hidden in ids]
+
+    seen = []
+    for scope in (None, "changes", "lists", None):
+        procore.control(f"requisitions/{hidden}/hide", **{"from": scope})
+        seen.append(shown_in())
+
+    assert seen == [[*lists], ["lists", "by status"], ["by status"], [*lists]]
