@@ -122,9 +122,9 @@ def run_name(item: Item) -> str:
 def tags_of(item: Item) -> tuple[str, ...]:
     """Return by what an operator may filter."""
     tags = (f"project:{_printable(item.project or str(item.project_id), 80)}", f"erp:{item.erp}")
-    causes = (item.cause,) if item.cause else ()
+    causes = [item.cause] if item.cause else []
     if drifted := {each.rule for each in open_drift(item)}:
-        causes = ("drift", *drifted & {TWO})
+        causes = ["drift", *drifted & {TWO}]
     return (*tags, *(f"cause:{_printable(each, 60)}" for each in causes))
 
 

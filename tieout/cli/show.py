@@ -15,6 +15,7 @@ from data_contracts.money import in_words
 from tieout import billing, opening, reporting
 from tieout.cli.console import DOT, STYLES, light, notes, out, plain, print_json, readable_ledger, table
 from tieout.connectors.procore import parse_invoice
+from tieout.drift import open_drift
 from tieout.errors import SettingsError
 from tieout.ledger import records, states
 from tieout.ledger.book import Item, Ledger
@@ -61,7 +62,7 @@ def facts_of(ledger: Ledger, item: Item) -> dict[str, Any]:
         "held": in_words(item.held, item.currency),
         "due_now": in_words(item.net, item.currency),
         "in_erp": _place(item),
-        "findings": [finding.model_dump(mode="json") for finding in item.reasons],
+        "findings": [finding.model_dump(mode="json") for finding in (*item.reasons, *open_drift(item))],
         "arithmetic": _arithmetic(read) if isinstance(read, Invoice) else {"unreadable": read},
         "payments": reporting.payments(ledger, item),
         "timeline": [asdict(each) for each in reporting.timeline(ledger, item)],
