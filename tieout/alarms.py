@@ -84,7 +84,7 @@ def vanished(ledger: Ledger, clock: Clock) -> list[str]:
     with ledger.reading() as connection:
         look = _Look(connection, clock(), settings.watch(), settings.company())
         visible, listed = _visible(look), ages.projects(connection)
-    gone = {each.project_id_procore: (each, at) for each, at in listed if each not in visible}
+    gone = {each.project_id_procore: (each, at) for each, at in listed if each not in visible and at <= look.now}
     counts = dict.fromkeys(gone.keys() - set(skipped), 0)
     for item in ledger.items(project_id=list(counts)):
         counts[item.project_id] += item.state not in _DONE
@@ -116,9 +116,11 @@ def _night(look: _Look) -> Iterator[Problem]:
 
 def _payments(look: _Look) -> Iterator[Problem]:
     """R75: something must fetch payments as long as any are to be expected."""
+    limit, read_at = look.limits.payments_hours, records.moved_at(look.connection, records.PAYMENTS_JOB)
+    if read_at and not look.is_over(read_at, limit):
+        return
     count, linked_at = ages.followed(look.connection)
-    read_at = records.moved_at(look.connection, records.PAYMENTS_JOB)
-    if linked_at is None or not look.is_over(max(linked_at, read_at or linked_at), look.limits.payments_hours):
+    if linked_at is None or not look.is_over(linked_at, limit):
         return
     words = f"were last read at {look.told(read_at)}" if read_at else "were never read"
     message = f"Payments in {look.erp} {words}. Invoices there that may be paid: {count}, the oldest since "
