@@ -1,0 +1,409 @@
+"""The crash matrix: a worker is killed, or stopped past its lease, at every boundary of the export and payment paths.
+
+A boundary is a place between two things that cannot be done together: our commit, and a call to an outside system.
+Its name is the engine's function that is running and what happens there. The product knows nothing of this: the
+worker is watched from outside, at the real database engine and around the real connectors.
+"""
+
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import cache, partial
+from http import HTTPStatus
+from importlib import import_module
+from inspect import getmembers, getsourcelines, isfunction
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+from sqlalchemy import event, func, select
+
+import tieout
+from benchmarks.office import Office
+from benchmarks.workers import TRY_AGAIN, Child, Worker, at_work
+from tieout.connectors.base import invoice_key
+from tieout.errors import SettingsError
+from tieout.ledger import schema, states
+from tieout.ledger.book import canonical
+
+_ENGINE = Path(tieout.__file__).parent
+_PATHS = ("exporting", "settling", "outbox", "paying", "observing")
+_CALLS = ("create", "find", "payments", "record_payment", "set_origin", "invoices")
+_PASSING_ON = ("settling.look", "paying._look")  # a call has the name of who asked these to make it
+_ELSEWHERE = ("observing.acknowledge", "outbox._write_nothing")  # nothing is written outside, before or after
+_ENTER = ("spectrum", "POST /vendor/invoice")
+_TELL = ("procore", "PATCH /rest/v1.1/requisitions")
+_PAY = ("procore", "POST /rest/v1.0/contract_payments")
+_LONG = timedelta(hours=1)  # longer than any lease with the longest request after it
+
+
+class MatrixError(Exception):
+    """A round did not go as it must; the message says what is wrong."""
+
+
+@dataclass
+class Watch:
+    """Told of every boundary that a worker crosses; acts at one of them."""
+
+    act_at: str = ""
+    act: Callable[[], object] = lambda: None
+    hits: int = 1  # acts when it comes by for this time
+    also: Mapping[str, Callable[[], object]] = field(default_factory=dict)  # what goes wrong by itself there
+    crossed: Counter[str] = field(default_factory=Counter)
+
+    def __call__(self, what: str, call: str) -> None:
+        if name := _name(sys._getframe(1), what, call):
+            self.crossed[name] += 1
+            if name in self.also and self.crossed[name] == 1:
+                self.also[name]()
+            if name == self.act_at and self.crossed[name] == self.hits:
+                self.act()
+
+    @contextmanager
+    def over(self, worker: Worker) -> Iterator[Worker]:
+        """Watch all that the worker works with."""
+        engine, committing = worker.ledger.engine, list[Any]()
+
+        def commit(connection: Any) -> None:
+            self("before commit", "transaction")
+            committing.append(connection)
+
+        def given_back(*_: object) -> None:
+            if committing:
+                committing.clear()
+                self("after commit", "transaction")
+
+        event.listen(engine, "commit", commit)
+        event.listen(engine, "checkin", given_back)
+        try:
+            yield replace(worker, procore=_Watched(worker.procore, self), erp=_Watched(worker.erp, self))
+        finally:
+            event.remove(engine, "commit", commit)
+            event.remove(engine, "checkin", given_back)
+
+
+class _Watched:
+    """A connector that tells of its calls and passes on everything."""
+
+    def __init__(self, real: Any, watch: Watch) -> None:
+        self._real, self._watch = real, watch
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self._real, name)
+        if name not in _CALLS:
+            return real
+
+        def call(*values: Any, **named: Any) -> Any:
+            self._watch(f"before {name}", name)
+            answer = real(*values, **named)
+            answer = list(answer) if isinstance(answer, Iterator) else answer
+            self._watch(f"after {name}", name)
+            return answer
+
+        return call
+
+
+def _name(frame: FrameType | None, what: str, call: str) -> str:
+    """Name the boundary by the innermost function of the paths; "" when none of them is running."""
+    while frame:
+        code, path = frame.f_code, Path(frame.f_code.co_filename)
+        function = f"{path.stem}.{code.co_name}"
+        if path.parent == _ENGINE and not code.co_name.startswith("<") and function not in _PASSING_ON:
+            if path.stem not in _PATHS:
+                return ""
+            places = _places(code, call)
+            number = sum(line <= frame.f_lineno for line in places) if len(places) > 1 else ""
+            return f"{function}: {what} {number}".rstrip()
+        frame = frame.f_back
+    return ""
+
+
+@cache
+def _places(code: CodeType, call: str) -> list[int]:
+    """Return the lines of a function that make this call."""
+    lines, first = getsourcelines(code)
+    return [number for number, line in enumerate(lines, first) if f".{call}(" in line]
+
+
+def _a_night(worker: Worker) -> None:
+    worker.deliver()
+    worker.export()
+    worker.deliver()
+
+
+def _settled_later(worker: Worker) -> None:
+    worker.export()
+    worker.settle()
+    worker.wait()
+    worker.settle()
+    worker.export()
+
+
+def _delivered_later(worker: Worker) -> None:
+    worker.deliver()
+    worker.wait()
+    worker.deliver()
+
+
+def _turned_away(worker: Worker) -> None:
+    with suppress(SettingsError):
+        worker.deliver()
+
+
+def _paid_later(worker: Worker) -> None:
+    for _ in range(3):
+        worker.pay()
+        worker.wait()
+
+
+def _given_up(worker: Worker) -> None:
+    worker.export()
+    worker.settle()
+    worker.export()
+
+
+@dataclass(frozen=True)
+class Story:
+    """How a worker comes to a boundary, and what must be the end of it."""
+
+    begins: str
+    play: Callable[[Worker], None]
+    arrange: Callable[[Office], None] = lambda office: None
+    steps: Sequence[Callable[[Worker], None]] = (Worker.settle, Worker.export, Worker.deliver)
+    mend: Callable[[Office], None] = lambda office: None
+    is_refused: bool = False
+    also: Mapping[str, Callable[[Office], None]] = field(default_factory=dict)  # what breaks at a boundary
+
+
+def _lose(kind: str, system: str, route: str, **more: Any) -> Callable[[Office], None]:
+    return lambda office: office.fault(system, route, kind, **more)
+
+
+def _refuse(office: Office) -> None:
+    """Lose the first request, and have Spectrum refuse the vendors since their codes were read."""
+    _lose("reset_before", *_ENTER)(office)
+    office.play("spectrum", "vendors", [{"code": each.code, "status": "N"} for each in office.contractor.books.vendors])
+
+
+_TELLING = (Worker.read, Worker.settle, Worker.export, Worker.deliver)
+_PAYING = (Worker.pay,)
+STORIES = {
+    "a night": Story("accepted", _a_night, steps=_TELLING),
+    "the answer is lost": Story("accepted", Worker.export, _lose("reset_after", *_ENTER)),
+    "the request is lost": Story("accepted", _settled_later, _lose("reset_before", *_ENTER)),
+    "surely not sent": Story("accepted", Worker.export, _lose("429", *_ENTER, retry_after=3600)),
+    "given up": Story("accepted", _given_up, _lose("429", *_ENTER, retry_after=3600, times=4)),
+    "refused when sent again": Story("accepted", _settled_later, _refuse, is_refused=True),
+    "refused, and no look": Story(
+        "accepted",
+        _settled_later,
+        _refuse,
+        mend=Office.mend_info_link,
+        is_refused=True,
+        also={"exporting._send: after create": Office.break_info_link},
+    ),
+    "the ledger was restored": Story("forgotten", Worker.export),
+    "a worker has died": Story("left", Worker.settle),
+    "the answer to a letter is lost": Story("accepted", _delivered_later, _lose("reset_after", *_TELL), _TELLING),
+    "Procore turns us away": Story(
+        "accepted", _turned_away, _lose("5xx_before", *_TELL, status=401, times=8), _TELLING, Office.heal
+    ),
+    "payments": Story("paid", Worker.pay, steps=_PAYING),
+    "the answer to a payment is lost": Story("paid", Worker.pay, _lose("reset_after", *_PAY), _PAYING),
+    "a payment is lost": Story("paid", _paid_later, _lose("reset_before", *_PAY), _PAYING),
+    "a payment is surely not sent": Story("paid", Worker.pay, _lose("429", *_PAY, retry_after=3600), _PAYING),
+    "the ledger was restored after payments": Story("unpaid", Worker.pay, steps=_PAYING),
+    "Payments Issued is off": Story("paid", Worker.pay, Office.close_payments, _PAYING, Office.open_payments),
+}
+
+# What cannot be done together with anything else, and the story in which a worker is killed or stopped around it.
+# What is listed and not come by in the stories, or come by and not listed, is an error.
+PLACES = {
+    "exporting._claim: commit": "a night",
+    "exporting._open_intents: commit": "a night",
+    "exporting._look_first: find": "a night",
+    "exporting._look_first: commit": "the ledger was restored",
+    "exporting._mark_sent: commit": "a night",
+    "exporting._send: create": "a night",
+    "exporting._settle: find": "refused when sent again",
+    "exporting._settle: commit 1": "refused, and no look",
+    "exporting._settle: commit 2": "a night",
+    "exporting._look_after: find": "the answer is lost",
+    "exporting._look_after: commit": "the answer is lost",
+    "exporting._release: commit": "surely not sent",
+    "settling.release_expired: commit": "a worker has died",
+    "settling.settle_uncertain: find": "the request is lost",
+    "settling.settle_uncertain: commit": "the request is lost",
+    "settling.revive_transient: commit": "given up",
+    "outbox._claim: commit": "a night",
+    "outbox._look_first: invoices": "the answer to a letter is lost",
+    "outbox._mark_sent: commit": "a night",
+    "outbox._write_one: set_origin": "a night",
+    "outbox._settle: commit": "a night",
+    "outbox._release: commit": "Procore turns us away",
+    "paying.collect: payments": "payments",
+    "paying.collect: commit": "payments",
+    "paying._claim: commit": "payments",
+    "paying._look_first: payments": "payments",
+    "paying._look_first: commit": "the ledger was restored after payments",
+    "paying._mark_sent: commit": "payments",
+    "paying._send: record_payment": "payments",
+    "paying._unmark: commit": "a payment is surely not sent",
+    "paying._settle: commit": "payments",
+    "paying._look_after: payments": "the answer to a payment is lost",
+    "paying._look_after: commit": "the answer to a payment is lost",
+    "paying._release: commit": "a payment is lost",
+    "paying._note: commit": "Payments Issued is off",
+    "observing.observe: find": "payments",
+    "observing._record: commit": "payments",
+}
+BOUNDARIES = {
+    f"{function}: {side} {what}": story
+    for function, what, story in ((*place.split(": "), story) for place, story in PLACES.items())
+    for side in ("before", "after")
+}
+
+
+def prepare(office: Office) -> None:
+    """Keep how the stories begin."""
+    office.begin()
+    office.accept_everything()
+    office.keep("accepted")
+    with at_work(office.ledger, office.clock) as worker:
+        _a_night(worker)
+    office.keep("told")
+    office.forget("accepted")
+    office.keep("forgotten")
+    office.begin("told")
+    office.pay_everything()
+    office.keep("paid")
+    with at_work(office.ledger, office.clock) as worker:
+        worker.pay()
+    office.forget("paid")
+    office.keep("unpaid")
+    office.begin("accepted")
+    watch = Watch("exporting._send: after create", partial(_signal, signal.SIGKILL))
+    with _child(office, STORIES["a night"], watch) as child:
+        child.wait()
+    office.clock.advance(_LONG)
+    office.keep("left")
+
+
+def record(office: Office) -> dict[str, Counter[str]]:
+    """Play every story to its end and return how often each boundary was crossed in it."""
+    crossed = {}
+    for name, story in STORIES.items():
+        watch = _begin(office, story)
+        with at_work(office.ledger, office.clock) as worker, watch.over(worker) as watched:
+            story.play(watched)
+        crossed[name] = watch.crossed
+    return crossed
+
+
+def kill(office: Office, boundary: str, hits: int = 1) -> None:
+    """Kill a worker when it comes by the boundary for this time, let another one finish, and count."""
+    story = STORIES[BOUNDARIES[boundary]]
+    watch = replace(_begin(office, story), act_at=boundary, act=partial(_signal, signal.SIGKILL), hits=hits)
+    with _child(office, story, watch) as child:
+        if (status := child.wait()) != -signal.SIGKILL:
+            raise MatrixError(f"it was not reached: the worker ended with {status}")
+    _finish(office, story)
+    count(office, story)
+    if story.is_refused == (_refusals(office) == 0):
+        raise MatrixError("something was refused, and there was no reason to send it")
+
+
+def stop(office: Office, boundary: str, hits: int = 1) -> None:
+    """Stop a worker there for longer than its lease, let another one finish, continue the first, and count.
+
+    Inside a transaction it holds what all others wait for, on either database: there it is continued before they begin.
+    """
+    story = STORIES[BOUNDARIES[boundary]]
+    watch = replace(_begin(office, story), act_at=boundary, act=partial(_signal, signal.SIGSTOP), hits=hits)
+    with _child(office, story, watch) as child:
+        if not child.wait_for_stop():
+            raise MatrixError("it was not reached")
+        office.clock.advance(_LONG)
+        if "before commit" in boundary:
+            child.send(signal.SIGCONT)
+            _finish(office, story)
+        else:
+            _finish(office, story)
+            child.send(signal.SIGCONT)
+        if (status := child.wait()) not in (os.EX_OK, TRY_AGAIN):
+            raise MatrixError(f"the worker that was continued ended with {status}")
+    _finish(office, story)
+    count(office, story)
+
+
+def unlisted_functions() -> set[str]:
+    """Return the functions of the paths that commit or call, of which no boundary is listed."""
+    calls = ("transaction", *_CALLS)
+    found = {
+        f"{stem}.{name}"
+        for stem in _PATHS
+        for name, function in getmembers(import_module(f"tieout.{stem}"), isfunction)
+        if function.__module__ == f"tieout.{stem}" and any(_places(function.__code__, call) for call in calls)
+    }
+    return found - {place.partition(":")[0] for place in PLACES} - {*_PASSING_ON, *_ELSEWHERE}
+
+
+def _begin(office: Office, story: Story) -> Watch:
+    office.begin(story.begins)
+    story.arrange(office)
+    return Watch(also={name: partial(act, office) for name, act in story.also.items()})
+
+
+def _signal(what: signal.Signals) -> None:
+    os.kill(os.getpid(), what)
+
+
+def _child(office: Office, story: Story, watch: Watch) -> Child:
+    def work() -> None:
+        with at_work(office.ledger, office.clock) as worker, watch.over(worker) as watched:
+            story.play(watched)
+
+    return Child(work)
+
+
+def _finish(office: Office, story: Story) -> None:
+    """Be the one who takes over, and work until nothing is left."""
+    story.mend(office)
+    with at_work(office.ledger, office.clock) as worker:
+        worker.finish(*story.steps)
+
+
+def count(office: Office, story: Story) -> None:
+    """Count in both systems; MatrixError when anything is there twice, is missing, or is not equal to the cent."""
+    procore, spectrum = office.requisitions(), office.invoices()
+    owed = {} if story.is_refused else {invoice_id: [row["gross"]] for invoice_id, row in procore.items()}
+    there = {invoice_id: [row["Invoice_Amount"] for row in rows] for invoice_id, rows in spectrum.items()}
+    _compare("invoices in Spectrum", there, owed)
+    told = {invoice_id: (row["origin_id"], row["origin_data"]) for invoice_id, row in procore.items()}
+    _compare("origin fields in Procore", told, {each: _origin(office, each, spectrum.get(each)) for each in procore})
+    _compare("payments in Procore", office.payments(), office.paid)
+
+
+def _refusals(office: Office) -> int:
+    """Return how often Spectrum or Procore refused something: what was sent twice, for example."""
+    with office.ledger as ledger, ledger.reading() as connection:
+        refused = connection.scalar(select(func.count()).where(schema.event.c.kind == states.REFUSE))
+    answers = Counter(each["status"] for each in office.look("procore", "requests")["requests"])
+    return int(refused or 0) + answers[HTTPStatus.UNPROCESSABLE_ENTITY]
+
+
+def _origin(office: Office, invoice_id: int, rows: Sequence[Mapping[str, Any]] | None) -> tuple[str | None, str | None]:
+    if not rows:
+        return None, None
+    facts = {"batch": rows[0]["Batch_Code"], "document": rows[0]["Document_ID"], "erp": "spectrum"}
+    return invoice_key(office.contractor.company_id, invoice_id), canonical(facts)
+
+
+def _compare(what: str, there: object, expected: object) -> None:
+    if there != expected:
+        raise MatrixError(f"{what}: {there} instead of {expected}")

@@ -1,0 +1,333 @@
+"""A contractor's office that goes back to where a story began: both stand-ins, a ledger, and the clock they go by.
+
+What the two systems hold is always read from the stand-ins, never from our ledger.
+"""
+
+import csv
+import json
+import os
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from datetime import datetime
+from functools import partial
+from itertools import count
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+import psycopg
+
+from benchmarks.postgresql import PostgreSQL
+from benchmarks.workers import ACTOR, Clock, Worker, at_work, end_with_parent
+from tieout import intake, reviewing, sending
+from tieout.connectors.base import parse_key
+from tieout.ledger.book import Ledger, upgrade
+from tieout.sandbox import contractor as contractor_module
+from tieout.sandbox import procore, spectrum
+from tieout.sandbox.contractor import Contractor
+from tieout.sandbox.faults import ASGIApp
+from tieout.sandbox.serve import MAPPING_COLUMNS
+from tieout.sandbox.sockets import serving
+from tieout.terms import load_terms
+
+Payments = Counter[tuple[int, str]]  # how often an amount was paid on an invoice, by Procore's id of it
+_AUTHORIZATION_ID = "SANDBOX-AUTH-1"
+_BREAKABLE = "VN_INVOICE_APPROVAL_HDR_MC"
+
+
+class KeptLedger(Protocol):
+    """A ledger of which copies are kept by name, and which goes back to one. Nobody may have it open meanwhile."""
+
+    url: str
+
+    def keep(self, name: str) -> None:
+        """Keep what it holds now."""
+
+    def restore(self, name: str) -> None:
+        """Hold what was kept."""
+
+
+class OnSQLite:
+    """A file and copies of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path, self._folder = folder / "ledger.sqlite", folder
+        self.url = f"sqlite:///{self._path}"
+        upgrade(self.url)
+
+    def keep(self, name: str) -> None:
+        with closing(sqlite3.connect(self._path)) as database:
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        shutil.copy(self._path, self._folder / f"{name}.ledger")
+
+    def restore(self, name: str) -> None:
+        for path in self._folder.glob(f"{self._path.name}-*"):
+            path.unlink()  # what the last one left that was killed
+        shutil.copy(self._folder / f"{name}.ledger", self._path)
+
+
+class OnPostgreSQL:
+    """A database, with copies of its tables in schemas beside them: a database each would take longer than a story."""
+
+    def __init__(self, server: PostgreSQL) -> None:
+        self.url = server.new_ledger()
+        with self._connect() as connection:
+            listed = "SELECT tablename, hastriggers FROM pg_tables WHERE schemaname = 'public'"
+            self._tables = dict(connection.execute(listed).fetchall())
+        del self._tables["alembic_version"]
+
+    def keep(self, name: str) -> None:
+        copies = [f"CREATE TABLE kept_{name}.{table} AS TABLE {table}" for table in self._tables]
+        self._run(f"CREATE SCHEMA kept_{name}", *copies)
+
+    def restore(self, name: str) -> None:
+        guarded = [table for table, is_guarded in self._tables.items() if is_guarded]
+        self._run(
+            *(f"ALTER TABLE {table} DISABLE TRIGGER USER" for table in guarded),
+            *(f"DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept_{name}.{table}" for table in self._tables),
+            *(f"ALTER TABLE {table} ENABLE TRIGGER USER" for table in guarded),
+        )
+
+    def _run(self, *statements: str) -> None:
+        with self._connect() as connection:
+            connection.execute("; ".join(statements).encode())
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(self.url.replace("+psycopg", ""))
+
+
+class _Stage:
+    """What a server shows: another stand-in whenever a story begins again."""
+
+    app: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+
+def _stand_in(make_app: Callable[[Path], ASGIApp], orders: Connection) -> None:
+    """Serve, in a process of its own, over whichever folder is ordered."""
+    end_with_parent()
+    stage = _Stage()
+    with serving(stage) as url:
+        orders.send(url)
+        while folder := orders.recv():
+            stage.app = make_app(folder)
+            orders.send(url)
+
+
+class Office:
+    """Where stories play; `begin` one, `keep` it under a name, `begin` it from there as often as wanted."""
+
+    def __init__(self, folder: Path, ledger: KeptLedger, clock: Clock, contractor: Contractor) -> None:
+        self.folder, self.clock, self.contractor = folder, clock, contractor
+        self.ledger, self._kept_ledger = Ledger(ledger.url), ledger
+        self.urls: dict[str, str] = {}
+        self._orders: dict[str, Connection] = {}
+        self._control = httpx.Client(trust_env=False, timeout=30)
+        self._rounds = count(1)
+        self._now = folder / "now"  # leads to the folder of the stand-ins that serve
+        self._kept: dict[str, tuple[datetime, Payments]] = {}
+        self.paid: Payments = Counter()
+
+    def begin(self, story: str = "") -> None:
+        """Put the stand-ins, the ledger and the clock back to where the story was kept; "" is before everything."""
+        before, round_ = self._now.resolve(), self.folder / f"round-{next(self._rounds)}"
+        if story:
+            shutil.copytree(self.folder / story, round_)
+            self._kept_ledger.restore(story)
+            began_at, paid = self._kept[story]
+            self.clock.advance(began_at - self.clock())
+            self.paid = Counter(paid)
+        else:
+            round_.mkdir()
+        self._now.unlink(missing_ok=True)
+        self._now.symlink_to(round_)
+        for orders in self._orders.values():
+            orders.send(round_)
+        for orders in self._orders.values():
+            orders.recv()
+        shutil.rmtree(before, ignore_errors=True)
+
+    def keep(self, story: str) -> None:
+        """Keep how everything stands now."""
+        kept = self.folder / story
+        kept.mkdir()
+        for path in self._now.glob("*.sqlite*"):
+            if not path.name.endswith("-shm"):
+                shutil.copy(path, kept)
+        self._kept_ledger.keep(story)
+        self._kept[story] = self.clock(), Counter(self.paid)
+
+    def forget(self, story: str) -> None:
+        """Restore the ledger alone, as from a backup."""
+        self._kept_ledger.restore(story)
+
+    @property
+    def spectrum_path(self) -> Path:
+        """Spectrum's own database."""
+        return self._now / "spectrum.sqlite"
+
+    def accept_everything(self) -> None:
+        """Read Procore, judge it, and accept whatever is sound."""
+        with at_work(self.ledger, self.clock) as worker:
+            _accept(worker)
+
+    # The other people, and what the two systems hold.
+
+    def play(self, system: str, action: str, body: Any = None, method: str = "POST") -> Any:
+        """Do what somebody does in Procore or in Spectrum."""
+        answer = self._control.request(method, f"{self.urls[system]}/_sandbox/{action}", json=body or {})
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def look(self, system: str, what: str) -> Any:
+        answer = self._control.get(f"{self.urls[system]}/_sandbox/{what}")
+        answer.raise_for_status()
+        return answer.json()
+
+    def fault(self, system: str, route: str, kind: str, **more: Any) -> None:
+        self.play(system, "faults", {"route": route, "kind": kind, **more})
+
+    def heal(self) -> None:
+        """Have both systems do what they should again."""
+        for system in self.urls:
+            self.play(system, "faults", method="DELETE")
+
+    def break_info_link(self) -> None:
+        """A table of Info-Link is there, but reading it fails."""
+        with closing(sqlite3.connect(self.spectrum_path)) as database:
+            database.executescript(f"DROP VIEW {_BREAKABLE}; CREATE VIEW {_BREAKABLE} AS SELECT * FROM nowhere")
+
+    def mend_info_link(self) -> None:
+        self.play("spectrum", "info_link", {"table": _BREAKABLE, "enabled": True})
+
+    def close_payments(self) -> None:
+        """The administrators of Procore switch Payments Issued off."""
+        self._switch_payments(False)
+
+    def open_payments(self) -> None:
+        self._switch_payments(True)
+
+    def _switch_payments(self, is_on: bool) -> None:
+        for project in self.contractor.projects:
+            self.play("procore", f"projects/{project['id']}", {"payments_issued": is_on})
+
+    def invoices(self) -> dict[int, list[dict[str, Any]]]:
+        """What Spectrum holds of ours, by Procore's invoice id."""
+        held: dict[int, list[dict[str, Any]]] = {}
+        for row in self.look("spectrum", "invoices"):
+            if key := parse_key(row["Remarks"].strip()):
+                held.setdefault(key[1], []).append(row)
+        return held
+
+    def requisitions(self) -> dict[int, dict[str, Any]]:
+        """What Procore holds: a short row for each invoice, by id."""
+        return {row["id"]: row for row in self.look("procore", "requisitions")}
+
+    def payments(self) -> Payments:
+        """What Procore shows as Payments Issued."""
+        return Counter((row["requisition_id"], row["amount"]) for row in self.look("procore", "payments"))
+
+    def pay_everything(self) -> None:
+        """Accounting posts every invoice and cuts a check for each vendor; `paid` tells of what was paid."""
+        self.play("spectrum", "post", {"invoices": None})
+        ids: dict[str, dict[str, int]] = {}  # by vendor and invoice number
+        for invoice_id, rows in self.invoices().items():
+            for row in rows:
+                ids.setdefault(row["Vendor_Code"], {})[row["Invoice_Number"]] = invoice_id
+        for vendor, by_number in ids.items():
+            applications = [{"invoice_number": number} for number in by_number]
+            check = self.play("spectrum", "checks", {"vendor_code": vendor, "applications": applications})
+            for row in check["applications"]:
+                self.paid[by_number[row["Invoice_Number"]], row["Payment_Amount"]] += 1
+
+
+def _accept(worker: Worker) -> None:
+    ledger, clock = worker.ledger, worker.clock
+    projects = intake.list_projects(ledger, worker.procore, clock)
+    for project_id in projects:
+        intake.fetch_changed(ledger, worker.procore, project_id, clock)
+    intake.read_reference(ledger, worker.erp, clock)
+    intake.read_books(ledger, worker.procore, projects, clock)
+    terms = load_terms(ledger, worker.erp, clock())
+    for project_id in projects:
+        sending.judge_project(ledger, terms, project_id, clock, ACTOR)
+    reviewing.accept_by_policy(ledger, projects, clock, terms.policy_version)
+
+
+@contextmanager
+def an_office(folder: Path, ledger: KeptLedger, rate: float = 0.0, **sizes: int) -> Iterator[Office]:
+    """Open an office for a contractor whose invoices are all sound, and point this process's settings at it."""
+    clock = Clock(rate)
+    plan: dict[str, Any] = {"seed": 7, "projects": 1, "lines": 2, **sizes}
+    contractor = contractor_module.build(**plan, troubles=False, today=clock().date())
+    office = Office(folder, ledger, clock, contractor)
+    apps = {"procore": partial(_procore, contractor, clock), "spectrum": partial(_spectrum, contractor, clock)}
+    with ExitStack() as stack:
+        for system, make_app in apps.items():
+            stack.enter_context(_running(office, system, make_app))
+        stack.enter_context(_environment(office))
+        stack.callback(office._control.close)
+        yield office
+
+
+def _procore(contractor: Contractor, clock: Clock, folder: Path) -> ASGIApp:
+    return procore.create_app(folder / "procore.sqlite", contractor, False, clock)
+
+
+def _spectrum(contractor: Contractor, clock: Clock, folder: Path) -> ASGIApp:
+    url = f"sqlite:///{folder / 'spectrum.sqlite'}"
+    return spectrum.create_app(url, contractor.books, _AUTHORIZATION_ID, clock)
+
+
+@contextmanager
+def _running(office: Office, system: str, make_app: Callable[[Path], ASGIApp]) -> Iterator[None]:
+    fork = get_context("fork")
+    ours, theirs = fork.Pipe()
+    process = fork.Process(target=_stand_in, args=(make_app, theirs), daemon=True)
+    process.start()
+    try:
+        office._orders[system], office.urls[system] = ours, ours.recv()
+        yield
+    finally:
+        process.kill()
+        process.join()
+
+
+@contextmanager
+def _environment(office: Office) -> Iterator[None]:
+    contractor, urls = office.contractor, office.urls
+    mapping = office.folder / "mapping.csv"
+    with mapping.open("w", newline="") as file:
+        writer = csv.DictWriter(file, MAPPING_COLUMNS, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(contractor.mapping_rows)
+    before = dict(os.environ)
+    os.environ.update(
+        {
+            "TIEOUT_CONFIG": str(office.folder / "tieout.toml"),
+            "TIEOUT_LEDGER__URL": office.ledger.engine.url.render_as_string(hide_password=False),
+            "TIEOUT_MAPPING__CSV": str(mapping),
+            "TIEOUT_PROCORE__API_URL": urls["procore"],
+            "TIEOUT_PROCORE__LOGIN_URL": urls["procore"],
+            "TIEOUT_PROCORE__COMPANY_ID": str(contractor.company_id),
+            "TIEOUT_PROCORE__CLIENT_ID": contractor.client_id,
+            "TIEOUT_PROCORE__CLIENT_SECRET": contractor.client_secret,
+            "TIEOUT_SPECTRUM__URL": urls["spectrum"],
+            "TIEOUT_SPECTRUM__COMPANY_CODE": contractor.books.company_code,
+            "TIEOUT_SPECTRUM__AUTHORIZATION_ID": _AUTHORIZATION_ID,
+            "TIEOUT_SPECTRUM__INFO_LINK_URL": f"sqlite:///file:{office.spectrum_path}?mode=ro&uri=true",
+            "TIEOUT_POLICY__AUTO_ACCEPT_PROJECTS": json.dumps([each["id"] for each in contractor.projects]),
+        }
+    )
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

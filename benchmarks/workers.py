@@ -1,0 +1,184 @@
+"""Workers of an office, forked from a warm parent: one costs milliseconds, and may die or stand still anywhere."""
+
+import ctypes
+import mmap
+import os
+import signal
+import struct
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from tieout import exporting, intake, observing, opening, outbox, paying, settings, settling
+from tieout.connectors.base import ERP
+from tieout.connectors.procore import Procore
+from tieout.errors import TransientError
+from tieout.ledger import audit, letters, states
+from tieout.ledger.book import Ledger
+from tieout.terms import load_terms
+
+ACTOR = "worker"
+_BEGINNING = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)  # noon in New York, a Wednesday
+TRY_AGAIN = os.EX_TEMPFAIL  # how a worker ends whose task would be tried again
+_LONGEST_SECONDS = 60
+_MOST_NIGHTS = 12
+_OPEN = (states.ACCEPTED, states.EXPORTING, states.UNCERTAIN)
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent() -> None:
+    """Have this process killed when its parent goes, however it goes: a stopped one would stand there for ever."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Clock:
+    """The time that the stand-ins and all workers go by, in memory that they share.
+
+    It stands still unless `rate` says how many of its seconds go by in one of ours, and jumps when it is told to.
+    """
+
+    def __init__(self, rate: float = 0.0) -> None:
+        self._rate, self._began = rate, time.monotonic()
+        self._jumped = mmap.mmap(-1, struct.calcsize("d"))
+
+    def __call__(self) -> datetime:
+        [jumped] = struct.unpack("d", self._jumped[:])
+        return _BEGINNING + timedelta(seconds=jumped + self._rate * (time.monotonic() - self._began))
+
+    def advance(self, by: timedelta) -> None:
+        [jumped] = struct.unpack("d", self._jumped[:])
+        self._jumped[:] = struct.pack("d", jumped + by.total_seconds())
+
+
+class Child:
+    """A forked process that does one thing; leaving the block kills it if it is still there."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        sys.stdout.flush()
+        self.pid = os.fork()
+        self._is_reaped = False
+        if self.pid == 0:
+            _run(work)
+
+    def __enter__(self) -> "Child":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._is_reaped:
+            self.send(signal.SIGKILL)
+            self.wait()
+
+    def send(self, what: signal.Signals) -> None:
+        os.kill(self.pid, what)
+
+    def wait(self) -> int:
+        """Wait for its end; return its exit status, or the negative number of the signal that killed it."""
+        return self._status(0)
+
+    def wait_for_stop(self) -> bool:
+        """Wait until it stands still; False when it came to its end instead."""
+        return self._status(os.WUNTRACED) == -signal.SIGSTOP
+
+    def _status(self, options: int) -> int:
+        _, status = os.waitpid(self.pid, options)
+        if os.WIFSTOPPED(status):
+            return -os.WSTOPSIG(status)
+        self._is_reaped = True
+        return os.waitstatus_to_exitcode(status)
+
+
+def _run(work: Callable[[], object]) -> None:
+    """Work and end without a trace of the parent: none of its handlers, none of its open files are touched."""
+    status = os.EX_SOFTWARE
+    try:
+        end_with_parent()
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(_LONGEST_SECONDS)
+        work()
+        status = os.EX_OK
+    except TransientError:
+        status = TRY_AGAIN
+    finally:
+        if status == os.EX_SOFTWARE:
+            traceback.print_exc()
+            sys.stderr.flush()
+        os._exit(status)
+
+
+@dataclass
+class Worker:
+    """Takes the steps of a night, as the tasks do."""
+
+    ledger: Ledger
+    procore: Procore
+    erp: ERP
+    clock: Clock
+
+    def read(self) -> None:
+        for project_id in intake.list_projects(self.ledger, self.procore, self.clock):
+            intake.fetch_changed(self.ledger, self.procore, project_id, self.clock)
+
+    def settle(self) -> None:
+        settling.release_expired(self.ledger, self.erp, self.clock, ACTOR)
+        settling.settle_uncertain(self.ledger, self.erp, self.clock, ACTOR)
+        settling.revive_transient(self.ledger, self.clock, ACTOR)
+
+    def export(self) -> None:
+        """Export until nothing is left; a step that is told to try again does so, as its task would."""
+        tries = settings.export().attempts
+        while tries:
+            try:
+                if not self.export_chunk():
+                    return
+            except TransientError:
+                tries -= 1
+
+    def export_chunk(self) -> bool:
+        """Export one chunk; False when there was none."""
+        terms = load_terms(self.ledger, self.erp, self.clock())
+        return bool(exporting.export_chunk(self.ledger, self.erp, terms, self.clock, ACTOR).invoice_ids)
+
+    def deliver(self) -> None:
+        outbox.deliver(self.ledger, self.procore, self.clock)
+
+    def pay(self) -> None:
+        paying.collect(self.ledger, self.erp, self.clock, ACTOR)
+        observing.observe(self.ledger, self.erp, self.clock, ACTOR)
+        paying.write(self.ledger, self.procore, self.clock)
+
+    def is_done(self) -> bool:
+        """Whether nothing waits any more: no invoice, no payment, no letter."""
+        with self.ledger.reading() as connection:
+            waits = letters.newest_open(connection)
+        return not (waits or paying.open_payments(self.ledger) or self.ledger.items(state=_OPEN))
+
+    def wait(self) -> None:
+        """Let so much time go by that a dead worker's work is taken over, and that two looks are far enough apart."""
+        can = self.erp.capabilities
+        longest = max(can.request_timeout, self.procore.request_timeout) + settings.export().lease
+        self.clock.advance(max(longest, can.settles_within, self.procore.settles_within) + timedelta(seconds=1))
+
+    def finish(self, *steps: Callable[["Worker"], None]) -> None:
+        """Take the steps night after night, until nothing is left; the audit must find nothing then."""
+        for _ in range(_MOST_NIGHTS):
+            self.wait()
+            for step in steps:
+                step(self)
+            if self.is_done():
+                break
+        else:
+            raise AssertionError(f"after {_MOST_NIGHTS} nights: {[(i.number, i.state) for i in self.ledger.items()]}")
+        if breaks := audit.verify(self.ledger):
+            raise AssertionError(breaks)
+
+
+@contextmanager
+def at_work(ledger: Ledger, clock: Clock) -> Iterator[Worker]:
+    """Open what a worker works with; the ledger may be its parent's, which knows its statements already."""
+    with ledger, opening.open_procore() as procore, opening.open_erp() as erp:
+        yield Worker(ledger, procore, erp, clock)

@@ -1,0 +1,43 @@
+"""A worker that dies or stands still, wherever that is, does no harm. Counted in both outside systems."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from ledgers import DATABASES
+
+from benchmarks import crash
+from benchmarks.crash import BOUNDARIES
+from benchmarks.office import Office, OnPostgreSQL, OnSQLite, an_office
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def office(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    folder = tmp_path_factory.mktemp("office")
+    is_file = request.param == "sqlite"
+    ledger = OnSQLite(folder) if is_file else OnPostgreSQL(request.getfixturevalue("postgresql"))
+    with an_office(folder, ledger, invoices=4) as office:
+        crash.prepare(office)
+        yield office
+
+
+def test_every_place_that_commits_or_calls_out_has_its_boundaries_listed():
+    assert crash.unlisted_functions() == set()
+
+
+def test_the_stories_come_by_every_listed_boundary_and_by_no_other(office: Office):
+    crossed = crash.record(office)
+    missed = {boundary for boundary, story in BOUNDARIES.items() if not crossed[story][boundary]}
+
+    assert missed == set()
+    assert set(sum(crossed.values(), Counter())) == set(BOUNDARIES)
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_a_worker_that_is_killed_there_leaves_each_invoice_and_payment_once(office: Office, boundary: str):
+    crash.kill(office, boundary)
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_a_worker_that_is_stopped_there_past_its_lease_comes_to_no_harm(office: Office, boundary: str):
+    crash.stop(office, boundary)
