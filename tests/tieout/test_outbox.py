@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, Desk, Killed, StoppingClock
 from ledgers import ON_BOTH_DATABASES
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from tieout import opening, outbox
 from tieout.connectors.base import invoice_key
@@ -252,6 +252,25 @@ def test_one_that_wakes_up_late_sees_by_its_answer_what_it_undid_and_puts_it_rig
     assert stale == outbox.Delivered(done=1)  # of what it had claimed, nothing was its own to settle
     assert locked(desk) == set(desk.requisitions()) - {rejected}
     assert desk.requests("procore")[WRITE] == count + 2
+
+
+def test_one_that_wakes_up_late_leaves_alone_what_others_hold(desk: Desk):
+    count = judged(desk)
+
+    def another() -> None:
+        desk.clock.now += LEASE_AND_DEADLINE + timedelta(seconds=1)
+        with pytest.raises(Killed):
+            delivered_by(desk, StoppingClock(desk.clock, lambda: times_claimed(desk) == 2, die))
+
+    assert delivered_by(desk, StoppingClock(desk.clock, lambda: marked(desk), another)) == outbox.Delivered()
+    assert desk.deliver() == outbox.Delivered()
+    desk.clock.now += LEASE_AND_DEADLINE + timedelta(seconds=1)
+    assert desk.deliver().done == count
+
+
+def times_claimed(desk: Desk) -> int:
+    with desk.ledger.reading() as connection:
+        return int(connection.execute(select(func.max(schema.outbox.c.lease_token))).scalar_one())
 
 
 def test_what_one_undid_that_woke_up_late_and_died_is_put_right_by_the_next_night(desk: Desk):
