@@ -253,7 +253,7 @@ def _still_accepted(
         unlock(tx, failed)
         return failed
     if item.state == states.FAILED:
-        accepted = tx.move(item, states.RETRY, states.ACCEPTED, because, judged_by=told["judged_by"], attempts=0)
+        accepted = tx.move(item, states.RETRY, states.ACCEPTED, because, attempts=0, **told)
         lock(tx, accepted)
         return accepted
     return tx.note_terms(item, told["judged_by"])

@@ -71,7 +71,7 @@ def exported(
     voucher = intent.voucher
     close_intent(tx, intent.item, "created", document_id, is_live=True)
     names = {"vendor_erp": voucher.vendor_erp, "batch_code": voucher.batch_code, "document_id_erp": document_id}
-    changes = names | {"findings": _with_warnings(intent.item), "cause": "", "lease_until": None} | others
+    changes = names | _told(intent.item) | others
     because = {"document": document_id, "batch": changes["batch_code"], **because}
     item = tx.move(intent.item, kind, states.EXPORTED, because, **changes)
     origin_data = canonical({"batch": item.batch_code, "document": document_id, "erp": item.erp})
@@ -91,7 +91,7 @@ def fail(
     It is unlocked in Procore, for the cause may have to be mended there; what changes needs a new acceptance anyway.
     """
     because = {"findings": [finding.rule for finding in findings]} | (because or {})
-    failed = tx.move(item, kind, states.FAILED, because, **_told(findings))
+    failed = tx.move(item, kind, states.FAILED, because, **_told(item, *findings))
     unlock(tx, failed)
     return failed
 
@@ -104,7 +104,7 @@ def release(tx: Transaction, intent: Intent) -> Item:
     close_intent(tx, item, "not sent", "", is_live=False)
     why = {"attempts": attempts}
     return tx.move(
-        item, states.RELEASE, states.FAILED, why, attempts=attempts, **_told([reasons.unreachable(item, attempts)])
+        item, states.RELEASE, states.FAILED, why, attempts=attempts, **_told(item, reasons.unreachable(item, attempts))
     )
 
 
@@ -120,7 +120,7 @@ def revive_transient(ledger: Ledger, clock: Clock, actor: str) -> int:
     with ledger.transaction(clock(), actor) as tx:
         failed = tx.items(state=states.FAILED, cause=TRANSIENT)
         for item in failed:
-            tx.move(item, states.RETRY, states.ACCEPTED, {"cause": TRANSIENT}, attempts=0)
+            tx.move(item, states.RETRY, states.ACCEPTED, {"cause": TRANSIENT}, attempts=0, **_told(item))
     return len(failed)
 
 
@@ -179,23 +179,20 @@ def _settle_later(tx: Transaction, erp: ERP, intent: Intent, there: Sequence[Erp
     if looked_at - intent.absent_at < erp.capabilities.settles_within:
         return item
     note_absence(tx, item, None)
-    changes = {"attempts": item.attempts + 1, "findings": _with_warnings(item), "cause": ""}
-    return tx.move(item, states.CLEAR, states.ACCEPTED, {"found": "nothing, twice"}, **changes)
+    because = {"found": "nothing, twice"}
+    return tx.move(item, states.CLEAR, states.ACCEPTED, because, attempts=item.attempts + 1, **_told(item))
 
 
 def _unknown(tx: Transaction, intent: Intent, kind: str, finding: Finding, because: dict[str, Any]) -> Item:
-    """Record why nobody knows what became of it; its warnings are kept for the day when it is exported."""
-    told = _told([finding]) | {"findings": _with_warnings(intent.item, finding)}
-    return tx.move(intent.item, kind, states.UNCERTAIN, because, **told)
+    """Record why nobody knows what became of it."""
+    return tx.move(intent.item, kind, states.UNCERTAIN, because, **_told(intent.item, finding))
 
 
-def _told(findings: Sequence[Finding]) -> dict[str, object]:
-    return {"findings": _as_text(findings), "cause": findings[0].rule[:60], "lease_until": None}
+def _told(item: Item, *findings: Finding) -> dict[str, Any]:
+    """Return what the item's row says of why it stands still, or of nothing any more.
 
-
-def _with_warnings(item: Item, *findings: Finding) -> str:
-    return _as_text([*findings, *(each for each in item.reasons if each.severity == "warn")])
-
-
-def _as_text(findings: Sequence[Finding]) -> str:
-    return canonical([finding.model_dump(mode="json") for finding in findings])
+    Its warnings are kept for the day when it is exported.
+    """
+    warnings = [each for each in item.reasons if each.severity == "warn"]
+    body = canonical([each.model_dump(mode="json") for each in (*findings, *warnings)])
+    return {"findings": body, "cause": findings[0].rule[:60] if findings else "", "lease_until": None}

@@ -124,6 +124,23 @@ def test_an_adopted_one_is_followed_under_the_number_that_it_bears(desk: Desk):
 
 
 @AFTER_A_NIGHT
+def test_an_adopted_one_is_paid_when_what_the_erp_owes_on_it_is_paid(desk: Desk):
+    first, row = differing(desk)  # without retention the ERP owes more than we sent
+    owed = amount(row, "Invoice_Amount")
+    decide(desk, in_doubt(desk, first), "adopt")
+    desk.post([first])
+    desk.cut_check([first], amount=str(desk.item(first).net))
+    desk.pay()
+    desk.pay()
+    assert desk.states()[first] == "PART_PAID"
+    desk.cut_check([first], amount=str(owed - desk.item(first).net))
+    desk.pay()
+
+    assert desk.states()[first] == "PAID"
+    assert sum(Decimal(each["amount"]) for each in desk.payments_issued()) == owed
+
+
+@AFTER_A_NIGHT
 def test_of_two_the_one_that_is_named_is_adopted_and_the_other_stays_an_alarm_until_it_is_deleted(desk: Desk):
     [first, *_] = desk.lose_answers()
     desk.arrive(first)

@@ -6,7 +6,7 @@ from desk import AFTER_A_NIGHT, NIGHT, Desk
 
 from data_contracts.money import in_words
 from data_contracts.reference import Finding
-from tieout import exporting, opening, settling
+from tieout import exporting, opening, sending, settling
 from tieout.reporting import timeline
 
 
@@ -211,3 +211,27 @@ def test_a_voided_one_of_another_number_is_nobody_s_and_one_is_sent(desk: Desk):
 
     assert desk.states()[first] == "EXPORTED"
     assert [row["Invoice_Number"].strip() for row in living if row["state"] != "void"] == [payload["Invoice_Number"]]
+
+
+@AFTER_A_NIGHT
+def test_what_failed_once_is_exported_with_the_warnings_that_it_was_accepted_with(desk: Desk):
+    rows = desk.requisitions()
+    newest = max(rows, key=lambda each: (rows[each]["number"], each))
+    desk.bill_more(newest, "5000000.00")
+    desk.night()
+    warned = [each.rule for each in desk.item(newest).reasons]
+    assert (desk.states()[newest], warned) == ("READY", ["over-billed"])
+    desk.accept()
+    [payload] = exporting.preview(desk.ledger, desk.erp, desk.terms, desk.clock, [newest]).payloads
+    vendor = payload["Vendor_Code"]
+    desk.play("spectrum", "vendors", {"code": vendor, "status": "N"})
+    desk.export([newest])
+    failed = desk.item(newest)
+    assert (failed.cause, [each.rule for each in failed.reasons]) == ("erp-refused", ["erp-refused", *warned])
+    desk.play("spectrum", "vendors", {"code": vendor, "status": "A"})
+    sending.rejudge_one(desk.ledger, desk.terms, newest, desk.clock, NIGHT)
+    accepted = desk.item(newest)
+    desk.export([newest])
+
+    assert (accepted.state, accepted.cause, [each.rule for each in accepted.reasons]) == ("ACCEPTED", "", warned)
+    assert (desk.states()[newest], [each.rule for each in desk.item(newest).reasons]) == ("EXPORTED", warned)
