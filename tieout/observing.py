@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from data_contracts.invoice import SENDABLE
-from data_contracts.money import to_minor
+from data_contracts.money import round_half_up, to_minor
 from data_contracts.reference import Finding
 from data_contracts.voucher import ErpInvoice
 from tieout import drift, matching
@@ -138,7 +138,8 @@ def _look(
         return replace(compared, state=states.GONE, because={"why": "absent or void in two looks"})
     if len(present) > 1:
         return replace(compared, absent_at=None)  # a person says which one counts
-    due = to_minor(present[0].gross - present[0].retention, item.currency)  # an adopted one may differ from ours
+    owed = present[0].gross - present[0].retention  # of an adopted one it may differ from ours
+    due = to_minor(round_half_up(owed, item.currency), item.currency)
     stage = matching.stage(present[0].state == "posted", item.settled_minor, due)
     because = {"state in the ERP": present[0].state, "settled": item.settled_minor}
     return replace(compared, absent_at=None, state=stage, because=because)
