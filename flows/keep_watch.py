@@ -19,5 +19,5 @@ def keep_watch():
     """
     steps = Steps("Keep watch")
     steps.in_order(watch.close_dead_runs, watch.close_reviews, erp.release_expired, erp.settle_uncertain)
-    steps.in_order(items.open_reviews, items.publish)
+    steps.in_order(items.open_reviews, items.publish, watch.ring)
     return reports.conclude(steps)

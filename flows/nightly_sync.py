@@ -40,6 +40,10 @@ def nightly_sync(projects: list[int] | None = None, dry_run: bool = False):
         steps.go(ledger.revive_transient)
         steps.each(erp.export_chunk, steps.go(erp.list_chunks))
         steps.in_order(erp.settle_uncertain, erp.collect_payments, erp.observe_invoices, procore.write_payments)
-        steps.in_order(procore.deliver_letters, watch.close_dead_runs, watch.close_reviews)
-        steps.in_order(items.open_reviews, items.publish)
+        steps.go(procore.deliver_letters)
+        steps.each(procore.take_census, visible)
+        steps.in_order(watch.close_dead_runs, watch.close_reviews, items.open_reviews, items.publish)
+        if not projects:
+            steps.go(watch.note_night)
+        steps.in_order(watch.list_vanished, watch.ring)
         return reports.conclude(steps)

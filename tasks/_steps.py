@@ -7,7 +7,7 @@ from prefect import Task, unmapped
 from prefect.logging import get_run_logger
 
 from tasks import _turns
-from tasks._run import speak_plainly
+from tasks._run import run_id, speak_plainly
 from tieout.errors import TieoutError
 
 
@@ -28,12 +28,12 @@ class Steps:
 
     def __enter__(self) -> Self:
         """Take the turns, or learn who has them."""
-        self.other = _turns.hold(self.turns)
+        self.other = _turns.take(self.turns)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Give the turns back."""
-        _turns.give_back(self.turns)
+        _turns.give_back(self.turns, run_id())
 
     def go(self, step: Task[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Take one step and return its result; None when it did not finish."""

@@ -7,6 +7,7 @@ is the doing of the leases on the invoices.
 from collections.abc import Sequence
 from contextlib import suppress
 
+from tasks import _screen
 from tasks._run import actor, run_id
 from tieout import settings
 from tieout.errors import TieoutError
@@ -15,6 +16,15 @@ from tieout.opening import now, open_ledger
 
 NIGHT = "nightly-sync"
 PAYMENTS = "payments"
+
+
+def take(turns: Sequence[str]) -> str | None:
+    """Take the turns of these jobs; return the run that has the first of them and still goes on, if there is one."""
+    other = hold(turns)
+    if other and not _goes_on(other):
+        give_back(turns, other)
+        other = hold(turns)
+    return other
 
 
 def hold(turns: Sequence[str]) -> str | None:
@@ -31,8 +41,13 @@ def hold(turns: Sequence[str]) -> str | None:
     return None
 
 
-def give_back(turns: Sequence[str]) -> None:
-    """Let the next run have the turns at once."""
+def give_back(turns: Sequence[str], holder: str) -> None:
+    """Let the next run have the turns of this holder at once."""
     with suppress(TieoutError), open_ledger() as ledger, ledger.transaction(now(), actor()) as tx:
         for turn in turns:
-            end_turn(tx, turn, run_id())
+            end_turn(tx, turn, holder)
+
+
+def _goes_on(run: str) -> bool:
+    with _screen.open_screen() as client:
+        return run in _screen.not_ended(client, [run])

@@ -28,6 +28,13 @@ def fetch_changed_invoices(project: int) -> Fetched:
         return intake.fetch_changed(ledger, procore, project, now)
 
 
+@task(**remote, task_run_name="take census of project {project}")
+def take_census(project: int) -> str | None:
+    """Count what may be sent in Procore and in the ledger; return a sentence when the two do not agree."""
+    with open_ledger() as ledger, open_procore() as procore:
+        return intake.take_census(ledger, procore, project, now)
+
+
 @task(**remote, task_run_name="fetch invoice {invoice}")
 def fetch_invoice(invoice: int) -> None:
     """Read one invoice again."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from prefect.client.schemas.objects import State, StateType
 
-from tasks import _screen, approvers, checks, items, procore
+from tasks import _screen, approvers, checks, items, procore, watch
 from tasks._run import actor, run_id, started_at
 from tasks._steps import Steps
 from tieout import exporting, publishing, reporting, settings
@@ -95,6 +95,7 @@ def _report(steps: Steps) -> RunReport:
             drifted=reporting.drifted(ledger),
             not_exportable=ledger.items(state=states.NOT_EXPORTABLE),
             unfinished=steps.unfinished,
+            alarms=[f"{each.message} {each.remedy}" for rung in steps.of(watch.ring) for each in rung],
             notes=_notes(steps),
             figures=_figures(steps),
             runs=next(iter(steps.of(items.publish)), {}),
@@ -119,6 +120,8 @@ def _notes(steps: Steps) -> list[str]:
     notes = [f"project {each.project_id} passed over: {each.skipped}" for each in fetched if each.skipped]
     notes += [f"project {each.project_id}: {problem}" for each in fetched for problem in each.problems]
     notes += [problem for problems in steps.of(procore.read_books) for problem in problems]
+    notes += [counted for counted in steps.of(procore.take_census) if counted]
+    notes += [words for vanished in steps.of(watch.list_vanished) for words in vanished]
     for answers in steps.of(checks.send):
         notes += [f"{each.number} {each.outcome}: {each.reason}" for each in answers if each.reason]
     for decided in steps.of(approvers.record):

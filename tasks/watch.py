@@ -1,13 +1,14 @@
-"""Steps that look after what would otherwise stay unseen: dead runs, reviews that nobody can answer."""
+"""Steps that look after what would otherwise stay unseen: dead runs, reviews that nobody can answer, alarms."""
 
 from pathlib import Path
 
 from prefect import task
 
+from data_contracts.reference import Problem
 from tasks import _screen
-from tasks._policy import screen
+from tasks._policy import remote, screen
 from tasks._run import run_id
-from tieout import publishing, reviewing, settings
+from tieout import alarms, publishing, reviewing, settings
 from tieout.ledger.reviews import open_run_ids
 from tieout.opening import now, open_ledger
 
@@ -40,3 +41,24 @@ def close_reviews() -> int:
         lapsed = set(waiting) - _screen.not_ended(client, waiting)
         reviewing.lapse(ledger, sorted(lapsed), now)
     return len(lapsed)
+
+
+@task(**remote)
+def note_night() -> None:
+    """Note that a whole night came to its end, however it went: when none does, an alarm rings."""
+    with open_ledger() as ledger:
+        alarms.note_night(ledger, now)
+
+
+@task(**remote)
+def list_vanished() -> list[str]:
+    """Return which projects Procore lists no more though their invoices are not done."""
+    with open_ledger() as ledger:
+        return alarms.vanished(ledger, now)
+
+
+@task(**remote)
+def ring() -> list[Problem]:
+    """Return what is wrong that no single run would notice."""
+    with open_ledger() as ledger:
+        return alarms.ringing(ledger, now)

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from prefect.flows import Flow, load_flow_from_entrypoint
 
+from tieout import publishing, run_report, settings
 from tieout.cli.deploy import variables
 
 ROOT = Path(__file__).parents[2]
@@ -18,7 +19,8 @@ PLAN: dict[str, Any] = yaml.safe_load(TEXT)
 DEPLOYMENTS: list[dict[str, Any]] = PLAN["deployments"]
 VIEWS: list[dict[str, Any]] = json.loads((ROOT / "deployments" / "views.json").read_text(encoding="utf-8"))
 WANTED = {"nightly-sync", "sync-invoices", "send-invoices", "review-invoices", "export-invoice", "retry-exports"}
-WANTED |= {"sync-payments"}
+WANTED |= {"sync-payments", "keep-watch"}
+AUTOMATIONS = (ROOT / "deployments" / "automations.yaml").read_text(encoding="utf-8")
 
 
 @pytest.fixture(params=DEPLOYMENTS, ids=lambda deployment: deployment["name"])
@@ -70,6 +72,12 @@ def test_a_retry_starts_one_process_only(deployment: dict[str, Any]):
     assert deployment["work_pool"]["job_variables"]["command"].endswith(" -m prefect.engine")
 
 
+def test_a_run_gives_signs_of_life_often_enough_to_be_told_from_a_dead_one(deployment: dict[str, Any]):
+    frequency = float(deployment["work_pool"]["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
+
+    assert 10 * frequency <= settings.Prefect().silent_seconds
+
+
 def test_an_item_gets_no_tags_but_its_own():
     [items] = [each for each in DEPLOYMENTS if each["name"] == "export-invoice"]
 
@@ -96,6 +104,14 @@ def test_no_secret_is_named():
         for word in ("secret", "password", "authorization")
         if word in TEXT.lower().replace("secrets are", "").replace("secret blocks", "")
     ] == []
+
+
+def test_nobody_is_told_of_each_item():
+    expected = [each["trigger"]["expect"] for each in yaml.safe_load(AUTOMATIONS.replace("$", ""))["automations"]]
+    told = {event.removeprefix("prefect.flow-run.") for events in expected for event in events}
+
+    assert told & {*publishing.FAILING.values(), *publishing.SETTLED.values()} == set()
+    assert told >= {run_report.FINISHED_WITH_FAILURES, run_report.ALARM}
 
 
 def test_a_view_looks_at_a_deployment_that_there_is():

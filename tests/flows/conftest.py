@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
 from itertools import count
@@ -20,6 +21,7 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Pending
 
 from tieout import reviewing, settings
 from tieout.cli.deploy import deploy
@@ -99,6 +101,18 @@ class Stage:
         deployment = self.client.read_deployment_by_name(f"{flow}/{flow}")
         started = self.client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
         return self.wait_for(str(started.id))
+
+    @contextmanager
+    def at_work(self, flow: str, **parameters: Any) -> Iterator[tuple[FlowRun, "subprocess.Popen[str]"]]:
+        """Run a deployment in a process of its own, as a worker's child, with no worker to tell how that ended."""
+        deployment = self.client.read_deployment_by_name(f"{flow}/{flow}")
+        run = self.client.create_flow_run_from_deployment(deployment.id, parameters=parameters, state=Pending())
+        command = [sys.executable, "-m", "prefect.engine", str(run.id)]
+        process = start(command, dict(os.environ), self.config.with_name(f"{run.id}.log"))
+        try:
+            yield run, process
+        finally:
+            stop(process)
 
     def wait_for(self, run_id: str, seconds: float = 90) -> FlowRun:
         deadline = time.monotonic() + seconds
@@ -246,29 +260,59 @@ def healthy(url: str) -> bool:
         return False
 
 
+@dataclass
+class PrefectServer:
+    """A Prefect server that can be killed and started again, on the same port and database."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+
+    def __post_init__(self) -> None:
+        self.start()
+
+    @property
+    def api_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/api"
+
+    def start(self) -> None:
+        env = os.environ | {
+            "PREFECT_HOME": str(self.folder),
+            "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{self.folder}/prefect.db",
+            # Events are stored, and automations looked at, as often as stories have patience for.
+            "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.5",
+            "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT1S",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+            "PREFECT_UI_URL": f"http://127.0.0.1:{self.port}",
+            "PREFECT_UI_API_URL": self.api_url,
+        }
+        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
+        log = self.folder / "server.log"
+        self.process = start(command, env, log)
+        until(lambda: healthy(self.api_url) or self.process.poll() is not None, 90, "the Prefect server answers")
+        assert self.process.poll() is None, log.read_text()
+
+    def kill(self) -> None:
+        """End it at once, in the middle of whatever it does."""
+        self.process.kill()
+        stop(self.process)
+
+
 @pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start one Prefect server for the session; return the address of its API."""
-    folder = tmp_path_factory.mktemp("prefect")
-    port = free_port()
-    env = os.environ | {
-        "PREFECT_HOME": str(folder),
-        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder}/prefect.db",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-        "PREFECT_UI_URL": f"http://127.0.0.1:{port}",
-        "PREFECT_UI_API_URL": f"http://127.0.0.1:{port}/api",
-    }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    server = start(command, env, folder / "server.log")
-    url = f"http://127.0.0.1:{port}/api"
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """Run one Prefect server for the session."""
+    server = PrefectServer(tmp_path_factory.mktemp("prefect"))
     try:
-        until(lambda: healthy(url) or server.poll() is not None, 90, "the Prefect server answers")
-        assert server.poll() is None, (folder / "server.log").read_text()
-        with temporary_settings({PREFECT_API_URL: url}):
-            yield url
+        yield server
     finally:
-        stop(server)
+        stop(server.process)
+
+
+@pytest.fixture(scope="session")
+def prefect_server(server: PrefectServer) -> Iterator[str]:
+    """Have everything here talk to the session's Prefect server; return the address of its API."""
+    with temporary_settings({PREFECT_API_URL: server.api_url}):
+        yield server.api_url
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tieout import settings
+from tieout.cli.automations import save_automations
 from tieout.cli.console import notes
 from tieout.errors import SettingsError
 
@@ -19,16 +20,17 @@ _POOL_TYPE = "process"
 
 
 def deploy() -> None:
-    """Set up the work pool, the deployments and the saved views in Prefect. May be run again at any time."""
+    """Set up the work pool, deployments, saved views and automations in Prefect. May be run again at any time."""
     from prefect.client.orchestration import get_client  # importing Prefect takes seconds
 
     root = _checkout()
     with get_client(sync_client=True) as client:
         _set_up_pool(client)
         _deploy_flows(root)
-        views = _save_views(client, root)
+        views, automations = _save_views(client, root), save_automations(client, root)
+    pool = settings.prefect_section().work_pool
     notes().print(
-        f"Deployed to work pool {settings.prefect_section().work_pool}; {views} saved views are on the Runs page."
+        f"Deployed to work pool {pool}, with {automations} automations; {views} saved views are on the Runs page."
     )
 
 
@@ -41,6 +43,7 @@ def variables(root: Path) -> dict[str, str]:
         "TIEOUT_CONFIG": str(Path(os.environ.get("TIEOUT_CONFIG", "tieout.toml")).resolve()),
         "TIEOUT_PREFECT__WORK_POOL": prefect.work_pool,
         "TIEOUT_PREFECT__SCHEDULE": prefect.schedule,
+        "TIEOUT_PREFECT__WATCH_SCHEDULE": prefect.watch_schedule,
         "TIEOUT_COMPANY__TIME_ZONE": company.time_zone,
     }
 
