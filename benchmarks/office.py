@@ -30,7 +30,7 @@ from tieout.ledger.book import Ledger, upgrade
 from tieout.sandbox import contractor as contractor_module
 from tieout.sandbox import procore, spectrum
 from tieout.sandbox.contractor import Contractor
-from tieout.sandbox.faults import ASGIApp
+from tieout.sandbox.faults import NOT_CALLED, ASGIApp
 from tieout.sandbox.serve import MAPPING_COLUMNS
 from tieout.sandbox.sockets import serving
 from tieout.terms import load_terms
@@ -193,6 +193,12 @@ class Office:
 
     def fault(self, system: str, route: str, kind: str, **more: Any) -> None:
         self.play(system, "faults", {"route": route, "kind": kind, **more})
+
+    def arrived(self, system: str, route: str) -> int:
+        """Return how many of these requests the system has dealt with."""
+        asked = self.look(system, "requests")["requests"]
+        dealt_with = (each for each in asked if each["fault"] not in (*NOT_CALLED, "reset_before"))
+        return sum(f"{each['method']} {each['route']}" == route for each in dealt_with)
 
     def heal(self) -> None:
         """Have both systems do what they should again."""
