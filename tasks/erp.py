@@ -57,7 +57,7 @@ def observe_invoices(only: list[int] | None = None) -> dict[str, int]:
 
 
 @task(**remote)
-def collect_payments() -> int:
-    """Read the posted payments of our invoices into the ledger; return how many are new."""
+def collect_payments() -> paying.Collected:
+    """Read the posted payments of our invoices into the ledger."""
     with open_ledger() as ledger, open_erp() as erp:
         return paying.collect(ledger, erp, now, actor())

@@ -22,6 +22,7 @@ class Entry:
     discount: Decimal
     paid_on: date
     notes: str
+    reverses: str = ""  # the origin_id of the payment that this one takes back
 
 
 def link_key(payment: Payment) -> LinkKey:
@@ -40,7 +41,7 @@ def entries(erp: str, payment: Payment) -> Iterator[Entry]:
     if payment.is_void:
         voided_on = payment.voided_on or payment.paid_on
         notes = f"Void of {payment.check_number} in the ERP."
-        yield Entry(f"{origin_id}:void", payment, -payment.amount, -payment.discount, voided_on, notes)
+        yield Entry(f"{origin_id}:void", payment, -payment.amount, -payment.discount, voided_on, notes, origin_id)
 
 
 def matched(payments: Iterable[Payment], links: Mapping[LinkKey, Linked]) -> Iterator[tuple[Linked, Payment]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from data_contracts.fetched import FetchedPayment
-from data_contracts.money import to_minor
+from data_contracts.money import in_words, to_minor
 from data_contracts.voucher import Payment, ProcorePayment
 from tieout import matching, settings
 from tieout.connectors.base import ERP
@@ -21,6 +21,7 @@ from tieout.errors import (
 )
 from tieout.ledger import payments, records, states
 from tieout.ledger.book import Item, Ledger, Transaction, digest_of
+from tieout.ledger.links import LINKED
 from tieout.ledger.payments import Claimed
 from tieout.matching import Entry, LinkKey
 
@@ -28,6 +29,14 @@ Clock = Callable[[], datetime]
 Shown = dict[str, list[FetchedPayment]]  # what a commitment's Payments Issued shows, by origin_id
 _OVERLAP = timedelta(minutes=10)
 _ACTOR = "payments"
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What a pass over the ERP's payments took over, and what it did not, in words."""
+
+    new: int = 0
+    not_shown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,8 +57,8 @@ class _Done:
     problem: str = ""
 
 
-def collect(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> int:
-    """Take over the payment applications that are new in the ERP; returns how many rows Procore will get."""
+def collect(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> Collected:
+    """Take over the payment applications that are new in the ERP."""
     system = settings.company().erp
     name = f"erp/{system}/payments"
     with ledger.reading() as connection:
@@ -57,22 +66,23 @@ def collect(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> int:
         if payments.may_predate_links(connection, records.moved_at(connection, name)):
             since = None  # of an invoice that was found there, payments may be older than our knowledge of it (AM-21)
     paid = list(erp.payments(since - _OVERLAP if since else None))
-    items = _exported(ledger, paid)
-    owed = [(item, matching.entries(system, each)) for item, each in matching.matched(paid, items)]
-    entries = [(item, entry) for item, rows in owed for entry in rows]
+    linked = matching.matched(paid, _linked(ledger, paid))
+    entries = [(item.item_id, entry) for item, each in linked for entry in matching.entries(system, each)]
     with ledger.transaction(clock(), actor) as tx:
-        tx.items(item_id=[item.item_id for item, _ in entries])  # who collects the same at this moment waits here
+        # Who collects the same at this moment waits here.
+        items = {item.item_id: item for item in tx.items(item_id=[item_id for item_id, _ in entries])}
         known = payments.known_origins(tx.connection, [entry.origin_id for _, entry in entries])
-        new = [(item, entry) for item, entry in entries if entry.origin_id not in known]
-        for item, entry in new:
+        new = [(items[item_id], entry) for item_id, entry in entries if entry.origin_id not in known]
+        shown = [(item, entry) for item, entry in new if _may_be_shown(item, entry, known)]
+        for item, entry in shown:
             minor = (to_minor(each, item.currency) for each in (entry.amount, entry.discount))
             payments.open_payment(tx, item, _body(item, entry), *minor)
-        _tell_settled(tx, new)
+        _tell_settled(tx, shown)
         changes = [each.changed_at for each in paid if each.changed_at] + ([since] if since else [])
         if changes:
             records.move_watermark(tx, name, max(changes))
         records.move_watermark(tx, records.PAYMENTS_JOB, tx.now)  # R75: that it runs at all is watched
-    return len(new)
+    return Collected(len(shown), tuple(_not_shown(item, entry) for item, entry in new if (item, entry) not in shown))
 
 
 def write(ledger: Ledger, procore: Procore, clock: Clock) -> Written:
@@ -268,10 +278,23 @@ def _look(procore: Procore, like: ProcorePayment) -> Shown:
     return shown
 
 
-def _exported(ledger: Ledger, paid: Sequence[Payment]) -> dict[LinkKey, Item]:
+def _linked(ledger: Ledger, paid: Sequence[Payment]) -> dict[LinkKey, Item]:
     vendors = {each.vendor_erp for each in paid}
-    linked = ledger.items(vendor_erp=vendors, state=states.IN_ERP) if vendors else []
-    return {(item.company_erp, item.vendor_erp or "", item.number_erp or ""): item for item in linked}
+    found = ledger.items(vendor_erp=vendors, state=(*LINKED, states.UNLINKED)) if vendors else []
+    return {(item.company_erp, item.vendor_erp or "", item.number_erp or ""): item for item in found}
+
+
+def _may_be_shown(item: Item, entry: Entry, known: set[str]) -> bool:
+    """Whether Procore is told: of an invoice that is gone from the ERP it is told only that a payment was voided."""
+    return item.state in states.IN_ERP or (item.state == states.GONE and entry.reverses in known)
+
+
+def _not_shown(item: Item, entry: Entry) -> str:
+    amount = in_words(entry.amount, item.currency)
+    return (
+        f"payment {entry.payment.check_number} of {amount} is on invoice {item.number}, which is {item.state}: "
+        "it is not shown in Procore; see in the ERP what was paid"
+    )
 
 
 def _body(item: Item, entry: Entry) -> ProcorePayment:

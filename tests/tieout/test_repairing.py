@@ -7,7 +7,7 @@ import pytest
 from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, APPROVER, NIGHT, Desk, amount
 
 from data_contracts.forms import SettleAnswer
-from tieout import drift, exporting, observing, repairing, sending, settle_form
+from tieout import drift, exporting, observing, paying, repairing, sending, settle_form
 from tieout.connectors.base import invoice_key
 from tieout.errors import RefusedError
 from tieout.ledger.book import Item, LostRaceError
@@ -523,7 +523,11 @@ def test_one_on_which_a_payment_stands_is_not_unlinked_before_that_is_voided(des
         unlink(desk, first)
 
     assert f"${paid:,.2f}" in str(refused.value)
-    assert desk.states()[first] == "GONE"
+    desk.pay()
+    unlink(desk, first)
+
+    assert desk.states()[first] == "UNLINKED"
+    assert [Decimal(each["amount"]) for each in desk.payments_issued()] == [paid, -paid]
 
 
 @AFTER_AN_EXPORT
@@ -535,9 +539,11 @@ def test_a_payment_of_what_was_unlinked_is_not_written_to_procore(desk: Desk):
     who = [row["Vendor_Code"], row["Invoice_Number"]]
     desk.play("spectrum", "post", {"invoices": [who]})
     desk.play("spectrum", "checks", {"vendor_code": who[0], "applications": [{"invoice_number": who[1]}]})
+    [told] = paying.collect(desk.ledger, desk.erp, desk.clock, NIGHT).not_shown
     for _ in range(2):
         desk.night()
 
+    assert f"is on invoice {desk.item(first).number}, which is UNLINKED: it is not shown in Procore" in told
     assert desk.payments_issued() == []
     assert desk.item(first).settled_minor == 0
 

@@ -75,11 +75,10 @@ def test_what_is_held_is_judged_again_when_what_it_was_judged_by_is_mended(desk:
             "coding-not-in-erp",
         )
     }
-    before = {item.invoice_id: item.version for item in desk.items()}
+    before = desk.states()
     desk.night()
 
-    assert {key: desk.item(key).state for key in mended} == mended
-    assert {key for key in before if desk.item(key).version != before[key]} == set(mended)
+    assert {key: state for key, state in desk.states().items() if state != before[key]} == mended
     assert [key for key in mended if desk.requisition(key)["origin_id"] is None] == []
 
 
