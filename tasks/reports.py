@@ -5,7 +5,7 @@ from typing import Any
 
 from prefect.client.schemas.objects import State, StateType
 
-from tasks import _screen, approvers, checks, items, procore, watch
+from tasks import _screen, approvers, checks, erp, items, procore, watch
 from tasks._run import actor, run_id, started_at
 from tasks._steps import Steps
 from tieout import exporting, publishing, reporting, settings
@@ -129,6 +129,7 @@ def _notes(steps: Steps) -> list[str]:
     for delivered in steps.of(procore.deliver_letters):
         notes += delivered.refusals
         notes += [f"{delivered.later} write-backs wait until Procore takes them"] if delivered.later else []
+    notes += [words for collected in steps.of(erp.collect_payments) for words in collected.not_shown]
     return notes + [problem for each in steps.of(procore.write_payments) for problem in each.problems]
 
 
