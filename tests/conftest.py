@@ -1,15 +1,26 @@
 """Rules of the whole suite: who may start Prefect, which tests share a process, and what could not run here."""
 
 import os
-from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-ROOT = Path(__file__).parents[1]
 _PREFECT_FIXTURES = {"prefect_server", "stage", "worker"}
 _WITH_PREFECT = "tests/flows"
 # What takes longest begins first, so that two processes end at about the same time.
-_FIRST = (_WITH_PREFECT, "tests/test_demo.py", "tests/tieout/test_exporting.py")
+_FIRST = (_WITH_PREFECT, "tests/test_demo.py")
+
+
+class _Groups(LoadScopeScheduling):
+    """Gives a process whole groups of tests, in the order in which they were collected."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _group(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _Groups(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -17,20 +28,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Only tests/flows may start a Prefect server, of which there is one; otherwise a process takes a whole file."""
+    """Only tests/flows may start a Prefect server: everything else stays fast."""
     for item in items:
-        file = item.path.relative_to(ROOT).as_posix()
-        group = _WITH_PREFECT if file.startswith(f"{_WITH_PREFECT}/") else file
         wants = _PREFECT_FIXTURES & set(getattr(item, "fixturenames", ()))
-        if wants and group != _WITH_PREFECT:
+        if wants and _group(item.nodeid) != _WITH_PREFECT:
             raise pytest.UsageError(f"{item.nodeid} asks for {', '.join(sorted(wants))}: only {_WITH_PREFECT} may")
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=_place)
+    order = {group: place for place, group in enumerate(_FIRST)}
+    items.sort(key=lambda item: order.get(_group(item.nodeid), len(order)))
 
 
-def _place(item: pytest.Item) -> int:
-    mark = item.get_closest_marker("xdist_group")
-    return _FIRST.index(mark.args[0]) if mark and mark.args[0] in _FIRST else len(_FIRST)
+def _group(nodeid: str) -> str:
+    """Return what one process does alone: all that needs the one Prefect server, or a file, which shares fixtures."""
+    file = nodeid.partition("::")[0]
+    return _WITH_PREFECT if file.startswith(f"{_WITH_PREFECT}/") else file
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
