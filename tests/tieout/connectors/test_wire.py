@@ -210,7 +210,6 @@ def test_a_short_stated_wait_is_waited_out_whatever_our_clock_says(
         {"X-Rate-Limit-Reset": reset_in(3000)},
         {"X-Rate-Limit-Reset": "tomorrow"},
     ],
-    ids=str,
 )
 def test_a_long_or_unstated_wait_is_left_to_the_task(talk: Conversation, headers: dict[str, str]):
     talk.expect((429, headers, {"errors": "slow down"}))
