@@ -1,10 +1,14 @@
 """What is tried again and what is not, run for real by Prefect's own task engine without a server's help."""
 
 import pickle
+from importlib import import_module
+from pkgutil import iter_modules
 
 import pytest
+from prefect import Task
 from prefect.states import Failed
 
+import tasks
 from tasks._policy import Delays, Writers, remote, worth_retrying
 from tieout.errors import (
     ContractError,
@@ -36,6 +40,14 @@ def test_what_needs_a_person_is_not_tried_again(kind: type[TieoutError]):
 
 def test_a_mistake_of_our_own_is_not_tried_again():
     assert not is_tried_again(KeyError("amount"))
+
+
+def test_every_step_is_tried_again_for_each_opens_something_that_may_be_away_for_a_moment():
+    modules = [import_module(f"tasks.{module.name}") for module in iter_modules(tasks.__path__)]
+    steps = {step for module in modules for step in vars(module).values() if isinstance(step, Task)}
+
+    assert len(steps) > 20
+    assert [step.name for step in steps if not step.retries] == []
 
 
 def test_delays_follow_the_settings_at_the_moment_of_waiting(monkeypatch: pytest.MonkeyPatch):
