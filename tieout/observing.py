@@ -22,6 +22,7 @@ from tieout.ledger.book import Item, Ledger, Reader, Transaction
 from tieout.ledger.intents import Intent, live_intents, note_absence
 from tieout.ledger.links import LINKED, linked
 from tieout.ledger.records import Sighting
+from tieout.ledger.waits import first_look
 from tieout.rights import require_approver
 
 Clock = Callable[[], datetime]
@@ -126,7 +127,7 @@ def _look(
     as_known = Look(intent, intent.absent_at, item.state, item.drift, item.acknowledged)
     present = [each for each in there if each.state != "void"]
     if not present and not _is_gone(intent, capabilities, looked_at):
-        return replace(as_known, absent_at=intent.absent_at or looked_at)
+        return replace(as_known, absent_at=first_look(intent.absent_at, looked_at))
     findings = [*drift.in_erp(item, intent.voucher, there, capabilities.menu_path), *in_procore]
     may_stand = drift.digest(findings) == item.acknowledged
     compared = replace(
@@ -148,7 +149,8 @@ def _look(
 def _is_gone(intent: Intent, capabilities: Capabilities, looked_at: datetime) -> bool:
     if intent.absent_at is None:
         return False
-    return intent.item.state == states.GONE or looked_at - intent.absent_at >= capabilities.settles_within
+    apart = looked_at - first_look(intent.absent_at, looked_at)
+    return intent.item.state == states.GONE or apart >= capabilities.settles_within
 
 
 def _record(ledger: Ledger, news: Sequence[Look], clock: Clock, actor: str) -> Counter[str]:

@@ -19,10 +19,11 @@ from tieout.errors import (
     TransientError,
     UnconfirmedError,
 )
-from tieout.ledger import payments, records, states
+from tieout.ledger import history, payments, records, states
 from tieout.ledger.book import Item, Ledger, Transaction, digest_of
 from tieout.ledger.links import LINKED
 from tieout.ledger.payments import Claimed
+from tieout.ledger.waits import first_look
 from tieout.matching import Entry, LinkKey
 
 Clock = Callable[[], datetime]
@@ -62,8 +63,8 @@ def collect(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> Collected:
     system = settings.company().erp
     name = f"erp/{system}/payments"
     with ledger.reading() as connection:
-        since = records.watermark(connection, name)
-        if payments.may_predate_links(connection, records.moved_at(connection, name)):
+        since, newest = records.watermark(connection, name), history.newest(connection)
+        if payments.may_predate_links(connection, int(records.references(connection, name).get(name, 0))):
             since = None  # of an invoice that was found there, payments may be older than our knowledge of it (AM-21)
     paid = list(erp.payments(since - _OVERLAP if since else None))
     linked = matching.matched(paid, _linked(ledger, paid))
@@ -81,6 +82,7 @@ def collect(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> Collected:
         changes = [each.changed_at for each in paid if each.changed_at] + ([since] if since else [])
         if changes:
             records.move_watermark(tx, name, max(changes))
+        records.store_reference(tx, name, str(newest))
         records.move_watermark(tx, records.PAYMENTS_JOB, tx.now)  # R75: that it runs at all is watched
     return Collected(len(shown), tuple(_not_shown(item, entry) for item, entry in new if (item, entry) not in shown))
 
@@ -170,7 +172,8 @@ def _look_first(
 
 
 def _is_absent_twice(procore: Procore, each: Claimed, looked_at: datetime) -> bool:
-    return each.absent_at is not None and looked_at - each.absent_at >= procore.settles_within
+    apart = looked_at - first_look(each.absent_at, looked_at)
+    return each.absent_at is not None and apart >= procore.settles_within
 
 
 def _mark_sent(ledger: Ledger, each: Claimed, clock: Clock) -> Claimed | None:
@@ -253,7 +256,7 @@ def _wait(tx: Transaction, each: Claimed, looked_at: datetime) -> _Done:
     """Leave what may have left and is not there to a later look."""
     words = "its answer was lost; it is written again when two looks did not find it"
     problem = str(UnconfirmedError("Procore", f"payment {each.body.origin_id}", words))
-    payments.give_back(tx, each, problem=problem, absent_at=each.absent_at or looked_at)
+    payments.give_back(tx, each, problem=problem, absent_at=first_look(each.absent_at, looked_at))
     return _Done("waits", problem)
 
 

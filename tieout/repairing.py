@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from data_contracts.forms import ADOPT, DISOWN, SettleAnswer
 from data_contracts.money import from_minor, in_words
@@ -16,6 +16,7 @@ from tieout.ledger.history import Happened, events
 from tieout.ledger.intents import Intent, close_intent, live_intents
 from tieout.ledger.letters import unlock
 from tieout.ledger.links import LINKED
+from tieout.ledger.waits import lasts
 from tieout.reasons import in_short
 from tieout.rights import missing_right, require_approver
 
@@ -55,7 +56,7 @@ def examine(ledger: Ledger, erp: ERP, company_id: int, invoice_id: int, clock: C
     """
     settling.settle_uncertain(ledger, erp, clock, actor, only=[invoice_id])
     intent = _uncertain(ledger, company_id, invoice_id)
-    if intent is None or not intent.there or _under_way_until(intent, erp) > clock():
+    if intent is None or not intent.there or lasts(_under_way_until(intent, erp), clock(), _patience(erp)):
         return None
     return Doubt(intent, erp.capabilities.menu_path)
 
@@ -147,8 +148,11 @@ def _uncertain(ledger: Ledger, company_id: int, invoice_id: int) -> Intent | Non
 
 def _under_way_until(intent: Intent, erp: ERP) -> datetime:
     """Return when a request of ours has arrived at the latest."""
-    patience = erp.capabilities.request_timeout + erp.capabilities.settles_within
-    return intent.sent_at + patience if intent.sent_at else intent.item.changed_at
+    return intent.sent_at + _patience(erp) if intent.sent_at else intent.item.changed_at
+
+
+def _patience(erp: ERP) -> timedelta:
+    return erp.capabilities.request_timeout + erp.capabilities.settles_within
 
 
 def _problems(tx: Transaction, doubt: Doubt, answer: SettleAnswer, chosen: ErpInvoice | None) -> Iterator[str]:

@@ -20,6 +20,7 @@ from tieout.ledger.intents import (
     note_absence,
 )
 from tieout.ledger.letters import unlock
+from tieout.ledger.waits import first_look, lasts
 from tieout.reasons import TRANSIENT
 
 Clock = Callable[[], datetime]
@@ -127,9 +128,12 @@ def revive_transient(ledger: Ledger, clock: Clock, actor: str) -> int:
 def release_expired(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> int:
     """Take over invoices whose claimer has died: surely unsent ones wait again, the others become UNCERTAIN."""
     with ledger.transaction(clock(), actor) as tx:
-        deadline = tx.now - erp.capabilities.request_timeout
-        claimed = tx.items(state=states.EXPORTING)
-        dead = [item for item in claimed if item.lease_until is None or item.lease_until < deadline]
+        lease, deadline = settings.export().lease, erp.capabilities.request_timeout
+        dead = [
+            item
+            for item in tx.items(state=states.EXPORTING)
+            if item.lease_until is None or not lasts(item.lease_until + deadline, tx.now, lease + deadline)
+        ]
         intents = live_intents(tx.connection, dead)
         for item in dead:
             intent = intents.get(item.item_id)
@@ -171,12 +175,13 @@ def _settle_later(tx: Transaction, erp: ERP, intent: Intent, there: Sequence[Erp
             return item
         note_absence(tx, item, None)
         return _unknown(tx, intent, states.LOOK, reasons.found_otherwise(intent, there), {"found": as_text(there)})
-    if intent.absent_at is None:
-        note_absence(tx, item, looked_at)
+    absent_at = first_look(intent.absent_at, looked_at)
+    if absent_at != intent.absent_at:
+        note_absence(tx, item, absent_at)
         keep_evidence(tx, item, there)
         why = f"it did not show it at {looked_at:%Y-%m-%d %H:%M} UTC"
         return _unknown(tx, intent, states.LOOK, reasons.answer_lost(intent, why), {"found": "nothing"})
-    if looked_at - intent.absent_at < erp.capabilities.settles_within:
+    if looked_at - absent_at < erp.capabilities.settles_within:
         return item
     note_absence(tx, item, None)
     because = {"found": "nothing, twice"}

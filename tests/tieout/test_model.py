@@ -393,7 +393,7 @@ class Story(RuleBasedStateMachine):
     def _take_over(self) -> None:
         moves = Moves()
         for intent, item in self._intents("EXPORTING"):
-            if item.lease_until is None or item.lease_until + REQUEST < self.clock():
+            if item.lease_until is None or item.lease_until + REQUEST <= self.clock():
                 was_sent = intent is not None and intent.sent_at is not None
                 moves.append(
                     (item.invoice_id, *(("answer lost", "UNCERTAIN") if was_sent else ("released", "ACCEPTED")))

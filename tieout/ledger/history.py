@@ -36,6 +36,11 @@ def count_states(connection: Connection) -> dict[str, int]:
     return dict(connection.execute(select(state, func.count()).group_by(state)).tuples().all())
 
 
+def newest(connection: Connection) -> int:
+    """Return the id of the newest event, 0 where there is none."""
+    return connection.execute(select(func.max(schema.event.c.event_id))).scalar() or 0
+
+
 def events(connection: Connection, item_id: int) -> list[Happened]:
     """Return everything that happened to an item, in order."""
     table = schema.event.c

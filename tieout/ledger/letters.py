@@ -12,6 +12,7 @@ from tieout.connectors.base import invoice_key
 from tieout.ledger import schema
 from tieout.ledger.book import Item, Transaction, find_items
 from tieout.ledger.records import in_pieces
+from tieout.ledger.waits import lasts
 
 Origin = tuple[str | None, str | None]  # origin_id and origin_data of an invoice
 _TABLE = schema.outbox
@@ -66,7 +67,7 @@ def claim(tx: Transaction, item_ids: Iterable[int], lease: timedelta, deadline: 
     """
     until, claimed = tx.now + lease, []
     for each in owed(tx.connection, item_ids):
-        if each.lease_until is None or each.lease_until < tx.now - deadline:
+        if each.lease_until is None or not lasts(each.lease_until + deadline, tx.now, lease + deadline):
             taken = replace(each, lease_token=each.lease_token + 1, lease_until=until)
             _change(tx, each.letter_ids, lease_token=taken.lease_token, lease_until=until)
             claimed.append(taken)

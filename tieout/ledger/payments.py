@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, func, select, update
 
 from data_contracts.voucher import ProcorePayment
 from tieout.ledger import schema, states
 from tieout.ledger.book import Item, Transaction, to_change
 from tieout.ledger.records import in_pieces
+from tieout.ledger.waits import lasts
 
 _TABLE = schema.payment
 _IS_OPEN = _TABLE.c.written_at.is_(None)
@@ -66,21 +67,19 @@ def known_origins(connection: Connection, origin_ids: Iterable[str]) -> set[str]
     return known
 
 
-def may_predate_links(connection: Connection, since: datetime | None) -> bool:
-    """Whether, since then, an invoice was found in the ERP that we had not surely made, or was seen there again."""
-    if since is None:
-        return False
-    table = schema.event.c
-    columns = (table.at, table.kind, table.before)
-    rows = connection.execution_options(yield_per=500).execute(select(*columns).order_by(table.event_id.desc()))
-    for at, kind, before in rows:  # newest first, so that only what is younger is read
-        if at < since:
-            break
-        if kind in (states.FIND, states.ADOPT) or (kind == states.OBSERVE and before == states.GONE):
-            rows.close()
-            return True
-    rows.close()
-    return False
+def may_predate_links(connection: Connection, event_id: int) -> bool:
+    """Whether, after this event, an invoice was found in the ERP that we had not surely made, or was seen there again.
+
+    Of events the order counts, not their moments: those are of several clocks.
+    """
+    event = schema.event.c
+    is_found = event.kind.in_((states.FIND, states.ADOPT)) | (
+        (event.kind == states.OBSERVE) & (event.before == states.GONE)
+    )
+    return (
+        connection.execute(select(event.event_id).where(event.event_id > event_id, is_found).limit(1)).first()
+        is not None
+    )
 
 
 def unwritten(connection: Connection) -> dict[tuple[int, int], list[int]]:
@@ -98,11 +97,12 @@ def claim(tx: Transaction, payment_ids: Iterable[int], lease: timedelta, deadlin
 
     What somebody else holds is left to them until their lease is over and the longest request, `deadline`, as well.
     """
-    is_free = or_(_TABLE.c.lease_until.is_(None), _TABLE.c.lease_until < tx.now - deadline)
     until, claimed = tx.now + lease, list[Claimed]()
     for piece in in_pieces(payment_ids):
-        free = select(_TABLE).where(_TABLE.c.payment_id.in_(piece), _IS_OPEN, is_free).order_by(_TABLE.c.payment_id)
-        for row in tx.connection.execute(to_change(tx.connection, free, skip_locked=True)).all():
+        still_open = select(_TABLE).where(_TABLE.c.payment_id.in_(piece), _IS_OPEN).order_by(_TABLE.c.payment_id)
+        for row in tx.connection.execute(to_change(tx.connection, still_open, skip_locked=True)).all():
+            if row.lease_until is not None and lasts(row.lease_until + deadline, tx.now, lease + deadline):
+                continue
             token, body = row.lease_token + 1, ProcorePayment.model_validate_json(row.body)
             values = {"lease_token": token, "lease_until": until}
             tx.update(_TABLE, {"payment_id": row.payment_id}, values, row.payment_id)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from tieout.ledger import schema
 from tieout.ledger.book import VARIABLES, Transaction, canonical, to_change
+from tieout.ledger.waits import lasts
 from tieout.ledger.writes import adding_to
 
 Any_ = TypeVar("Any_")
@@ -184,7 +185,7 @@ def take_turn(tx: Transaction, name: str, holder: str, lease: timedelta) -> str 
     """Take the turn of a job; return None, or the holder whose turn it still is."""
     table = schema.turn
     now = tx.connection.execute(to_change(tx.connection, select(table).where(table.c.name == name))).first()
-    if now is not None and now.until > tx.now and now.holder != holder:
+    if now is not None and lasts(now.until, tx.now, lease) and now.holder != holder:
         return str(now.holder)
     tx.upsert(table, ("name",), {"name": name, "holder": holder, "until": tx.now + lease})
     return None

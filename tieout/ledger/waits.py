@@ -1,0 +1,16 @@
+"""Waiting by moments that another clock may have noted: one that was ahead must not hold anything up for ever."""
+
+from datetime import datetime, timedelta
+
+
+def lasts(until: datetime, now: datetime, whole: timedelta) -> bool:
+    """Whether a wait, `whole` long when it began, still lasts.
+
+    Clocks differ a little; but one that would last twice as long as it is was begun by a clock that was ahead.
+    """
+    return now < until <= now + 2 * whole
+
+
+def first_look(noted: datetime | None, now: datetime) -> datetime:
+    """Return when the first of two looks was; one that lies ahead is none, so that this one is the first."""
+    return noted if noted and noted <= now else now
