@@ -1,6 +1,7 @@
 """The end of a run: its report as an artifact, and the colour that it deserves."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from prefect.client.schemas.objects import State, StateType
@@ -14,6 +15,8 @@ from tieout.ledger.book import Item, Ledger
 from tieout.opening import open_erp, open_ledger
 from tieout.publishing import FAILING, Standing
 from tieout.run_report import RunReport
+
+_APART = timedelta(hours=1)  # so much may Prefect's clock be ahead of ours, or ours be set back while a run goes on
 
 LEFT_TO_ANOTHER = "Left to Another Run"
 
@@ -108,7 +111,7 @@ def _report(steps: Steps) -> RunReport:
 def _brought_about(ledger: Ledger) -> tuple[list[Item], list[Item]]:
     """Return what this run exported, and what it left failed or with an unknown outcome."""
     with ledger.reading() as connection:
-        moved = history.moved_by(connection, actor(), started_at())
+        moved = history.moved_by(connection, actor(), started_at() - _APART)
     found = ledger.items(item_id=list(moved))
     exported = [each for each in found if moved[each.item_id].kinds & {states.CREATE, states.FIND}]
     failed = [each for each in found if moved[each.item_id].state in (states.FAILED, states.UNCERTAIN)]
