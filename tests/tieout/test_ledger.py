@@ -28,7 +28,6 @@ from tieout.ledger.book import Item, Ledger, LostRaceError, canonical, upgrade
 from tieout.ledger.claims import claim, still_ours
 from tieout.ledger.intents import close_intent, live_intents, open_intent
 from tieout.ledger.letters import owed
-from tieout.ledger.states import is_allowed
 from tieout.ledger.version import require_current
 
 HASH = "a" * 64
@@ -200,68 +199,7 @@ def test_a_transaction_that_fails_leaves_nothing(ledger: Ledger):
     assert audit.verify(ledger) == []
 
 
-# The transition table.
-
-MAY_FOLLOW = {  # design section 2, as far as the first version goes
-    None: {"sent": "READY HELD NOT_EXPORTABLE"},
-    "REJECTED": {"sent": "READY HELD NOT_EXPORTABLE"},
-    "RETRIEVED": {"sent": "READY HELD NOT_EXPORTABLE"},
-    "UNLINKED": {"sent": "READY HELD NOT_EXPORTABLE"},
-    "HELD": {"judged again": "READY HELD NOT_EXPORTABLE", "withdrawn": "RETRIEVED", "retrieved": "RETRIEVED"},
-    "NOT_EXPORTABLE": {"judged again": "READY HELD NOT_EXPORTABLE", "withdrawn": "RETRIEVED"},
-    "READY": {
-        "judged again": "READY HELD NOT_EXPORTABLE",
-        "withdrawn": "RETRIEVED",
-        "accepted": "ACCEPTED",
-        "rejected": "REJECTED",
-        "retrieved": "RETRIEVED",
-    },
-    "ACCEPTED": {
-        "claimed": "EXPORTING",
-        "changed": "READY HELD NOT_EXPORTABLE",
-        "refused": "FAILED",
-        "rejected": "REJECTED",
-        "withdrawn": "RETRIEVED",
-    },
-    "EXPORTING": {
-        "created": "EXPORTED",
-        "found": "EXPORTED",
-        "refused": "FAILED",
-        "released": "ACCEPTED FAILED",
-        "answer lost": "UNCERTAIN",
-    },
-    "UNCERTAIN": {"found": "EXPORTED", "absent twice": "ACCEPTED", "looked": "UNCERTAIN"},
-    "FAILED": {
-        "retried": "ACCEPTED",
-        "refused": "FAILED",
-        "changed": "READY HELD NOT_EXPORTABLE",
-        "rejected": "REJECTED",
-        "withdrawn": "RETRIEVED",
-    },
-    **{
-        state: {"observed": "EXPORTED POSTED PART_PAID PAID GONE"}
-        for state in ("EXPORTED", "POSTED", "PART_PAID", "PAID")
-    },
-    "GONE": {"observed": "EXPORTED POSTED PART_PAID PAID GONE", "unlinked": "UNLINKED"},
-}
-KINDS = {kind for kinds in MAY_FOLLOW.values() for kind in kinds}
-
-
-def test_nothing_follows_but_what_the_design_lists():
-    allowed = {
-        (before, kind, after)
-        for before in (None, *states.ALL)
-        for kind in KINDS
-        for after in states.ALL
-        if is_allowed(before, kind, after)
-    }
-
-    assert allowed == {
-        (before, kind, after)
-        for before, kinds in MAY_FOLLOW.items()
-        for kind, afters in kinds.items()
-        for after in afters.split()
-    }
+# The transition table, which is proved as a whole in test_model.py.
 
 
 def test_what_may_not_follow_is_refused_and_leaves_nothing(ledger: Ledger):
