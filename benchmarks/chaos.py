@@ -1,134 +1,182 @@
-"""Kill the exporter by SIGKILL at random moments, hundreds of times, and count what the ERP holds in the end.
+"""`make chaos`: workers are killed and stopped wherever that is possible, thousands of times, on both databases.
 
-The counting is done in the stand-in's own database, never in our ledger.
+First the crash matrix, then kills at random moments, then the storm. What it comes to is counted in the databases of
+both stand-ins. The two databases are tried at the same time, each by a process of its own.
 """
 
 import argparse
-import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from itertools import product
 from pathlib import Path
-from typing import Any
 
-import httpx
-
+from benchmarks import crash, postgresql, storm
+from benchmarks.crash import BOUNDARIES
 from benchmarks.figures import figure
-from benchmarks.stage import stand_ins
-from tieout import exporting, intake, opening, outbox, reviewing, sending, settings, settling, terms
-from tieout.connectors.base import invoice_key, parse_key
-from tieout.ledger import audit, states
-from tieout.ledger.book import Ledger, upgrade
+from benchmarks.office import KeptLedger, Office, OnPostgreSQL, OnSQLite, an_office
+from benchmarks.postgresql import PostgreSQL
+from benchmarks.workers import TRY_AGAIN, Child, HarmError, Worker, at_work, nothing_waits
 
-# Each round happens that much later, so that leases and deadlines of the one that was killed are over.
-_LATER = timedelta(hours=1)
+_SQLITE, _POSTGRESQL = "SQLite", "PostgreSQL"
+_INVOICES = 60  # that are carried through while workers are killed at random
+_IN_PIECES = {"TIEOUT_EXPORT__CHUNK": "5"}
+_SOONEST, _LATEST = 0.005, 0.3  # seconds after which a worker is killed
+_LONG = timedelta(hours=1)  # until leases are over, and two looks far enough apart
+_STEPS = (Worker.settle, Worker.export, Worker.pay, Worker.deliver)
+_KILL_EVERY, _LONGEST_STORM = 3.0, 600.0  # seconds
 
 
 def main() -> None:
     """Run the chaos and exit with status 1 when a bound is broken."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--invoices", type=int, default=600)
-    options.add_argument("--kills", type=int, default=500, help="stop killing after so many and let it finish")
-    options.add_argument("--seed", type=int, default=1)
-    chosen = options.parse_args()
-    with tempfile.TemporaryDirectory(prefix="tieout-chaos-") as name:
-        folder = Path(name)
-        with stand_ins(folder, projects=4, invoices=chosen.invoices, lines=3) as facts:
-            os.environ["TIEOUT_EXPORT__CHUNK"] = "5"
-            os.environ["TIEOUT_EXPORT__ATTEMPTS"] = "1000"
-            kept = _play(facts["spectrum"]["url"], chosen.kills, random.Random(chosen.seed))
-    raise SystemExit(0 if kept else 1)
-
-
-def _play(spectrum: str, most: int, chance: random.Random) -> bool:
-    upgrade(settings.ledger_url())
-    accepted = _accept_all()
-    kills, round_ = 0, 0
-    while not _is_done():
-        round_ += 1
-        if _killed(round_, chance.uniform(0.005, 0.25) if kills < most else None):
-            kills += 1
-    there = _there(spectrum)
-    with opening.open_ledger() as ledger:
-        breaks = audit.verify(ledger)
-    doubles = sum(count - 1 for count in Counter(key for key, _ in there).values())
-    missing = sum(entry not in there for entry in accepted)
-    return all(
-        [
-            figure("kills by SIGKILL while exporting", kills, "kills"),
-            figure("accepted invoices", len(accepted), "invoices"),
-            figure("invoices in the ERP beyond one per accepted invoice", doubles, "invoices", "== 0"),
-            figure("accepted invoices missing in the ERP, or not equal to the cent", missing, "invoices", "== 0"),
-            figure("breaks in the audit chain", len(breaks), "breaks", "== 0"),
-        ]
+    options.add_argument(
+        "--times", type=int, default=20, help="how often there is a kill, and a stop, at each boundary"
     )
+    options.add_argument("--kills", type=int, default=2000, help="kills at random moments, on all databases together")
+    options.add_argument("--invoices", type=int, default=2000, help="invoices in the storm")
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--database", choices=(_SQLITE, _POSTGRESQL), help="try this one only")
+    chosen = options.parse_args()
+    raise SystemExit(0 if (_play(chosen) if chosen.database else _play_on_all(chosen)) else 1)
 
 
-def _accept_all() -> list[tuple[str, str]]:
-    """Bring everything to ACCEPTED and return (key, gross) of what the ERP must hold."""
-    now = opening.now
-    with opening.open_ledger() as ledger, opening.open_procore() as procore, opening.open_erp() as erp:
-        projects = intake.list_projects(ledger, procore, now)
-        for project_id in projects:
-            intake.fetch_changed(ledger, procore, project_id, now)
-        intake.read_reference(ledger, erp, now)
-        intake.read_books(ledger, procore, projects, now)
-        os.environ["TIEOUT_POLICY__AUTO_ACCEPT_PROJECTS"] = json.dumps(projects)
-        os.environ["TIEOUT_POLICY__AUTO_SEND_STATUSES"] = '["approved","approved_as_noted","pending_owner_approval"]'
-        known = terms.load_terms(ledger, erp, now())
-        for project_id in known.books:
-            sending.judge_project(ledger, known, project_id, now, "chaos")
-        reviewing.accept_by_policy(ledger, projects, now, known.policy_version)
-        return [
-            (invoice_key(item.company_id, item.invoice_id), str(item.gross))
-            for item in ledger.items(state=states.ACCEPTED)
-        ]
+def _play_on_all(chosen: argparse.Namespace) -> bool:
+    """Play on every database that is at hand, on each in a process of its own."""
+    databases = [_SQLITE, _POSTGRESQL] if postgresql.find_programs() else [_SQLITE]
+    if _POSTGRESQL not in databases:
+        print("PostgreSQL is not on this machine: SQLite alone is tried", file=sys.stderr)
+    given = {"times": chosen.times, "kills": chosen.kills // len(databases), "invoices": chosen.invoices}
+    options = [f"--{name}={value}" for name, value in {**given, "seed": chosen.seed}.items()]
+    command = [sys.executable, "-m", "benchmarks.chaos", *options, "--database"]
+    lanes = [subprocess.Popen([*command, database]) for database in databases]
+    try:
+        ended = [lane.wait() for lane in lanes]
+        return not any(ended)
+    finally:
+        for lane in lanes:
+            lane.terminate()
 
 
-def _killed(round_: int, after: float | None) -> bool:
-    """Let a child go on with the work and kill it after so many seconds; False when it ended by itself."""
-    child = os.fork()
-    if child == 0:
-        _work(round_)
-        os._exit(0)
-    if after is not None:
-        time.sleep(after)
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    return os.WIFSIGNALED(status)
+def _play(chosen: argparse.Namespace) -> bool:
+    with tempfile.TemporaryDirectory(prefix="tieout-chaos-") as name, ExitStack() as stack:
+        server = None if chosen.database == _SQLITE else stack.enter_context(postgresql.running(is_durable=False))
+        lane = _Lane(chosen.database, Path(name), server)
+        matrix, at_random = lane.matrix(chosen.times), lane.at_random(chosen.kills, chosen.seed)
+        return matrix and at_random and lane.storm(chosen.invoices, chosen.seed)
 
 
-def _work(round_: int) -> None:
-    shift = round_ * _LATER
+@dataclass(frozen=True)
+class _Lane:
+    """All that is played on one database."""
 
-    def clock() -> datetime:
-        return datetime.now(UTC) + shift
+    database: str
+    folder: Path
+    server: PostgreSQL | None
 
-    with opening.open_ledger() as ledger, opening.open_procore() as procore, opening.open_erp() as erp:
-        settling.release_expired(ledger, erp, clock, "chaos")
-        settling.settle_uncertain(ledger, erp, clock, "chaos")
-        known = terms.load_terms(ledger, erp, clock())
-        while exporting.export_chunk(ledger, erp, known, clock, "chaos").invoice_ids:
-            pass
-        outbox.deliver(ledger, procore, clock)
+    def matrix(self, times: int) -> bool:
+        """Kill, and stop, a worker at every boundary so many times, at each of several crossings in turn."""
+        harmed: list[str] = []
+        began = time.monotonic()
+        with self._office(invoices=4) as office:
+            crash.prepare(office)
+            crossed = crash.record(office)
+            for boundary, number, act in product(BOUNDARIES, range(times), (crash.kill, crash.stop)):
+                hits = 1 + number % crossed[BOUNDARIES[boundary]][boundary]
+                try:
+                    act(office, boundary, hits)
+                except HarmError as harm:
+                    harmed.append(boundary)
+                    print(f"{self.database}: {act.__name__} {boundary}, crossing {hits}: {harm}", file=sys.stderr)
+        return self._tell(
+            {
+                "boundaries of the export and payment paths": len(BOUNDARIES),
+                "SIGKILL at a boundary": times * len(BOUNDARIES),
+                "SIGSTOP at a boundary past the lease": times * len(BOUNDARIES),
+                "seconds of the crash matrix": time.monotonic() - began,
+            },
+            {"rounds that left something twice, missing, wrong or stuck": len(harmed)},
+        )
+
+    def at_random(self, kills: int, seed: int) -> bool:
+        """Kill one worker after the other at random moments until nothing is left to do, again and again."""
+        chance, done, played = random.Random(seed), 0, 0
+        counts: Counter[str] = Counter()
+        began = time.monotonic()
+        with self._office(settings=_IN_PIECES, invoices=_INVOICES, projects=4) as office:
+            office.begin()
+            office.accept_everything()
+            office.keep("accepted")
+            while done < kills:
+                office.begin("accepted")
+                done += _kill_until_done(office, chance, kills - done)
+                office.pay_everything()
+                done += _kill_until_done(office, chance, kills - done)
+                counts.update(office.tally())
+                played += 1
+        told = {"SIGKILL at a random moment": done, f"times that {_INVOICES} invoices were carried through": played}
+        return self._tell(told | {"seconds of the random kills": time.monotonic() - began}, counts)
+
+    def storm(self, invoices: int, seed: int) -> bool:
+        """Weather a storm."""
+        began = time.monotonic()
+        projects = max(4, invoices // 100)
+        with self._office(storm.RATE, storm.SETTINGS, invoices=invoices, projects=projects) as office:
+            office.begin()
+            office.accept_everything()
+            office.keep("accepted")
+            facts, counts = storm.blow(office, "accepted", _KILL_EVERY, _LONGEST_STORM, seed)
+        facts["seconds of the storm"] = time.monotonic() - began
+        return self._tell(facts | {"invoices in the storm": invoices}, counts)
+
+    def _office(
+        self, rate: float = 0.0, settings: Mapping[str, str] | None = None, **sizes: int
+    ) -> AbstractContextManager[Office]:
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        ledger: KeptLedger = OnPostgreSQL(self.server) if self.server else OnSQLite(folder)
+        return an_office(folder, ledger, rate, settings, **sizes)
+
+    def _tell(self, facts: Mapping[str, float], must_be_zero: Mapping[str, float]) -> bool:
+        bounds = {**dict.fromkeys(facts, ""), **dict.fromkeys(must_be_zero, "== 0")}
+        figures = {**facts, **must_be_zero}
+        kept = [figure(f"{self.database}: {name}", figures[name], "", bound) for name, bound in bounds.items()]
+        return all(kept)
 
 
-def _is_done() -> bool:
-    with opening.open_ledger() as ledger:
-        return not _left(ledger)
+def _kill_until_done(office: Office, chance: random.Random, most: int) -> int:
+    """Let workers come and die until nothing is left to do; after so many kills one may finish. Return the kills."""
+    kills = 0
+    while kills < most:
+        with Child(partial(_one_night, office)) as child:
+            time.sleep(chance.uniform(_SOONEST, _LATEST))
+            child.send(signal.SIGKILL)
+            status = child.wait()
+        office.clock.advance(_LONG)
+        if status == os.EX_OK:
+            return kills
+        if status not in (-signal.SIGKILL, TRY_AGAIN):
+            raise HarmError(f"a worker ended with {status}")
+        kills += status == -signal.SIGKILL
+    with at_work(office.ledger, office.clock) as worker:
+        worker.finish(*_STEPS)
+    return kills
 
 
-def _left(ledger: Ledger) -> list[Any]:
-    return ledger.items(state=(states.ACCEPTED, states.EXPORTING, states.UNCERTAIN))
-
-
-def _there(spectrum: str) -> list[tuple[str, str]]:
-    rows = httpx.get(f"{spectrum}/_sandbox/invoices").json()
-    return [(row["Remarks"], row["Invoice_Amount"]) for row in rows if parse_key(row["Remarks"])]
+def _one_night(office: Office) -> int:
+    with at_work(office.ledger, office.clock) as worker:
+        for step in _STEPS:
+            step(worker)
+        return os.EX_OK if nothing_waits(worker.ledger) else TRY_AGAIN
 
 
 if __name__ == "__main__":

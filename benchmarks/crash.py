@@ -24,10 +24,8 @@ from sqlalchemy import event
 
 import tieout
 from benchmarks.office import Office
-from benchmarks.workers import TRY_AGAIN, Child, Worker, at_work
-from tieout.connectors.base import invoice_key
+from benchmarks.workers import TRY_AGAIN, Child, HarmError, Worker, at_work
 from tieout.errors import SettingsError
-from tieout.ledger.book import canonical
 
 _ENGINE = Path(tieout.__file__).parent
 _PATHS = ("exporting", "settling", "outbox", "paying", "observing")
@@ -38,10 +36,6 @@ _ENTER = ("spectrum", "POST /vendor/invoice")
 _TELL = ("procore", "PATCH /rest/v1.1/requisitions")
 _PAY = ("procore", "POST /rest/v1.0/contract_payments")
 _LONG = timedelta(hours=1)  # longer than any lease with the longest request after it
-
-
-class MatrixError(Exception):
-    """A round did not go as it must; the message says what is wrong."""
 
 
 @dataclass
@@ -309,9 +303,9 @@ def kill(office: Office, boundary: str, hits: int = 1) -> None:
     watch = replace(_begin(office, story), act_at=boundary, act=partial(_signal, signal.SIGKILL), hits=hits)
     with _child(office, story, watch) as child:
         if (status := child.wait()) != -signal.SIGKILL:
-            raise MatrixError(f"it was not reached: the worker ended with {status}")
+            raise HarmError(f"it was not reached: the worker ended with {status}")
     _finish(office, story)
-    count(office, story)
+    _count(office, story)
     if not story.is_refused:
         _count_writes(office)
 
@@ -325,7 +319,7 @@ def stop(office: Office, boundary: str, hits: int = 1) -> None:
     watch = replace(_begin(office, story), act_at=boundary, act=partial(_signal, signal.SIGSTOP), hits=hits)
     with _child(office, story, watch) as child:
         if not child.wait_for_stop():
-            raise MatrixError("it was not reached")
+            raise HarmError("it was not reached")
         office.clock.advance(_LONG)
         if "before commit" in boundary:
             child.send(signal.SIGCONT)
@@ -334,9 +328,9 @@ def stop(office: Office, boundary: str, hits: int = 1) -> None:
             _finish(office, story)
             child.send(signal.SIGCONT)
         if (status := child.wait()) not in (os.EX_OK, TRY_AGAIN):
-            raise MatrixError(f"the worker that was continued ended with {status}")
+            raise HarmError(f"the worker that was continued ended with {status}")
     _finish(office, story)
-    count(office, story)
+    _count(office, story)
 
 
 def unlisted_functions() -> set[str]:
@@ -376,31 +370,14 @@ def _finish(office: Office, story: Story) -> None:
         worker.finish(*story.steps)
 
 
-def count(office: Office, story: Story) -> None:
-    """Count in both systems; MatrixError when anything is there twice, is missing, or is not equal to the cent."""
-    procore, spectrum = office.requisitions(), office.invoices()
-    owed = {} if story.is_refused else {invoice_id: [row["gross"]] for invoice_id, row in procore.items()}
-    there = {invoice_id: [row["Invoice_Amount"] for row in rows] for invoice_id, rows in spectrum.items()}
-    _compare("invoices in Spectrum", there, owed)
-    told = {invoice_id: (row["origin_id"], row["origin_data"]) for invoice_id, row in procore.items()}
-    _compare("origin fields in Procore", told, {each: _origin(office, each, spectrum.get(each)) for each in procore})
-    _compare("payments in Procore", office.payments(), office.paid)
+def _count(office: Office, story: Story) -> None:
+    """Count in both systems; HarmError when anything is there twice, is missing, or is not equal to the cent."""
+    if wrong := {name: number for name, number in office.tally(story.is_refused).items() if number}:
+        raise HarmError(f"{wrong}")
 
 
 def _count_writes(office: Office) -> None:
     """Nothing that arrived was sent again, though both systems would have refused it."""
     entered, paid = (office.arrived(*each) for each in (_ENTER, _PAY))
     if entered > 1 or paid > len(office.requisitions()):
-        raise MatrixError(f"the invoices were entered {entered} times, and {paid} payments were written")
-
-
-def _origin(office: Office, invoice_id: int, rows: Sequence[Mapping[str, Any]] | None) -> tuple[str | None, str | None]:
-    if not rows:
-        return None, None
-    facts = {"batch": rows[0]["Batch_Code"], "document": rows[0]["Document_ID"], "erp": "spectrum"}
-    return invoice_key(office.contractor.company_id, invoice_id), canonical(facts)
-
-
-def _compare(what: str, there: object, expected: object) -> None:
-    if there != expected:
-        raise MatrixError(f"{what}: {there} instead of {expected}")
+        raise HarmError(f"the invoices were entered {entered} times, and {paid} payments were written")

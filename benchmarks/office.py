@@ -8,10 +8,12 @@ import json
 import os
 import shutil
 import sqlite3
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from itertools import count
 from multiprocessing import get_context
@@ -25,8 +27,8 @@ import psycopg
 from benchmarks.postgresql import PostgreSQL
 from benchmarks.workers import ACTOR, Clock, Worker, at_work, end_with_parent
 from tieout import intake, reviewing, sending
-from tieout.connectors.base import parse_key
-from tieout.ledger.book import Ledger, upgrade
+from tieout.connectors.base import invoice_key, parse_key
+from tieout.ledger.book import Ledger, canonical, upgrade
 from tieout.sandbox import contractor as contractor_module
 from tieout.sandbox import procore, spectrum
 from tieout.sandbox.contractor import Contractor
@@ -110,9 +112,13 @@ class _Stage:
         await self.app(scope, receive, send)
 
 
-def _stand_in(make_app: Callable[[Path], ASGIApp], orders: Connection) -> None:
-    """Serve, in a process of its own, over whichever folder is ordered."""
+def _stand_in(make_app: Callable[[Path], ASGIApp], orders: Connection, log: Path) -> None:
+    """Serve, in a process of its own, over whichever folder is ordered.
+
+    A stand-in whose client is killed says so at length; that is for who looks for it.
+    """
     end_with_parent()
+    sys.stderr = log.open("w")
     stage = _Stage()
     with serving(stage) as url:
         orders.send(url)
@@ -236,10 +242,6 @@ class Office:
         """What Procore holds: a short row for each invoice, by id."""
         return {row["id"]: row for row in self.look("procore", "requisitions")}
 
-    def payments(self) -> Payments:
-        """What Procore shows as Payments Issued."""
-        return Counter((row["requisition_id"], row["amount"]) for row in self.look("procore", "payments"))
-
     def pay_everything(self) -> None:
         """Accounting posts every invoice and cuts a check for each vendor; `paid` tells of what was paid."""
         self.play("spectrum", "post", {"invoices": None})
@@ -252,6 +254,33 @@ class Office:
             check = self.play("spectrum", "checks", {"vendor_code": vendor, "applications": applications})
             for row in check["applications"]:
                 self.paid[by_number[row["Invoice_Number"]], row["Payment_Amount"]] += 1
+
+    def tally(self, is_refused: bool = False) -> dict[str, float]:
+        """Count in both systems what is not as it must be: every invoice once, or none where all were refused."""
+        owed, held = self.requisitions(), self.invoices()
+        sums = {each: [Decimal(row["Invoice_Amount"]) for row in held.get(each, ())] for each in owed}
+        gross = {each: [] if is_refused else [Decimal(row["gross"])] for each, row in owed.items()}
+        told = {each: (row["origin_id"], row["origin_data"]) for each, row in owed.items()}
+        issued = Counter((row["requisition_id"], row["amount"]) for row in self.look("procore", "payments"))
+        return {
+            "invoices in the ERP beyond one for each accepted": sum(max(0, len(sums[e]) - len(gross[e])) for e in owed),
+            "accepted invoices missing in the ERP, or not equal to the cent": sum(sums[e] != gross[e] for e in owed),
+            "difference between the sums of both sides": float(abs(_sum(sums) - _sum(gross))),
+            "payments in Procore beyond one for each application": (issued - self.paid).total(),
+            "payments missing in Procore, or not equal to the cent": (self.paid - issued).total(),
+            "invoices of which Procore was told wrongly": sum(told[e] != self._origin(e, held.get(e)) for e in owed),
+        }
+
+    def _origin(self, invoice_id: int, rows: Sequence[Mapping[str, Any]] | None) -> tuple[str | None, str | None]:
+        """Return what the origin fields in Procore must say of what Spectrum holds."""
+        if not rows:
+            return None, None
+        facts = {"batch": rows[0]["Batch_Code"], "document": rows[0]["Document_ID"], "erp": "spectrum"}
+        return invoice_key(self.contractor.company_id, invoice_id), canonical(facts)
+
+
+def _sum(amounts: Mapping[int, Sequence[Decimal]]) -> Decimal:
+    return sum((sum(each, Decimal(0)) for each in amounts.values()), Decimal(0))
 
 
 def _accept(worker: Worker) -> None:
@@ -268,17 +297,19 @@ def _accept(worker: Worker) -> None:
 
 
 @contextmanager
-def an_office(folder: Path, ledger: KeptLedger, rate: float = 0.0, **sizes: int) -> Iterator[Office]:
-    """Open an office for a contractor whose invoices are all sound, and point this process's settings at it."""
+def an_office(
+    folder: Path, ledger: KeptLedger, rate: float = 0.0, settings: Mapping[str, str] | None = None, **sizes: int
+) -> Iterator[Office]:
+    """Open an office for a contractor whose invoices are all sound, and have this process go by its settings."""
     clock = Clock(rate)
-    plan: dict[str, Any] = {"seed": 7, "projects": 1, "lines": 2, **sizes}
+    plan: dict[str, Any] = {"seed": 7, "projects": 1, "lines": 3, **sizes}
     contractor = contractor_module.build(**plan, troubles=False, today=clock().date())
     office = Office(folder, ledger, clock, contractor)
     apps = {"procore": partial(_procore, contractor, clock), "spectrum": partial(_spectrum, contractor, clock)}
     with ExitStack() as stack:
         for system, make_app in apps.items():
             stack.enter_context(_running(office, system, make_app))
-        stack.enter_context(_environment(office))
+        stack.enter_context(_environment(office, settings or {}))
         stack.callback(office._control.close)
         yield office
 
@@ -296,7 +327,7 @@ def _spectrum(contractor: Contractor, clock: Clock, folder: Path) -> ASGIApp:
 def _running(office: Office, system: str, make_app: Callable[[Path], ASGIApp]) -> Iterator[None]:
     fork = get_context("fork")
     ours, theirs = fork.Pipe()
-    process = fork.Process(target=_stand_in, args=(make_app, theirs), daemon=True)
+    process = fork.Process(target=_stand_in, args=(make_app, theirs, office.folder / f"{system}.log"), daemon=True)
     process.start()
     try:
         office._orders[system], office.urls[system] = ours, ours.recv()
@@ -307,7 +338,7 @@ def _running(office: Office, system: str, make_app: Callable[[Path], ASGIApp]) -
 
 
 @contextmanager
-def _environment(office: Office) -> Iterator[None]:
+def _environment(office: Office, settings: Mapping[str, str]) -> Iterator[None]:
     contractor, urls = office.contractor, office.urls
     mapping = office.folder / "mapping.csv"
     with mapping.open("w", newline="") as file:
@@ -330,6 +361,7 @@ def _environment(office: Office) -> Iterator[None]:
             "TIEOUT_SPECTRUM__AUTHORIZATION_ID": _AUTHORIZATION_ID,
             "TIEOUT_SPECTRUM__INFO_LINK_URL": f"sqlite:///file:{office.spectrum_path}?mode=ro&uri=true",
             "TIEOUT_POLICY__AUTO_ACCEPT_PROJECTS": json.dumps([each["id"] for each in contractor.projects]),
+            **settings,
         }
     )
     try:

@@ -24,10 +24,14 @@ from tieout.terms import load_terms
 ACTOR = "worker"
 _BEGINNING = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)  # noon in New York, a Wednesday
 TRY_AGAIN = os.EX_TEMPFAIL  # how a worker ends whose task would be tried again
-_LONGEST_SECONDS = 60
+_LONGEST_SECONDS = 60  # that a child may live, unless it is told otherwise
 _MOST_NIGHTS = 12
 _OPEN = (states.ACCEPTED, states.EXPORTING, states.UNCERTAIN)
 _PR_SET_PDEATHSIG = 1
+
+
+class HarmError(Exception):
+    """Something is there twice, is missing or wrong, or does not come to its end; the message says what."""
 
 
 def end_with_parent() -> None:
@@ -58,12 +62,12 @@ class Clock:
 class Child:
     """A forked process that does one thing; leaving the block kills it if it is still there."""
 
-    def __init__(self, work: Callable[[], object]) -> None:
+    def __init__(self, work: Callable[[], int | None], longest: int = _LONGEST_SECONDS) -> None:
         sys.stdout.flush()
         self.pid = os.fork()
         self._is_reaped = False
         if self.pid == 0:
-            _run(work)
+            _run(work, longest)
 
     def __enter__(self) -> "Child":
         return self
@@ -80,6 +84,10 @@ class Child:
         """Wait for its end; return its exit status, or the negative number of the signal that killed it."""
         return self._status(0)
 
+    def has_ended(self) -> bool:
+        """Whether it came to an end by itself."""
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
     def wait_for_stop(self) -> bool:
         """Wait until it stands still; False when it came to its end instead."""
         return self._status(os.WUNTRACED) == -signal.SIGSTOP
@@ -92,15 +100,14 @@ class Child:
         return os.waitstatus_to_exitcode(status)
 
 
-def _run(work: Callable[[], object]) -> None:
-    """Work and end without a trace of the parent: none of its handlers, none of its open files are touched."""
+def _run(work: Callable[[], int | None], longest: int) -> None:
+    """Work and end with the status that it returned; none of the parent's handlers and open files are touched."""
     status = os.EX_SOFTWARE
     try:
         end_with_parent()
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(_LONGEST_SECONDS)
-        work()
-        status = os.EX_OK
+        signal.alarm(longest)
+        status = work() or os.EX_OK
     except TransientError:
         status = TRY_AGAIN
     finally:
@@ -130,18 +137,14 @@ class Worker:
 
     def export(self) -> None:
         """Export until nothing is left; a step that is told to try again does so, as its task would."""
+        terms = load_terms(self.ledger, self.erp, self.clock())
         tries = settings.export().attempts
         while tries:
             try:
-                if not self.export_chunk():
+                if not exporting.export_chunk(self.ledger, self.erp, terms, self.clock, ACTOR).invoice_ids:
                     return
             except TransientError:
                 tries -= 1
-
-    def export_chunk(self) -> bool:
-        """Export one chunk; False when there was none."""
-        terms = load_terms(self.ledger, self.erp, self.clock())
-        return bool(exporting.export_chunk(self.ledger, self.erp, terms, self.clock, ACTOR).invoice_ids)
 
     def deliver(self) -> None:
         outbox.deliver(self.ledger, self.procore, self.clock)
@@ -150,12 +153,6 @@ class Worker:
         paying.collect(self.ledger, self.erp, self.clock, ACTOR)
         observing.observe(self.ledger, self.erp, self.clock, ACTOR)
         paying.write(self.ledger, self.procore, self.clock)
-
-    def is_done(self) -> bool:
-        """Whether nothing waits any more: no invoice, no payment, no letter."""
-        with self.ledger.reading() as connection:
-            waits = letters.newest_open(connection)
-        return not (waits or paying.open_payments(self.ledger) or self.ledger.items(state=_OPEN))
 
     def wait(self) -> None:
         """Let so much time go by that a dead worker's work is taken over, and that two looks are far enough apart."""
@@ -169,12 +166,19 @@ class Worker:
             self.wait()
             for step in steps:
                 step(self)
-            if self.is_done():
+            if nothing_waits(self.ledger):
                 break
         else:
-            raise AssertionError(f"after {_MOST_NIGHTS} nights: {[(i.number, i.state) for i in self.ledger.items()]}")
+            raise HarmError(f"after {_MOST_NIGHTS} nights: {[(i.number, i.state) for i in self.ledger.items()]}")
         if breaks := audit.verify(self.ledger):
-            raise AssertionError(breaks)
+            raise HarmError(f"the audit finds {breaks}")
+
+
+def nothing_waits(ledger: Ledger) -> bool:
+    """Whether no invoice, no payment and no letter waits any more."""
+    with ledger.reading() as connection:
+        letters_owed = letters.newest_open(connection)
+    return not (letters_owed or paying.open_payments(ledger) or ledger.items(state=_OPEN))
 
 
 @contextmanager
