@@ -25,7 +25,8 @@ def actor() -> str:
 def started_at() -> datetime:
     """Return the moment at which the flow run was due; everything that it did came later."""
     due = runtime.flow_run.scheduled_start_time
-    return due.astimezone(UTC) if due else datetime.now(UTC)
+    # A plain moment: Prefect's own kind forgets its time zone as soon as one counts with it.
+    return datetime.fromtimestamp(due.timestamp(), UTC) if due else datetime.now(UTC)
 
 
 def night_name() -> str:
