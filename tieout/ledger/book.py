@@ -403,7 +403,8 @@ def _in_plain_words() -> Iterator[None]:
 
 def _engine(url: str) -> Engine:
     try:
-        engine = create_engine(url, pool_pre_ping=True)  # a server that was started again is not told of by a step
+        # A server that was started again is no step's failure; and what is in a row stays out of messages and logs.
+        engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
     except (ArgumentError, ImportError) as error:  # the URL may hold a password and is not repeated
         raise SettingsError("Ledger", "its database", f"the URL is not usable ({type(error).__name__})") from None
     if engine.dialect.name == "sqlite":
