@@ -202,7 +202,7 @@ class Stage:
         if states:
             wanted["flow_runs"] = {"state": {"name": {"any_": list(states)}}}
         found = self.client.request("POST", "/flow_runs/filter", json=wanted).json()
-        return [run for run in map(FlowRun.model_validate, found) if run.state and run.state.timestamp >= self.began]
+        return [run for run in map(FlowRun.model_validate, found) if run.created and run.created >= self.began]
 
     def items(self, *states: str) -> list[Item]:
         """Return the ledger's items, all or those in these states."""
