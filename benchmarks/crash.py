@@ -122,7 +122,7 @@ def _places(code: CodeType, call: str) -> list[int]:
     return [number for number, line in enumerate(lines, first) if f".{call}(" in line]
 
 
-def _a_night(worker: Worker) -> None:
+def _told(worker: Worker) -> None:
     worker.deliver()
     worker.export()
     worker.deliver()
@@ -185,7 +185,7 @@ def _refuse(office: Office) -> None:
 _TELLING = (Worker.read, Worker.settle, Worker.export, Worker.deliver)
 _PAYING = (Worker.pay,)
 STORIES = {
-    "a night": Story("accepted", _a_night, steps=_TELLING),
+    "an export": Story("accepted", Worker.export),
     "the answer is lost": Story("accepted", Worker.export, _lose("reset_after", *_ENTER)),
     "the request is lost": Story("accepted", _settled_later, _lose("reset_before", *_ENTER)),
     "surely not sent": Story("accepted", Worker.export, _lose("429", *_ENTER, retry_after=3600)),
@@ -201,6 +201,7 @@ STORIES = {
     ),
     "the ledger was restored": Story("forgotten", Worker.export),
     "a worker has died": Story("left", Worker.settle),
+    "letters": Story("accepted", _told, steps=_TELLING),
     "the answer to a letter is lost": Story("accepted", _delivered_later, _lose("reset_after", *_TELL), _TELLING),
     "Procore turns us away": Story(
         "accepted", _turned_away, _lose("5xx_before", *_TELL, status=401, times=8), _TELLING, Office.heal
@@ -216,15 +217,15 @@ STORIES = {
 # What cannot be done together with anything else, and the story in which a worker is killed or stopped around it.
 # What is listed and not come by in the stories, or come by and not listed, is an error.
 PLACES = {
-    "exporting._claim: commit": "a night",
-    "exporting._open_intents: commit": "a night",
-    "exporting._look_first: find": "a night",
+    "exporting._claim: commit": "an export",
+    "exporting._open_intents: commit": "an export",
+    "exporting._look_first: find": "an export",
     "exporting._look_first: commit": "the ledger was restored",
-    "exporting._mark_sent: commit": "a night",
-    "exporting._send: create": "a night",
+    "exporting._mark_sent: commit": "an export",
+    "exporting._send: create": "an export",
     "exporting._settle: find": "refused when sent again",
     "exporting._settle: commit 1": "refused, and no look",
-    "exporting._settle: commit 2": "a night",
+    "exporting._settle: commit 2": "an export",
     "exporting._look_after: find": "the answer is lost",
     "exporting._look_after: commit": "the answer is lost",
     "exporting._release: commit": "surely not sent",
@@ -232,11 +233,11 @@ PLACES = {
     "settling.settle_uncertain: find": "the request is lost",
     "settling.settle_uncertain: commit": "the request is lost",
     "settling.revive_transient: commit": "given up",
-    "outbox._claim: commit": "a night",
+    "outbox._claim: commit": "letters",
     "outbox._look_first: invoices": "the answer to a letter is lost",
-    "outbox._mark_sent: commit": "a night",
-    "outbox._write_one: set_origin": "a night",
-    "outbox._settle: commit": "a night",
+    "outbox._mark_sent: commit": "letters",
+    "outbox._write_one: set_origin": "letters",
+    "outbox._settle: commit": "letters",
     "outbox._release: commit": "Procore turns us away",
     "paying.collect: payments": "payments",
     "paying.collect: commit": "payments",
@@ -267,12 +268,12 @@ def prepare(office: Office) -> None:
     office.accept_everything()
     office.keep("accepted")
     with at_work(office.ledger, office.clock) as worker:
-        _a_night(worker)
+        _told(worker)
     office.keep("told")
     office.forget("accepted")
     office.keep("forgotten")
     office.begin("told")
-    office.pay_everything()
+    office.pay(of_each_vendor=1)
     office.keep("paid")
     with at_work(office.ledger, office.clock) as worker:
         worker.pay()
@@ -280,7 +281,7 @@ def prepare(office: Office) -> None:
     office.keep("unpaid")
     office.begin("accepted")
     watch = Watch("exporting._send: after create", partial(_signal, signal.SIGKILL))
-    with _child(office, STORIES["a night"], watch) as child:
+    with _child(office, STORIES["an export"], watch) as child:
         child.wait()
     office.clock.advance(_LONG)
     office.keep("left")

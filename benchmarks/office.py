@@ -242,15 +242,18 @@ class Office:
         """What Procore holds: a short row for each invoice, by id."""
         return {row["id"]: row for row in self.look("procore", "requisitions")}
 
-    def pay_everything(self) -> None:
-        """Accounting posts every invoice and cuts a check for each vendor; `paid` tells of what was paid."""
+    def pay(self, of_each_vendor: int | None = None) -> None:
+        """Accounting posts every invoice and cuts a check for each vendor, over so many of its invoices or all.
+
+        `paid` tells of it.
+        """
         self.play("spectrum", "post", {"invoices": None})
         ids: dict[str, dict[str, int]] = {}  # by vendor and invoice number
         for invoice_id, rows in self.invoices().items():
             for row in rows:
                 ids.setdefault(row["Vendor_Code"], {})[row["Invoice_Number"]] = invoice_id
         for vendor, by_number in ids.items():
-            applications = [{"invoice_number": number} for number in by_number]
+            applications = [{"invoice_number": number} for number in list(by_number)[:of_each_vendor]]
             check = self.play("spectrum", "checks", {"vendor_code": vendor, "applications": applications})
             for row in check["applications"]:
                 self.paid[by_number[row["Invoice_Number"]], row["Payment_Amount"]] += 1

@@ -63,7 +63,7 @@ def blow(office: Office, story: str, kill_every: float, longest: float, seed: in
             office.fault(system, route, kind, seed=seed + number, **fault)
     with Crew(partial(_work, office), kill_every, seed) as crew:
         crew.work_until(lambda: _entered(office) == others + everything, longest, partial(_burst, office))
-        office.pay_everything()
+        office.pay()
         crew.work_until(lambda: _written(office) == everything and _is_done(office), longest, partial(_burst, office))
     struck = sum(fault["fired"] for system in office.urls for fault in office.look(system, "faults")["faults"])
     office.heal()
