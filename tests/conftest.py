@@ -1,9 +1,11 @@
 """Rules of the whole suite: who may start Prefect, which tests share a process, and what could not run here."""
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from stand_ins import StandIns, standing_in
 from xdist.scheduler import LoadScopeScheduling
 
 _PREFECT_FIXTURES = {"prefect_server", "stage", "worker"}
@@ -41,6 +43,12 @@ def _group(nodeid: str) -> str:
     """Return what one process does alone: all that needs the one Prefect server, or a file, which shares fixtures."""
     file = nodeid.partition("::")[0]
     return _WITH_PREFECT if file.startswith(f"{_WITH_PREFECT}/") else file
+
+
+@pytest.fixture(scope="session")
+def stand_ins() -> Iterator[StandIns]:
+    with standing_in() as procore, standing_in() as spectrum:
+        yield StandIns(procore, spectrum)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

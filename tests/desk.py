@@ -4,7 +4,6 @@ A `Desk` takes the steps of a night in the order of the flows, and plays the oth
 control endpoints. What the ERP or Procore holds is always read from the stand-in, never from our ledger.
 """
 
-import csv
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +17,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from ledgers import Ledgers
+from stand_ins import write_mapping
 
 from tieout import exporting, intake, observing, outbox, paying, reviewing, sending, settings, settling
 from tieout.connectors.base import ERP, open_erp, parse_key
@@ -27,7 +27,6 @@ from tieout.intake import Fetched
 from tieout.ledger import audit, states
 from tieout.ledger.book import Item, Ledger
 from tieout.ledger.intents import live_intents
-from tieout.mapping import COLUMNS
 from tieout.paying import Written
 from tieout.reviewing import Decided, Offer
 from tieout.sandbox.contractor import Contractor
@@ -136,10 +135,7 @@ class Desk:
 
     def write_mapping(self, rows: Iterable[dict[str, str]]) -> None:
         """Write the mapping table, as an operator would."""
-        with self.mapping_csv.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_mapping(self.mapping_csv, rows)
 
     # A night, step by step.
 

@@ -22,11 +22,14 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Pending
+from stand_ins import StandIns
 
+from benchmarks.postgresql import find_programs, running
 from tieout import reviewing, settings
 from tieout.cli.deploy import deploy
 from tieout.ledger.book import Item, Ledger, upgrade
 from tieout.opening import now, open_erp, open_ledger
+from tieout.sandbox.contractor import build
 from tieout.terms import load_terms
 
 ROOT = Path(__file__).parents[2]
@@ -39,8 +42,8 @@ _SEEDS = count(1)
 class Sandbox:
     """Both stand-ins, running, with the control endpoints that play the other people."""
 
-    facts: dict[str, Any]
-    folder: Path
+    facts: dict[str, dict[str, Any]]  # the settings that point tieout at them
+    control: httpx.Client
 
     def post_and_pay(self, item: Item, amount: str) -> str:
         """Accounting posts an exported invoice and cuts a check; return its number."""
@@ -52,7 +55,7 @@ class Sandbox:
         """Make a stand-in fail as `tieout/sandbox/faults.py` says; without a fault it works again."""
         url = self.facts[system].get("url") or self.facts[system]["api_url"]
         method = "POST" if fault else "DELETE"
-        httpx.request(method, f"{url}/_sandbox/faults", json=fault, timeout=30).raise_for_status()
+        self.control.request(method, f"{url}/_sandbox/faults", json=fault).raise_for_status()
 
     def procore(self, action: str, body: dict[str, Any] | None = None) -> Any:
         return self._control(self.facts["procore"]["api_url"], action, body)
@@ -60,14 +63,9 @@ class Sandbox:
     def spectrum(self, action: str, body: dict[str, Any] | None = None) -> Any:
         return self._control(self.facts["spectrum"]["url"], action, body)
 
-    def settings(self) -> dict[str, dict[str, Any]]:
-        """Return the settings that point tieout at these stand-ins."""
-        sections = {name: self.facts[name] for name in ("procore", "spectrum")}
-        return {**sections, "mapping": {"csv": self.facts["mapping_csv"]}}
-
     def _control(self, url: str, action: str, body: dict[str, Any] | None) -> Any:
         method = "GET" if body is None else "POST"
-        answer = httpx.request(method, f"{url}/_sandbox/{action}", json=body, timeout=30)
+        answer = self.control.request(method, f"{url}/_sandbox/{action}", json=body)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -265,6 +263,7 @@ class PrefectServer:
     """A Prefect server that can be killed and started again, on the same port and database."""
 
     folder: Path
+    database_url: str
     port: int = field(default_factory=free_port)
 
     def __post_init__(self) -> None:
@@ -277,9 +276,13 @@ class PrefectServer:
     def start(self) -> None:
         env = os.environ | {
             "PREFECT_HOME": str(self.folder),
-            "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{self.folder}/prefect.db",
+            "PREFECT_API_DATABASE_CONNECTION_URL": self.database_url,
             # Events are stored, and automations looked at, as often as stories have patience for.
             "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.5",
+            # Task runs are recorded together: one by one they are most of the server's work. Whole seconds: it cuts
+            # off the rest, and with 0 it never sleeps.
+            "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+            "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
             "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT1S",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
@@ -301,11 +304,23 @@ class PrefectServer:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     """Run one Prefect server for the session."""
-    server = PrefectServer(tmp_path_factory.mktemp("prefect"))
-    try:
-        yield server
-    finally:
-        stop(server.process)
+    folder = tmp_path_factory.mktemp("prefect")
+    with database_of_prefect(folder) as url:
+        server = PrefectServer(folder, url)
+        try:
+            yield server
+        finally:
+            stop(server.process)
+
+
+@contextmanager
+def database_of_prefect(folder: Path) -> Iterator[str]:
+    """Yield a URL: of PostgreSQL if it is there, as on SQLite Prefect's server now and then stalls for a minute."""
+    if find_programs():
+        with running(is_durable=False) as postgresql:
+            yield postgresql.new_database().replace("+psycopg", "+asyncpg")
+    else:
+        yield f"sqlite+aiosqlite:///{folder}/prefect.db"
 
 
 @pytest.fixture(scope="session")
@@ -316,23 +331,14 @@ def prefect_server(server: PrefectServer) -> Iterator[str]:
 
 
 @pytest.fixture
-def sandbox(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Sandbox]:
-    """Run both stand-ins; `@pytest.mark.sandbox(projects=2, invoices=8)` says how large."""
+def sandbox(tmp_path: Path, request: pytest.FixtureRequest, stand_ins: StandIns) -> Iterator[Sandbox]:
+    """Set up both stand-ins; `@pytest.mark.sandbox(projects=2, invoices=8)` says how large."""
     mark = request.node.get_closest_marker("sandbox")
     sizes = {"projects": 2, "invoices": 16, **(mark.kwargs if mark else {})}
     # Another seed is another company with other ids: what earlier stories left in Prefect is nobody's business here.
-    sizes["seed"] = next(_SEEDS)
-    command = [sys.executable, "-m", "tieout.sandbox.serve", "--json", "--data", str(tmp_path / "sandbox")]
-    for name, value in sizes.items():
-        command += [f"--{name.replace('_', '-')}"] if value is True else [f"--{name}", str(value)]
-    log = tmp_path / "sandbox.log"
-    process = start(command, dict(os.environ), log)
-    try:
-        until(lambda: "\n" in log.read_text() or process.poll() is not None, 60, "the stand-ins answer")
-        line = next(line for line in log.read_text().splitlines() if line.startswith("{"))
-        yield Sandbox(json.loads(line), tmp_path)
-    finally:
-        stop(process)
+    contractor = build(next(_SEEDS), troubles=not sizes.pop("no_troubles", False), today=now().date(), **sizes)
+    with httpx.Client(trust_env=False, verify=False, timeout=30) as control:
+        yield Sandbox(stand_ins.play(contractor, tmp_path, now), control)
 
 
 @pytest.fixture(scope="session")
@@ -366,7 +372,7 @@ def stage(prefect_server: str, worker: Path, sandbox: Sandbox, tmp_path: Path) -
     """Set the stage for one story: new stand-ins, an empty ledger, no runs in Prefect."""
     ui_url = prefect_server.removesuffix("/api")
     tables = {
-        **sandbox.settings(),
+        **sandbox.facts,
         "ledger": {"url": f"sqlite:///{tmp_path}/ledger.sqlite"},
         "export": {"retry_delay_seconds": 0.2},
         "approval": {"approvers": [APPROVER]},

@@ -14,14 +14,12 @@ import httpx
 import pytest
 from desk import APPROVER, Desk, SettableClock
 from ledgers import Ledgers, SQLite
+from stand_ins import AUTHORIZATION_ID, StandIns
 
 from benchmarks import postgresql as throw_away
 from benchmarks.postgresql import PostgreSQL
-from tieout.sandbox import books, procore, spectrum
+from tieout.sandbox import books, spectrum
 from tieout.sandbox import contractor as contractor_module
-from tieout.sandbox.sockets import serving
-
-AUTHORIZATION_ID = "SANDBOX-AUTH-1"
 
 
 class MovingClock:
@@ -98,37 +96,12 @@ def spectrum_books() -> books.ErpBooks:
     )
 
 
-class Stage:
-    """One server for all tests; each test puts its own stand-in on it."""
-
-    app: Any = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.app(scope, receive, send)
-
-
-@pytest.fixture(scope="session")
-def spectrum_stage() -> Iterator[tuple[Stage, str]]:
-    stage = Stage()
-    with serving(stage) as url:
-        yield stage, url
-
-
 @pytest.fixture
-def spectrum_company(
-    tmp_path: Path, spectrum_books: books.ErpBooks, spectrum_stage: tuple[Stage, str]
-) -> Iterator[SpectrumCompany]:
-    database, clock, url = tmp_path / "spectrum.sqlite", MovingClock(), spectrum_stage[1]
-    spectrum_stage[0].app = spectrum.create_app(f"sqlite:///{database}", spectrum_books, AUTHORIZATION_ID, clock)
+def spectrum_company(tmp_path: Path, spectrum_books: books.ErpBooks, stand_ins: StandIns) -> Iterator[SpectrumCompany]:
+    database, clock, url = tmp_path / "spectrum.sqlite", MovingClock(), stand_ins.spectrum.url
+    stand_ins.spectrum.app = spectrum.create_app(f"sqlite:///{database}", spectrum_books, AUTHORIZATION_ID, clock)
     with httpx.Client(base_url=url, auth=("ACM", AUTHORIZATION_ID), trust_env=False) as rest:
         yield SpectrumCompany(url, f"sqlite:///file:{database}?mode=ro&uri=true", clock, rest)
-
-
-@pytest.fixture(scope="session")
-def procore_stage() -> Iterator[tuple[Stage, str]]:
-    stage = Stage()
-    with serving(stage) as url:
-        yield stage, url
 
 
 @pytest.fixture(scope="session")
@@ -184,8 +157,7 @@ def desk(
     tmp_path: Path,
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
-    spectrum_stage: tuple[Stage, str],
-    procore_stage: tuple[Stage, str],
+    stand_ins: StandIns,
     database: str,
     ledgers: Ledgers,
     chapters: dict[str, Chapter],
@@ -202,25 +174,13 @@ def desk(
     ledger_url = ledgers.new_ledger(like=chapter.ledger_url)
     clock = SettableClock()
     contractor = contractor_module.build(**sizes, today=clock().date())
-    spectrum_path = tmp_path / "spectrum.sqlite"
-    procore_stage[0].app = procore.create_app(tmp_path / "procore.sqlite", contractor, False, clock)
-    spectrum_stage[0].app = spectrum.create_app(f"sqlite:///{spectrum_path}", contractor.books, AUTHORIZATION_ID, clock)
-    urls = {"procore": procore_stage[1], "spectrum": spectrum_stage[1]}
+    urls = {"procore": stand_ins.procore.url, "spectrum": stand_ins.spectrum.url}
     desk = Desk(tmp_path, clock, contractor, urls, monkeypatch, ledgers)
     monkeypatch.setenv("TIEOUT_CONFIG", str(tmp_path / "tieout.toml"))
-    desk.write_mapping(contractor.mapping_rows)
+    for section, values in stand_ins.play(contractor, tmp_path, clock).items():
+        desk.set(section, **values)
     desk.set("ledger", url=ledger_url)
     desk.set("approval", approvers=json.dumps([APPROVER]))
-    desk.set("mapping", csv=desk.mapping_csv)
-    account = {name: getattr(contractor, name) for name in ("company_id", "client_id", "client_secret")}
-    desk.set("procore", api_url=procore_stage[1], login_url=procore_stage[1], **account)
-    desk.set(
-        "spectrum",
-        url=spectrum_stage[1],
-        company_code=contractor.books.company_code,
-        authorization_id=AUTHORIZATION_ID,
-        info_link_url=f"sqlite:///file:{spectrum_path}?mode=ro&uri=true",
-    )
     if after and not chapter.ledger_url:
         desk.night() if after == "night" else desk.export_everything()
         desk.forget_requests()
