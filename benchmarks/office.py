@@ -78,9 +78,9 @@ class OnPostgreSQL:
 
     def __init__(self, server: PostgreSQL) -> None:
         self.url = server.new_ledger()
-        with self._connect() as connection:
-            listed = "SELECT tablename, hastriggers FROM pg_tables WHERE schemaname = 'public'"
-            self._tables = dict(connection.execute(listed).fetchall())
+        self._connection = psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True)
+        listed = "SELECT tablename, hastriggers FROM pg_tables WHERE schemaname = 'public'"
+        self._tables = dict(self._connection.execute(listed).fetchall())
         del self._tables["alembic_version"]
 
     def keep(self, name: str) -> None:
@@ -96,11 +96,8 @@ class OnPostgreSQL:
         )
 
     def _run(self, *statements: str) -> None:
-        with self._connect() as connection:
-            connection.execute("; ".join(statements).encode())
-
-    def _connect(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(self.url.replace("+psycopg", ""))
+        """Run them at once, which is one transaction."""
+        self._connection.execute("; ".join(statements).encode())
 
 
 class _Stage:

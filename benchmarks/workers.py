@@ -137,6 +137,8 @@ class Worker:
 
     def export(self) -> None:
         """Export until nothing is left; a step that is told to try again does so, as its task would."""
+        if not exporting.waiting(self.ledger):
+            return
         terms = load_terms(self.ledger, self.erp, self.clock())
         tries = settings.export().attempts
         while tries:
