@@ -26,7 +26,7 @@ from benchmarks.crash import BOUNDARIES
 from benchmarks.figures import figure
 from benchmarks.office import KeptLedger, Office, OnPostgreSQL, OnSQLite, an_office
 from benchmarks.postgresql import PostgreSQL
-from benchmarks.workers import TRY_AGAIN, Child, HarmError, Worker, at_work, nothing_waits
+from benchmarks.workers import TRY_AGAIN, Child, HarmError, Worker, at_work, end_with_parent, nothing_waits
 
 _SQLITE, _POSTGRESQL = "SQLite", "PostgreSQL"
 _INVOICES = 60  # that are carried through while workers are killed at random
@@ -40,14 +40,13 @@ _KILL_EVERY, _LONGEST_STORM = 3.0, 600.0  # seconds
 def main() -> None:
     """Run the chaos and exit with status 1 when a bound is broken."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument(
-        "--times", type=int, default=20, help="how often there is a kill, and a stop, at each boundary"
-    )
+    options.add_argument("--times", type=int, default=20, help="kills, and stops, at each boundary")
     options.add_argument("--kills", type=int, default=2000, help="kills at random moments, on all databases together")
     options.add_argument("--invoices", type=int, default=2000, help="invoices in the storm")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--database", choices=(_SQLITE, _POSTGRESQL), help="try this one only")
     chosen = options.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # whoever ends us wants the servers ended as well
     raise SystemExit(0 if (_play(chosen) if chosen.database else _play_on_all(chosen)) else 1)
 
 
@@ -66,9 +65,11 @@ def _play_on_all(chosen: argparse.Namespace) -> bool:
     finally:
         for lane in lanes:
             lane.terminate()
+            lane.wait()
 
 
 def _play(chosen: argparse.Namespace) -> bool:
+    end_with_parent(signal.SIGTERM)
     with tempfile.TemporaryDirectory(prefix="tieout-chaos-") as name, ExitStack() as stack:
         server = None if chosen.database == _SQLITE else stack.enter_context(postgresql.running(is_durable=False))
         lane = _Lane(chosen.database, Path(name), server)

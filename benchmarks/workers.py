@@ -34,10 +34,10 @@ class HarmError(Exception):
     """Something is there twice, is missing or wrong, or does not come to its end; the message says what."""
 
 
-def end_with_parent() -> None:
-    """Have this process killed when its parent goes, however it goes: a stopped one would stand there for ever."""
+def end_with_parent(by: signal.Signals = signal.SIGKILL) -> None:
+    """Have this process end when its parent goes, however it goes: a stopped one would stand there for ever."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, by)
 
 
 class Clock:
@@ -105,7 +105,8 @@ def _run(work: Callable[[], int | None], longest: int) -> None:
     status = os.EX_SOFTWARE
     try:
         end_with_parent()
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        for each in (signal.SIGALRM, signal.SIGTERM):
+            signal.signal(each, signal.SIG_DFL)
         signal.alarm(longest)
         status = work() or os.EX_OK
     except TransientError:
