@@ -33,5 +33,5 @@ def export_invoice(company: int, invoice: int):
         steps.go(checks.judge_again, [invoice])
         steps.go(erp.export_chunk, 1, only=[invoice])
     steps.go(procore.deliver_letters)
-    steps.go(items.open_reviews)
+    steps.in_order(items.open_reviews, items.publish)
     return reports.conclude_item(steps, company, invoice)

@@ -83,7 +83,7 @@ def name_of(client: SyncPrefectClient, run: str) -> str:
 def not_ended(client: SyncPrefectClient, run_ids: Iterable[str]) -> set[str]:
     """Return which of these runs are there and have not ended."""
     found: set[str] = set()
-    for piece in _pieces(run_ids, _PAGE):
+    for piece in pieces(run_ids, _PAGE):
         wanted = FlowRunFilter(
             id=FlowRunFilterId(any_=[UUID(each) for each in piece]),
             state=FlowRunFilterState(type=FlowRunFilterStateType(not_any_=list(TERMINAL_STATES))),
@@ -113,7 +113,7 @@ def count(client: SyncPrefectClient, deployment: UUID, tag: str) -> int:
 def runs_with_keys(client: SyncPrefectClient, deployment: UUID, keys: Iterable[str]) -> list[FlowRun]:
     """Return the deployment's runs with these idempotency keys, in whatever state."""
     found: list[FlowRun] = []
-    for piece in _pieces(keys, _PAGE):
+    for piece in pieces(keys, _PAGE):
         wanted = FlowRunFilter(
             deployment_id=FlowRunFilterDeploymentId(any_=[deployment]),
             idempotency_key=FlowRunFilterIdempotencyKey(any_=piece),
@@ -145,7 +145,7 @@ def create(client: SyncPrefectClient, deployment: UUID, creations: Sequence[Crea
     which their idempotency keys make safe.
     """
     ids: dict[str, str] = {}
-    for piece in _pieces(creations, _BULK):
+    for piece in pieces(creations, _BULK):
         left = piece
         for _ in range(_TRIES):
             rows = [_row(each) for each in left]
@@ -179,7 +179,7 @@ def move(client: SyncPrefectClient, moves: Iterable[Move]) -> None:
 def set_state(client: SyncPrefectClient, run_ids: Iterable[str], seen: Sequence[str], standing: Standing) -> None:
     """Move runs to a state, those only that are still in the states of these names."""
     state = {"type": standing.type, "name": standing.name, "message": standing.message}
-    for piece in _pieces(run_ids, _MOVES):
+    for piece in pieces(run_ids, _MOVES):
         runs = {"id": {"any_": piece}, "state": {"name": {"any_": list(seen)}}}
         client.request("POST", "/flow_runs/bulk_set_state", json={"flow_runs": runs, "state": state, "limit": _MOVES})
 
@@ -193,7 +193,7 @@ def attach(client: SyncPrefectClient, run_id: str, markdown: str, key: str, desc
 def tell(client: SyncPrefectClient, words: Mapping[str, Standing]) -> None:
     """Log on each run why it stands so: the logs are what its page opens with."""
     at = datetime.now(UTC).isoformat()
-    for piece in _pieces(words.items(), _PAGE):
+    for piece in pieces(words.items(), _PAGE):
         lines = [
             {"name": "tieout", "flow_run_id": run_id, "timestamp": at, "message": standing.message,
              "level": logging.ERROR if standing.type == "FAILED" else logging.INFO}
@@ -223,7 +223,8 @@ def _row(each: Creation) -> dict[str, Any]:
     }
 
 
-def _pieces(values: Iterable[Value], size: int) -> Iterator[list[Value]]:
+def pieces(values: Iterable[Value], size: int) -> Iterator[list[Value]]:
+    """Cut the values into lists of at most `size`."""
     rest = iter(values)
     while piece := list(islice(rest, size)):
         yield piece

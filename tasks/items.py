@@ -1,6 +1,7 @@
 """Steps that make Prefect show the ledger: item runs and reviews. Safe at any time; the ledger never waits for them."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from prefect import task
 from prefect.client.orchestration import SyncPrefectClient
@@ -9,33 +10,38 @@ from prefect.states import Cancelled
 
 from tasks import _screen
 from tasks._policy import screen
-from tieout import publishing, reporting, reviewing, settings
+from tasks._run import run_id
+from tieout import previewing, publishing, reporting, reviewing, settings
+from tieout.connectors.base import ERP
+from tieout.connectors.procore import web_url as procore_web_url
 from tieout.ledger.book import Item, Ledger, find_items
 from tieout.ledger.links import drifted
 from tieout.ledger.reviews import read_reviews
 from tieout.opening import now, open_erp, open_ledger
-from tieout.publishing import FAILING, Creation, Move, Plan, Run
+from tieout.publishing import FAILING, Creation, Move, Places, Plan, Run, Story
 
 DEPLOYMENT = "export-invoice"
 REVIEWS = "review-invoices"
 _PATIENCE = 3  # leases, after which an unknown outcome is shown
+_LOOKS = 4  # until nothing is left to put right: runs may be moved and deleted while they are compared
+_STORIES = 100  # that are read from the ledger together
 
 
 @task(**screen)
 def publish() -> dict[tuple[int, int], str]:
     """Make the set of item runs equal to the set of failing and drifted invoices; return the run of each of them."""
-    with open_ledger() as ledger, _screen.open_screen() as client:
-        deployment = _screen.deployment_id(client, DEPLOYMENT)
-        items, runs = _both(ledger, client, _screen.open_runs(client, deployment, publishing.PASSING))
-        plan = _plan(items, runs)
-        ended_well = _screen.runs_with_keys(client, deployment, [each.key for each in plan.creations])
-        if ended_well:  # and their invoices fail or drifted since
-            runs += [run for run in map(_screen.as_run, ended_well) if run]
-            plan = _plan(items, runs)
-        created = _screen.create(client, deployment, plan.creations)
-        _screen.move(client, plan.moves)
-        _explain(ledger, client, items, plan, created)
-    return _standing(items, runs) | dict(zip((each.invoice for each in plan.creations), created, strict=True))
+    with open_ledger() as ledger, open_erp() as erp, _screen.open_screen() as client:
+        deployment, stories = _screen.deployment_id(client, DEPLOYMENT), dict[str, Creation | Move]()
+        for _ in range(_LOOKS):
+            items, runs, plan = _compare(ledger, erp, client, deployment)
+            if not plan:
+                break
+            created = _screen.create(client, deployment, plan.creations)
+            stories |= zip(created, plan.creations, strict=True)
+            _screen.move(client, plan.moves)
+            stories |= {each.run_id: each for each in plan.moves}
+        _explain(ledger, erp, client, items, stories)
+    return _standing(items, runs)
 
 
 @task(**screen)
@@ -63,7 +69,26 @@ def open_reviews() -> list[str]:
         return [publishing.review_name(items) for items in ready.values()]
 
 
-def _both(ledger: Ledger, client: SyncPrefectClient, found: list[FlowRun]) -> tuple[list[Item], list[Run]]:
+def places(erp: ERP) -> Places:
+    """Return where people click."""
+    return Places(erp.capabilities.menu_path, procore_web_url())
+
+
+def _compare(
+    ledger: Ledger, erp: ERP, client: SyncPrefectClient, deployment: UUID
+) -> tuple[list[Item], list[Run], Plan]:
+    """Read both sets and plan what makes the second one equal to the first."""
+    items, runs = _both(ledger, _screen.open_runs(client, deployment, publishing.PASSING))
+    patience = settings.export().lease * _PATIENCE
+    plan = publishing.plan_items(items, runs, now(), patience, places(erp))
+    ended_well = _screen.runs_with_keys(client, deployment, [each.key for each in plan.creations])
+    if ended_well:  # and their invoices fail or drifted since
+        runs += [run for run in map(_screen.as_run, ended_well) if run]
+        plan = publishing.plan_items(items, runs, now(), patience, places(erp))
+    return items, runs, plan
+
+
+def _both(ledger: Ledger, found: list[FlowRun]) -> tuple[list[Item], list[Run]]:
     runs = [run for run in map(_screen.as_run, found) if run]
     with ledger.reading() as connection:
         shown = find_items(connection, state=tuple(FAILING)) + drifted(connection)
@@ -72,27 +97,30 @@ def _both(ledger: Ledger, client: SyncPrefectClient, found: list[FlowRun]) -> tu
     return shown + others, runs
 
 
-def _plan(items: list[Item], runs: list[Run]) -> Plan:
-    with open_erp() as erp:
-        path = erp.capabilities.menu_path
-    return publishing.plan_items(items, runs, now(), settings.export().lease * _PATIENCE, path)
-
-
-def _explain(ledger: Ledger, client: SyncPrefectClient, items: list[Item], plan: Plan, created: list[str]) -> None:
+def _explain(
+    ledger: Ledger, erp: ERP, client: SyncPrefectClient, items: list[Item], changed: Mapping[str, Creation | Move]
+) -> None:
     by_invoice = {(item.company_id, item.invoice_id): item for item in items}
-    changed: dict[str, Creation | Move] = {run_id: each for each, run_id in zip(plan.creations, created, strict=True)}
-    changed |= {each.run_id: each for each in plan.moves if each.invoice in by_invoice}
-    for run_id, each in changed.items():
-        explain(ledger, client, by_invoice[each.invoice], run_id)
-    _screen.tell(client, {run_id: each.standing for run_id, each in changed.items()})
+    told = {run_id: by_invoice[each.invoice] for run_id, each in changed.items() if each.invoice in by_invoice}
+    _screen.tell(client, {run_id: each.standing for run_id, each in changed.items() if run_id in told})
+    for piece in _screen.pieces(told.items(), _STORIES):
+        payloads = previewing.payloads(ledger, erp, [item for _, item in piece if publishing.badge_of(item)], now)
+        happened = reporting.timelines(ledger, [item for _, item in piece])
+        for run, item in piece:
+            story = Story(happened[item.item_id], payload=payloads.get(item.item_id))
+            _tell_story(client, item, run, story, places(erp))
 
 
-def explain(ledger: Ledger, client: SyncPrefectClient, item: Item, run_id: str, unfinished: Iterable[str] = ()) -> None:
-    """Hang the whole story of an item on its run, beginning with the steps that did not finish just now."""
-    happened = reporting.timeline(ledger, item)
-    rows = [(f"{each.at:%Y-%m-%d %H:%M:%S}", f"{each.kind} → {each.after}", each.actor) for each in happened]
-    story = publishing.explanation(item, rows, unfinished)
-    _screen.attach(client, run_id, story, f"invoice-{item.invoice_id}", publishing.in_brief(item))
+def explain(ledger: Ledger, erp: ERP, client: SyncPrefectClient, item: Item, unfinished: Sequence[str] = ()) -> None:
+    """Hang the whole story of an item on this run, beginning with the steps that did not finish just now."""
+    happened, payload = reporting.timelines(ledger, [item]), previewing.payloads(ledger, erp, [item], now)
+    story = Story(happened[item.item_id], unfinished, payload.get(item.item_id))
+    _tell_story(client, item, run_id(), story, places(erp))
+
+
+def _tell_story(client: SyncPrefectClient, item: Item, run: str, story: Story, places: Places) -> None:
+    text = publishing.explanation(item, story, places)
+    _screen.attach(client, run, text, f"invoice-{item.invoice_id}", publishing.in_brief(item))
 
 
 def _standing(items: list[Item], runs: list[Run]) -> dict[tuple[int, int], str]:

@@ -73,7 +73,7 @@ def conclude(steps: Steps, company: int, invoice: int) -> State[None]:
         found = ledger.items(company_id=company, invoice_id=invoice)
         if not found:
             return Completed(name="Nothing to Decide", message="The ledger holds no such invoice.")
-        items.explain(ledger, client, found[0], run_id(), steps.unfinished)
+        items.explain(ledger, erp, client, found[0], steps.unfinished)
         decided = repairing.decision_of(ledger, found[0], run_id())
         stands = repairing.how_it_stands(ledger, erp, found[0])
     if steps.unfinished:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from prefect.client.schemas.objects import State, StateType
 
@@ -14,7 +15,7 @@ from tieout.ledger import audit, history, states
 from tieout.ledger.book import Item, Ledger
 from tieout.opening import open_erp, open_ledger
 from tieout.publishing import FAILING, Standing
-from tieout.run_report import RunReport
+from tieout.run_report import FINISHED_WITH_FAILURES, RunReport
 
 _APART = timedelta(hours=1)  # so much may Prefect's clock be ahead of ours, or ours be set back while a run goes on
 
@@ -35,10 +36,14 @@ def conclude_item(steps: Steps, company: int, invoice: int) -> State[Any]:
         found = ledger.items(company_id=company, invoice_id=invoice)
         if not found:
             return _state(Standing("COMPLETED", publishing.SUPERSEDED, "The ledger holds no such invoice."))
-        items.explain(ledger, client, found[0], run_id(), steps.unfinished)
-        standing = publishing.standing_of(found[0], connector.capabilities.menu_path)
+        items.explain(ledger, connector, client, found[0], steps.unfinished)
+        standing = publishing.standing_of(found[0], items.places(connector))
+        is_its_item = client.read_flow_run(UUID(run_id())).idempotency_key == publishing.key_of(found[0])
     if standing.type == "FAILED" and steps.unfinished:
         standing = replace(standing, message=f"{'; '.join(steps.unfinished)}. Nothing was changed; press Retry again.")
+    if standing.type == "FAILED" and not is_its_item:  # the invoice is shown once, by the run that stands for it
+        words = f"{standing.name}, see its own run in that view. {standing.message}"
+        standing = Standing("FAILED", FINISHED_WITH_FAILURES, words)
     return _state(standing)
 
 

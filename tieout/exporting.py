@@ -61,8 +61,8 @@ def preview(ledger: Ledger, erp: ERP, terms: Terms, clock: Clock, only: Sequence
     accepted = ledger.items(state=states.ACCEPTED)
     items = [item for item in accepted if only is None or item.invoice_id in only]
     with ledger.reading() as connection:
-        vouchers = _vouchers(connection, terms, items, clock())
-    payloads = tuple(erp.preview(each) for each in vouchers.values() if isinstance(each, Voucher))
+        made = vouchers(connection, terms, items, clock())
+    payloads = tuple(erp.preview(each) for each in made.values() if isinstance(each, Voucher))
     return Exported({"WOULD EXPORT": len(payloads)}, tuple(item.invoice_id for item in items), payloads)
 
 
@@ -88,15 +88,15 @@ def _open_intents(
             for key, intent in live.items()
             if intent.sent_at and intent.content_hash == intent.item.content_hash
         }
-        vouchers = _vouchers(connection, terms, [item for item in claimed if item.item_id not in kept], clock())
+        anew = vouchers(connection, terms, [item for item in claimed if item.item_id not in kept], clock())
     with ledger.transaction(clock(), actor) as tx:
         ours = still_ours(tx, claimed)
         for item_id in (live.keys() - kept.keys()) & ours:
             outcome = "superseded" if live[item_id].sent_at else "not sent"
             close_intent(tx, live[item_id].item, outcome, "", is_live=False)
         intents = [intent for item_id, intent in kept.items() if item_id in ours]
-        for item in (each for each in claimed if each.item_id in vouchers.keys() & ours):
-            made = vouchers[item.item_id]
+        for item in (each for each in claimed if each.item_id in anew.keys() & ours):
+            made = anew[item.item_id]
             if isinstance(made, Finding):
                 settling.fail(tx, item, [made])
             else:
@@ -195,7 +195,7 @@ def _ours(tx: Transaction, intents: Sequence[Intent]) -> list[Intent]:
     return [intent for intent in intents if intent.item.item_id in ours]
 
 
-def _vouchers(connection: Reader, terms: Terms, items: Sequence[Item], now: datetime) -> dict[int, Voucher | Finding]:
+def vouchers(connection: Reader, terms: Terms, items: Sequence[Item], now: datetime) -> dict[int, Voucher | Finding]:
     """Build what each item becomes in the ERP, by item id; a Finding where a code is gone since."""
     made: dict[int, Voucher | Finding] = {}
     batch = billing.batch_code(now, terms.zone, terms.policy.batch_weekday)

@@ -3,6 +3,7 @@
 Carrying the plan out belongs to `tasks/items.py`.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from tieout.drift import TWO, open_drift
 from tieout.ledger import states
 from tieout.ledger.book import Item
 from tieout.ledger.reviews import Review
+from tieout.previewing import Payload
 
 FAILED_TO_EXPORT: Final = "Failed to Export"
 HELD: Final = "Held"
@@ -36,8 +38,9 @@ SETTLED: Final = {
     states.UNLINKED: "Unlinked",
     **dict.fromkeys((*states.IN_ERP, states.GONE), EXPORTED),
 }
-# An accepted invoice is on its way: its run is looked at again until it has arrived.
-PASSING: Final = (ACCEPTED,)
+# Looked at again though they have completed: an accepted invoice is on its way, and only a person's hand gives a
+# completed run the badge of one that failed.
+PASSING: Final = (ACCEPTED, *FAILING.values(), DRIFTED)
 _GOING_ON: Final = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING")
 _LONGEST_MESSAGE: Final = 2_000
 
@@ -49,6 +52,27 @@ class Standing:
     type: str
     name: str
     message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where people click: the menu path to unposted invoices in the ERP, and an invoice's address in Procore."""
+
+    menu_path: str = ""
+    procore: str = ""  # a pattern with the fields {company}, {project}, {commitment} and {invoice}
+
+    def in_procore(self, item: Item) -> str:
+        """Return the address of the invoice in Procore; empty where it is not known."""
+        ids = {"company": item.company_id, "project": item.project_id, "invoice": item.invoice_id}
+        return self.procore.format(**ids, commitment=item.commitment_id or "")
+
+    def of(self, item: Item) -> list[tuple[str, str]]:
+        """Return where the invoice is found, by system."""
+        found = (("Procore", self.in_procore(item)), (item.erp.capitalize(), self.menu_path))
+        return [(system, place) for system, place in found if place]
+
+
+NOWHERE: Final = Places()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +122,21 @@ class Plan:
     creations: list[Creation] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
 
+    def __bool__(self) -> bool:
+        """Whether anything must happen."""
+        return bool(self.creations or self.moves)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What is told of an item beside its own figures and reasons."""
+
+    timeline: Sequence[tuple[str, str, str]] = ()  # when, what, by whom
+    unfinished: Sequence[str] = ()  # steps that did not finish just now
+    payload: Payload | None = None
+
+
+NO_STORY: Final = Story()
 
 # What a run becomes that has given no sign of life for too long.
 LOST: Final = Standing(
@@ -133,15 +172,15 @@ def badge_of(item: Item) -> str | None:
     return FAILING.get(item.state) or (DRIFTED if open_drift(item) else None)
 
 
-def standing_of(item: Item, menu_path: str = "") -> Standing:
+def standing_of(item: Item, places: Places = NOWHERE) -> Standing:
     """Return the state that the item's run must show."""
     if badge := badge_of(item):
-        return Standing("FAILED", badge, _why(item))
-    return Standing("COMPLETED", SETTLED[item.state], _settled_words(item, menu_path))
+        return Standing("FAILED", badge, _why(item, places))
+    return Standing("COMPLETED", SETTLED[item.state], _settled_words(item, places.menu_path))
 
 
 def plan_items(
-    items: Iterable[Item], runs: Iterable[Run], now: datetime, patience: timedelta, menu_path: str = ""
+    items: Iterable[Item], runs: Iterable[Run], now: datetime, patience: timedelta, places: Places = NOWHERE
 ) -> Plan:
     """Return what makes the runs show the items: every one with a badge, and every one that has a run here, is given.
 
@@ -153,29 +192,31 @@ def plan_items(
         item = by_invoice.get(run.invoice)
         if run.key:
             present.add(run.key)
-        if not run.is_going_on and (move := _move(run, item, menu_path)):
+        if not run.is_going_on and (move := _move(run, item, places)):
             plan.moves.append(move)
     for item in by_invoice.values():
         if _wants_run(item, now, patience) and key_of(item) not in present:
-            standing = standing_of(item, menu_path)
+            standing = standing_of(item, places)
             invoice = (item.company_id, item.invoice_id)
             plan.creations.append(Creation(key_of(item), invoice, run_name(item), tags_of(item), standing))
     return plan
 
 
-def explanation(item: Item, timeline: Iterable[tuple[str, str, str]] = (), unfinished: Iterable[str] = ()) -> str:
-    """Return the whole story of an item as Markdown: reasons, numbers, remedies, and what happened when."""
+def explanation(item: Item, story: Story = NO_STORY, places: Places = NOWHERE) -> str:
+    """Return all that is known of an item as Markdown: reasons, numbers, remedies, payload, and what happened when."""
     figures = (("gross", item.gross), ("retention held", item.held), ("due now", item.net))
     shown = badge_of(item) or SETTLED[item.state]
     lines = [f"# {cell(run_name(item))}", "", f"**{shown}**, revision {item.revision}.", ""]
-    lines += [line for step in unfinished for line in (f"**Not finished:** {cell(step)}", "")]
+    lines += [line for step in story.unfinished for line in (f"**Not finished:** {cell(step)}", "")]
     lines += ["| figure | amount |", "|---|---:|"]
     lines += [f"| {name} | {in_words(amount, item.currency)} |" for name, amount in figures]
+    lines += ["", *(f"- in {cell(system)}: {_link(cell(place))}" for system, place in places.of(item))]
     for difference in open_drift(item):
         lines += ["", *_in_full(difference, "Drifted:")]
     for reason in item.reasons:
         lines += ["", *_in_full(reason, "Warning:" if reason.severity == "warn" else "Stopped by")]
-    rows = [f"| {cell(at)} | {cell(what)} | {cell(actor)} |" for at, what, actor in timeline]
+    lines += _payload(item, story.payload) if story.payload else []
+    rows = [f"| {cell(at)} | {cell(what)} | {cell(actor)} |" for at, what, actor in story.timeline]
     if rows:
         lines += ["", "## What happened", "", "| when (UTC) | what | by |", "|---|---|---|", *rows]
     return "\n".join(lines) + "\n"
@@ -200,15 +241,15 @@ def cell(text: str) -> str:
     return _printable(text, 1_000).replace("|", "\\|").replace("<", "&lt;")
 
 
-def _move(run: Run, item: Item | None, menu_path: str) -> Move | None:
+def _move(run: Run, item: Item | None, places: Places) -> Move | None:
     if item is None:
         standing = Standing("COMPLETED", SUPERSEDED, "The ledger holds no such invoice.")
     elif badge_of(item) is None:
-        standing = standing_of(item, menu_path)
+        standing = standing_of(item, places)
     elif run.key != key_of(item):
         standing = Standing("COMPLETED", SUPERSEDED, f"Another run stands for revision {item.revision} of it.")
     else:
-        return _move_open(run, item, standing_of(item))
+        return _move_open(run, item, standing_of(item, places))
     # What is settled keeps its own words: only a wrong badge is put right.
     if (run.standing.type, run.standing.name) == (standing.type, standing.name):
         return None
@@ -232,11 +273,12 @@ def _calling(item: Item) -> list[Finding]:
     return open_drift(item) or [reason for reason in item.reasons if reason.severity != "warn"]
 
 
-def _why(item: Item) -> str:
+def _why(item: Item, places: Places) -> str:
     parts = [line for reason in _calling(item) for line in _lines(reason)] or [f"Cause: {item.cause or 'unknown'}."]
     text = "\n".join(parts)
     then = "" if "press Retry" in text else "Then press Retry. "  # many a remedy says so itself
-    close = f"\n{then}All figures are on the Artifacts tab."
+    where = "".join(f"In {system}: {_printable(place, 300)}\n" for system, place in places.of(item))
+    close = f"\n{where}{then}All figures are on the Artifacts tab."
     return text[: _LONGEST_MESSAGE - len(close)] + close
 
 
@@ -254,6 +296,18 @@ def _in_full(reason: Finding, head: str) -> list[str]:
         lines += ["", "| figure | value |", "|---|---:|"]
         lines += [f"| {cell(name.replace('_', ' '))} | {cell(value)} |" for name, value in reason.numbers.items()]
     return lines
+
+
+def _link(place: str) -> str:
+    return f"[{place}]({place})" if place.startswith(("http://", "https://")) else place
+
+
+def _payload(item: Item, payload: Payload) -> list[str]:
+    system = cell(item.erp.capitalize())
+    head = f"## What was sent to {system}" if payload.is_frozen else f"## What would be sent to {system} now"
+    if payload.body is None:
+        return ["", head, "", f"Nothing yet: {cell(payload.missing)}"]
+    return ["", head, "", "```json", json.dumps(payload.body, indent=2, ensure_ascii=False, default=str), "```"]
 
 
 def _settled_words(item: Item, menu_path: str) -> str:

@@ -50,6 +50,16 @@ def timeline(ledger: Ledger, item: Item) -> list[Happened]:
         return history.events(connection, item.item_id)
 
 
+def timelines(ledger: Ledger, items: Sequence[Item]) -> dict[int, list[tuple[str, str, str]]]:
+    """Return what happened to each of these, by item id, in order: when (UTC), what, by whom."""
+    with ledger.reading() as connection:
+        found = history.events_of(connection, [item.item_id for item in items])
+    return {
+        item_id: [(f"{each.at:%Y-%m-%d %H:%M:%S}", f"{each.kind} → {each.after}", each.actor) for each in happened]
+        for item_id, happened in found.items()
+    }
+
+
 def payments(ledger: Ledger, item: Item) -> list[dict[str, Any]]:
     """Return the payment applications of an invoice, voids included, with whether Procore shows them."""
     with ledger.reading() as connection:

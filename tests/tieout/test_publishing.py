@@ -14,15 +14,18 @@ from tieout.drift import TWO, as_text
 from tieout.ledger import states
 from tieout.ledger.book import Item
 from tieout.ledger.reviews import Review
+from tieout.previewing import Payload
 from tieout.publishing import (
     DRIFTED,
     FAILING,
     LOST,
     PASSING,
     SETTLED,
+    Places,
     ReviewRun,
     Run,
     Standing,
+    Story,
     badge_of,
     explanation,
     in_brief,
@@ -94,10 +97,29 @@ def test_the_message_says_what_is_wrong_what_to_do_and_whose_move_it_is():
     assert "press Retry" in message
 
 
+def test_the_message_says_where_to_click_in_both_systems():
+    places = Places("Accounts Payable > Data Entry", "https://procore.example/{project}/{commitment}/{invoice}")
+
+    lines = standing_of(an_item(commitment_id=7), places).message.splitlines()
+
+    assert lines[-3:-1] == [
+        "In Procore: https://procore.example/41/7/1042",
+        "In Spectrum: Accounts Payable > Data Entry",
+    ]
+
+
+def test_the_story_has_the_payload_or_why_there_is_none_yet():
+    sent = explanation(an_item(), Story(payload=Payload(True, {"Invoice_Amount": "12500.00"})))
+    would = explanation(an_item(), Story(payload=Payload(False, missing="Vendor 7 has no code")))
+
+    assert '## What was sent to Spectrum\n\n```json\n{\n  "Invoice_Amount": "12500.00"\n}\n```' in sent
+    assert "## What would be sent to Spectrum now\n\nNothing yet: Vendor 7 has no code" in would
+
+
 def test_the_message_of_an_exported_one_says_where_accounting_finds_it():
     item = an_item(state=states.EXPORTED, batch_code="20260912")
 
-    assert standing_of(item, "Accounts Payable > Data Entry > Vendor Invoices") == Standing(
+    assert standing_of(item, Places("Accounts Payable > Data Entry > Vendor Invoices")) == Standing(
         "COMPLETED",
         "Exported",
         "Exported in batch 20260912; in the ERP under Accounts Payable > Data Entry > Vendor Invoices.",

@@ -92,7 +92,10 @@ def _write_settings(stage: Stage, policy: Facts) -> dict[str, str]:
     procore, spectrum = stage.sandbox["procore"], stage.sandbox["spectrum"]
     sections: dict[str, Facts] = {
         "company": {"name": "Demo Builders"},
-        "procore": {name: procore[name] for name in ("api_url", "login_url", "company_id", "client_id")},
+        "procore": {
+            **{name: procore[name] for name in ("api_url", "login_url", "company_id", "client_id")},
+            "web_url": f"{procore['api_url']}/_sandbox/requisitions/{{invoice}}",
+        },
         "spectrum": {"url": spectrum["url"], "company_code": spectrum["company_code"], "settles_seconds": 1.0},
         "mapping": {"csv": stage.sandbox["mapping_csv"]},
         "export": {"retry_delay_seconds": 0.2},

@@ -26,7 +26,7 @@ from threading import Lock
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import httpx
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 
 from data_contracts.commitment import BillingPeriod, Commitment, CostCode, Project, ProjectBooks, Vendor
 from data_contracts.contract import Contract
@@ -80,6 +80,22 @@ class Settings(Section):
     timeout: float = Field(60.0, gt=0)  # seconds
     per_page: int = Field(500, ge=1, le=2000)
     settles_seconds: float = Field(120.0, ge=0)  # a write is visible to a look after this at the latest
+    # Where a person opens an invoice. Procore documents no such address, so this one is modelled.
+    web_url: str = "https://app.procore.com/{project}/project/commitments/{commitment}/requisitions/{invoice}"
+
+    @field_validator("web_url")
+    @classmethod
+    def _must_fit(cls, pattern: str) -> str:
+        try:
+            pattern.format(company=1, project=2, commitment=3, invoice=4)
+        except (LookupError, ValueError, AttributeError):
+            raise ValueError("it may hold {company}, {project}, {commitment} and {invoice} only") from None
+        return pattern
+
+
+def web_url() -> str:
+    """Return the pattern of an invoice's address, with {company}, {project}, {commitment} and {invoice} in it."""
+    return read_section(Settings, "procore").web_url
 
 
 # Translation: our name on the left, Procore's on the right. A null counts as missing.

@@ -1,6 +1,7 @@
 """Read what happened: to one item, by one run, and how many items stand where."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from tieout.ledger import schema
+from tieout.ledger.records import in_pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,20 @@ def newest(connection: Connection) -> int:
 
 def events(connection: Connection, item_id: int) -> list[Happened]:
     """Return everything that happened to an item, in order."""
+    return events_of(connection, [item_id])[item_id]
+
+
+def events_of(connection: Connection, item_ids: Iterable[int]) -> dict[int, list[Happened]]:
+    """Return everything that happened to these items, by item id, in order."""
     table = schema.event.c
-    columns = (table.at, table.actor, table.kind, table.before, table.after, table.facts)
-    rows = connection.execute(select(*columns).where(table.item_id == item_id).order_by(table.position))
-    return [Happened(row.at, row.actor, row.kind, row.before, row.after, json.loads(row.facts)) for row in rows]
+    columns = (table.item_id, table.at, table.actor, table.kind, table.before, table.after, table.facts)
+    found: dict[int, list[Happened]] = {item_id: [] for item_id in item_ids}
+    for piece in in_pieces(found):
+        rows = connection.execute(select(*columns).where(table.item_id.in_(piece)).order_by(table.position))
+        for row in rows:
+            happened = Happened(row.at, row.actor, row.kind, row.before, row.after, json.loads(row.facts))
+            found[row.item_id].append(happened)
+    return found
 
 
 def moved_by(connection: Connection, actor: str, since: datetime) -> dict[int, Moved]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, select, true, update
 
 from data_contracts.voucher import ErpInvoice, Voucher
 from tieout.ledger import schema, states
@@ -36,10 +36,19 @@ class Intent:
 
 def live_intents(connection: Connection, items: Sequence[Item]) -> dict[int, Intent]:
     """Return the intents that are open or exist in the ERP, by item id."""
+    return _read(connection, items, _TABLE.c.is_live)
+
+
+def newest_intents(connection: Connection, items: Sequence[Item]) -> dict[int, Intent]:
+    """Return the last intent of each item, live or not, by item id."""
+    return _read(connection, items, true())
+
+
+def _read(connection: Connection, items: Sequence[Item], which: ColumnElement[bool]) -> dict[int, Intent]:
     by_id = {item.item_id: item for item in items}
     found = {}
     for piece in in_pieces(by_id):
-        query = select(_TABLE).where(_TABLE.c.item_id.in_(piece), _TABLE.c.is_live)
+        query = select(_TABLE).where(_TABLE.c.item_id.in_(piece), which).order_by(_TABLE.c.intent_id)
         for row in connection.execute(query):
             voucher = Voucher.model_validate_json(row.voucher)
             item = by_id[row.item_id]
