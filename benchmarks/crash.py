@@ -218,7 +218,6 @@ STORIES = {
 # What is listed and not come by in the stories, or come by and not listed, is an error.
 PLACES = {
     "exporting._claim: commit": "an export",
-    "exporting._open_intents: commit": "an export",
     "exporting._look_first: find": "an export",
     "exporting._look_first: commit": "the ledger was restored",
     "exporting._mark_sent: commit": "an export",

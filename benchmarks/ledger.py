@@ -21,8 +21,8 @@ from tieout import settling
 from tieout.connectors.base import invoice_key
 from tieout.ledger import records, states
 from tieout.ledger.book import Ledger, upgrade
-from tieout.ledger.claims import claim, still_ours
-from tieout.ledger.intents import Intent, mark_sent, open_intent
+from tieout.ledger.claims import free, still_ours
+from tieout.ledger.intents import Intent, live_intents, mark_sent, open_intent
 from tieout.ledger.letters import lock
 from tieout.ledger.records import Sighting
 
@@ -102,10 +102,9 @@ def _accept(ledger: Ledger, invoice_ids: Sequence[int]) -> None:
 def _claim(ledger: Ledger, vouchers: dict[int, Voucher]) -> list[Intent]:
     prints = dict.fromkeys(range(_PROJECTS), _TERMS)
     with ledger.transaction(_START, "run r") as tx:
-        claimed = claim(tx, prints, timedelta(minutes=5), len(vouchers), None)
-    with ledger.transaction(_START, "run r") as tx:
-        ours = still_ours(tx, claimed)
-        return [open_intent(tx, item, vouchers[item.invoice_id], {}) for item in claimed if item.item_id in ours]
+        items = free(tx, prints, len(vouchers), None)
+        live_intents(tx.connection, items)
+        return [open_intent(tx, item, vouchers[item.invoice_id], {}, timedelta(minutes=5)) for item in items]
 
 
 def _settle(ledger: Ledger, intents: Sequence[Intent]) -> None:

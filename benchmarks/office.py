@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
-import psycopg
 
 from benchmarks.postgresql import PostgreSQL
 from benchmarks.workers import ACTOR, Clock, Worker, at_work, end_with_parent
@@ -78,21 +77,17 @@ class OnPostgreSQL:
 
     def __init__(self, server: PostgreSQL) -> None:
         self.url = server.new_ledger()
-        self._connection = psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True)
-        listed = "SELECT tablename, hastriggers FROM pg_tables WHERE schemaname = 'public'"
-        self._tables = dict(self._connection.execute(listed).fetchall())
-        del self._tables["alembic_version"]
+        self._connection = server.connect_without_triggers(self.url)
+        listed = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+        self._tables = [name for (name,) in self._connection.execute(listed)]
 
     def keep(self, name: str) -> None:
         copies = [f"CREATE TABLE kept_{name}.{table} AS TABLE {table}" for table in self._tables]
         self._run(f"CREATE SCHEMA kept_{name}", *copies)
 
     def restore(self, name: str) -> None:
-        guarded = [table for table, is_guarded in self._tables.items() if is_guarded]
         self._run(
-            *(f"ALTER TABLE {table} DISABLE TRIGGER USER" for table in guarded),
-            *(f"DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept_{name}.{table}" for table in self._tables),
-            *(f"ALTER TABLE {table} ENABLE TRIGGER USER" for table in guarded),
+            *(f"DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept_{name}.{table}" for table in self._tables)
         )
 
     def _run(self, *statements: str) -> None:

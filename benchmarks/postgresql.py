@@ -85,6 +85,12 @@ class PostgreSQL:
         """Remove a database, whoever is connected to it: each takes 8 MB."""
         self._sql(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
 
+    def connect_without_triggers(self, url: str) -> psycopg.Connection[Any]:
+        """Connect to a database as the superuser, who may even put back what the ledger never changes."""
+        name = url.rpartition("/")[2]
+        where = {"host": str(self.folder), "port": self.port, "user": _SUPERUSER, "dbname": name}
+        return psycopg.connect(**where, options="-c session_replication_role=replica", autocommit=True)
+
     @cached_property
     def _empty_ledger(self) -> str:
         url = self.new_database()

@@ -155,6 +155,9 @@ class Worker:
     def pay(self) -> None:
         paying.collect(self.ledger, self.erp, self.clock, ACTOR)
         observing.observe(self.ledger, self.erp, self.clock, ACTOR)
+        self.write_payments()
+
+    def write_payments(self) -> None:
         paying.write(self.ledger, self.procore, self.clock)
 
     def wait(self) -> None:

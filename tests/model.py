@@ -31,7 +31,6 @@ ACCEPTED                     claimed            EXPORTING
 ACCEPTED FAILED              changed            READY HELD NOT_EXPORTABLE
 ACCEPTED FAILED              withdrawn          RETRIEVED
 ACCEPTED FAILED EXPORTING    refused            FAILED
-EXPORTING                    intent_opened      EXPORTING
 EXPORTING                    created            EXPORTED
 EXPORTING UNCERTAIN          found              EXPORTED
 EXPORTING                    released           ACCEPTED FAILED

@@ -16,8 +16,8 @@ from tieout.connectors.procore import parse_invoice
 from tieout.errors import SettingsError, TransientError, UnconfirmedError
 from tieout.ledger import records, states
 from tieout.ledger.book import Item, Ledger, Reader, Transaction
-from tieout.ledger.claims import claim, still_ours
-from tieout.ledger.intents import Intent, close_intent, live_intents, mark_sent, open_intent
+from tieout.ledger.claims import free, still_ours
+from tieout.ledger.intents import Intent, close_intent, live_intents, mark_sent, open_intent, take_up
 from tieout.sending import read_cases
 from tieout.terms import Terms
 
@@ -45,14 +45,11 @@ def export_chunk(
 
     Raises TransientError after giving the claimed invoices back.
     """
-    claimed = _claim(ledger, erp, terms, clock, actor, only)
-    if not claimed:
-        return Exported()
-    intents = _open_intents(ledger, erp, terms, claimed, clock, actor)
+    claimed, intents = _claim(ledger, erp, terms, clock, actor, only)
     unseen = _look_first(ledger, erp, intents, clock, actor)
     if unseen:
         _send(ledger, erp, unseen, clock, actor)
-    after = ledger.items(item_id=[item.item_id for item in claimed])
+    after = ledger.items(item_id=claimed) if claimed else []
     return Exported(dict(Counter(item.state for item in after)), tuple(item.invoice_id for item in after))
 
 
@@ -66,42 +63,34 @@ def preview(ledger: Ledger, erp: ERP, terms: Terms, clock: Clock, only: Sequence
     return Exported({"WOULD EXPORT": len(payloads)}, tuple(item.invoice_id for item in items), payloads)
 
 
-def _claim(ledger: Ledger, erp: ERP, terms: Terms, clock: Clock, actor: str, only: Sequence[int] | None) -> list[Item]:
-    patience = settings.export()
-    size = min(patience.chunk, erp.capabilities.invoices_per_call)
-    prints = {project_id: terms.fingerprint(project_id) for project_id in terms.books}
-    with ledger.transaction(clock(), actor) as tx:
-        return claim(tx, prints, patience.lease, size, only)
-
-
-def _open_intents(
-    ledger: Ledger, erp: ERP, terms: Terms, claimed: Sequence[Item], clock: Clock, actor: str
-) -> list[Intent]:
-    """Freeze what will be written and commit it before anything is sent.
+def _claim(
+    ledger: Ledger, erp: ERP, terms: Terms, clock: Clock, actor: str, only: Sequence[int] | None
+) -> tuple[list[int], list[Intent]]:
+    """Claim a chunk and freeze what will be written, in one commit before anything is sent; return all item ids.
 
     One that may have been sent is taken up as it is; one that surely was not gets today's batch and codes (law 6).
     """
-    with ledger.reading() as connection:
-        live = live_intents(connection, claimed)
-        kept = {
-            key: intent
-            for key, intent in live.items()
-            if intent.sent_at and intent.content_hash == intent.item.content_hash
-        }
-        anew = vouchers(connection, terms, [item for item in claimed if item.item_id not in kept], clock())
+    patience = settings.export()
+    size = min(patience.chunk, erp.capabilities.invoices_per_call)
+    prints = {project_id: terms.fingerprint(project_id) for project_id in terms.books}
+    intents = []
     with ledger.transaction(clock(), actor) as tx:
-        ours = still_ours(tx, claimed)
-        for item_id in (live.keys() - kept.keys()) & ours:
-            outcome = "superseded" if live[item_id].sent_at else "not sent"
-            close_intent(tx, live[item_id].item, outcome, "", is_live=False)
-        intents = [intent for item_id, intent in kept.items() if item_id in ours]
-        for item in (each for each in claimed if each.item_id in anew.keys() & ours):
+        items = free(tx, prints, size, only)
+        live = live_intents(tx.connection, items)
+        kept = {key: each for key, each in live.items() if each.sent_at and each.content_hash == each.item.content_hash}
+        anew = vouchers(tx.connection, terms, [item for item in items if item.item_id not in kept], tx.now)
+        for item in items:
+            if item.item_id in kept:
+                intents.append(take_up(tx, kept[item.item_id], patience.lease))
+                continue
+            if item.item_id in live:
+                close_intent(tx, item, "superseded" if live[item.item_id].sent_at else "not sent", "", is_live=False)
             made = anew[item.item_id]
             if isinstance(made, Finding):
                 settling.fail(tx, item, [made])
             else:
-                intents.append(open_intent(tx, item, made, erp.preview(made)))
-        return intents
+                intents.append(open_intent(tx, item, made, erp.preview(made), patience.lease))
+    return [item.item_id for item in items], intents
 
 
 def _look_first(ledger: Ledger, erp: ERP, intents: Sequence[Intent], clock: Clock, actor: str) -> list[Intent]:

@@ -136,8 +136,8 @@ def release_expired(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> int:
         ]
         intents = live_intents(tx.connection, dead)
         for item in dead:
-            intent = intents.get(item.item_id)
-            if intent is not None and intent.sent_at is not None:
+            intent = intents[item.item_id]
+            if intent.sent_at:
                 lose(tx, intent, _DIED, has_looked=False)
             else:
                 tx.move(item, states.RELEASE, states.ACCEPTED, {"why": _DIED}, lease_until=None)

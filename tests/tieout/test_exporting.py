@@ -12,13 +12,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, NIGHT, Desk, amount
+from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, NIGHT, Desk, Killed, StoppingClock, amount
 from ledgers import ON_BOTH_DATABASES
 
 from tieout import exporting, opening, sending, settling
 from tieout.connectors.base import invoice_key
 from tieout.errors import SettingsError, TransientError
-from tieout.ledger.claims import claim
 from tieout.ledger.intents import live_intents
 from tieout.reporting import timeline
 
@@ -443,9 +442,13 @@ def wait_until(is_so: Any, seconds: float = 20) -> None:
 @AFTER_A_NIGHT
 def test_a_claim_that_never_sent_anything_just_waits_again(desk: Desk):
     accepted = accepted_at(desk)
-    prints = {project_id: desk.terms.fingerprint(project_id) for project_id in desk.terms.books}
-    with desk.ledger.transaction(desk.clock(), "dying") as tx:
-        assert len(claim(tx, prints, timedelta(seconds=300), 50, None)) == len(accepted)
+
+    def die() -> None:
+        raise Killed
+
+    dying = StoppingClock(desk.clock, lambda: set(desk.states().values()) == {"EXPORTING"}, die)
+    with pytest.raises(Killed):
+        exporting.export_chunk(desk.ledger, desk.erp, desk.terms, dying, "dying")
     assert desk.export() == {}
     desk.clock.advance(seconds=600)
     desk.night()

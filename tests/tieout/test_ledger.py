@@ -25,7 +25,7 @@ from data_contracts.voucher import ErpInvoice, Voucher, VoucherLine
 from tieout.errors import SettingsError
 from tieout.ledger import audit, history, records, schema, states
 from tieout.ledger.book import Item, Ledger, LostRaceError, canonical, upgrade
-from tieout.ledger.claims import claim, still_ours
+from tieout.ledger.claims import claim, free, still_ours
 from tieout.ledger.intents import close_intent, live_intents, open_intent
 from tieout.ledger.letters import owed
 from tieout.ledger.version import require_current
@@ -238,28 +238,28 @@ def test_a_state_that_nobody_knows_is_refused_by_the_database(ledger: Ledger):
 # Laws 2 to 4: intents, the one live link, claims.
 
 
-def exporting(ledger: Ledger) -> Item:
-    return move(ledger, accepted(ledger), states.CLAIM, states.EXPORTING)
+LEASE = timedelta(seconds=300)
 
 
 def test_one_invoice_has_one_live_link_over_all_companies_and_revisions(ledger: Ledger):
-    item = exporting(ledger)
+    item = accepted(ledger)
     with ledger.transaction(WEDNESDAY, "test") as tx:
-        item = open_intent(tx, item, a_voucher(), {}).item
+        item = open_intent(tx, item, a_voucher(), {}, LEASE).item
+    item = move(ledger, item, states.RELEASE, states.ACCEPTED)
     with pytest.raises(IntegrityError), ledger.transaction(WEDNESDAY, "test") as tx:
-        open_intent(tx, item, a_voucher("K2", company_erp="OTHER"), {})
+        open_intent(tx, item, a_voucher("K2", company_erp="OTHER"), {}, LEASE)
     with ledger.transaction(WEDNESDAY, "test") as tx:
         close_intent(tx, item, "refused", "", is_live=False)
-        open_intent(tx, item, a_voucher("K2"), {})
+        open_intent(tx, item, a_voucher("K2"), {}, LEASE)
 
     with ledger.reading() as connection:
         assert [each.voucher.key for each in live_intents(connection, [item]).values()] == ["K2"]
 
 
 def test_an_intent_keeps_the_voucher_to_the_cent(ledger: Ledger):
-    item, voucher = exporting(ledger), a_voucher(gross=Decimal("999999999999.99"))
+    item, voucher = accepted(ledger), a_voucher(gross=Decimal("999999999999.99"))
     with ledger.transaction(WEDNESDAY, "test") as tx:
-        open_intent(tx, item, voucher, {"any": "payload"})
+        open_intent(tx, item, voucher, {"any": "payload"}, LEASE)
     with ledger.reading() as connection:
         assert live_intents(connection, [item])[item.item_id].voucher == voucher
 
@@ -277,7 +277,7 @@ def sight(ledger: Ledger, *invoice_ids: int, **changes: Any) -> None:
 
 def claimed(ledger: Ledger, limit: int = 50, only: list[int] | None = None, terms: str = "terms") -> list[int]:
     with ledger.transaction(WEDNESDAY, "test") as tx:
-        return [item.invoice_id for item in claim(tx, {5: terms}, timedelta(seconds=300), limit, only)]
+        return [claim(tx, each, LEASE, {}).invoice_id for each in free(tx, {5: terms}, limit, only)]
 
 
 def test_a_claim_takes_what_is_accepted_once_under_a_new_token(ledger: Ledger):

@@ -40,8 +40,8 @@ from tieout.connectors.base import invoice_key, parse_key
 from tieout.errors import RefusedError
 from tieout.ledger import audit, records, states
 from tieout.ledger.book import Item, Ledger, LostRaceError, Transaction, digest_of
-from tieout.ledger.claims import claim, still_ours
-from tieout.ledger.intents import Intent, close_intent, live_intents, mark_sent, open_intent
+from tieout.ledger.claims import free, still_ours
+from tieout.ledger.intents import Intent, close_intent, live_intents, mark_sent, open_intent, take_up
 from tieout.ledger.letters import unlock
 from tieout.ledger.records import Sighting
 from tieout.ledger.states import is_allowed
@@ -59,10 +59,9 @@ FATES = ("created", "created", "refused", "lost after", "lost before", "late", "
 
 @dataclass
 class Worker:
-    """What a worker has in hand, and how far it got: claimed, frozen, looked, sent."""
+    """What a worker has in hand, and how far it got: claimed, looked, sent."""
 
     stage: str = "idle"
-    items: list[Item] = field(default_factory=list)
     intents: list[Intent] = field(default_factory=list)
     fate: str = ""
     answers: list[Created] = field(default_factory=list)
@@ -278,8 +277,6 @@ class Story(RuleBasedStateMachine):
             if worker.stage == "idle":
                 self._claim(actor, most)
             elif worker.stage == "claimed":
-                self._freeze(actor, worker)
-            elif worker.stage == "frozen":
                 self._look_first(actor, worker)
             elif worker.stage == "looked":
                 self._send(actor, worker, fate)
@@ -289,32 +286,26 @@ class Story(RuleBasedStateMachine):
             self.workers[actor] = Worker()
 
     def _claim(self, actor: str, most: int) -> None:
+        """Commit to what will be written before anything is; what may have been sent before stays as it was."""
         entered = [item.invoice_id for item in self.ledger.items()]
         expected = [each for each in entered if self._may_be_claimed(each)][:most]
+        intents = []
+        with self.ledger.transaction(self.clock(), actor) as tx:
+            items = free(tx, {PROJECT: self.terms.fingerprint(PROJECT)}, most, None)
+            live = live_intents(tx.connection, items)
+            for item in items:
+                intent = live.get(item.item_id)
+                if intent and intent.sent_at and intent.content_hash == item.content_hash:
+                    intents.append(take_up(tx, intent, LEASE))
+                    continue
+                if intent:
+                    close_intent(tx, item, "not sent", "", is_live=False)
+                intents.append(open_intent(tx, item, self._voucher(item), {}, LEASE))
         for each in expected:
             self.told[each].token += 1
-        with self.ledger.transaction(self.clock(), actor) as tx:
-            items = claim(tx, {PROJECT: self.terms.fingerprint(PROJECT)}, LEASE, most, None)
-        self.workers[actor] = Worker("claimed" if items else "idle", items)
+            self.told[each].is_linked = True
+        self.workers[actor] = Worker("claimed" if intents else "idle", intents)
         self._follow(*((each, "claimed", "EXPORTING") for each in expected))
-
-    def _freeze(self, actor: str, worker: Worker) -> None:
-        """Commit to what will be written before anything is; what may have been sent before stays as it was."""
-        moves = Moves()
-        with self.ledger.transaction(self.clock(), actor) as tx:
-            ours = self._ours(tx, worker.items)
-            live = live_intents(tx.connection, ours)
-            for item in ours:
-                intent = live.get(item.item_id)
-                if intent is None or not intent.sent_at or intent.content_hash != item.content_hash:
-                    if intent:
-                        close_intent(tx, item, "not sent", "", is_live=False)
-                    intent = open_intent(tx, item, self._voucher(item), {})
-                    moves.append((item.invoice_id, "intent opened", "EXPORTING"))
-                worker.intents.append(intent)
-                self.told[item.invoice_id].is_linked = True
-        worker.stage = "frozen" if worker.intents else "idle"
-        self._follow(*moves)
 
     def _look_first(self, actor: str, worker: Worker) -> None:
         found, moves = settling.look(self.erp, worker.intents), Moves()
@@ -537,17 +528,13 @@ class Story(RuleBasedStateMachine):
         told, shown = self.told[invoice_id], self.shown[invoice_id]
         return told.state == "ACCEPTED" and shown.may_be_sent and told.content == shown.sighting.content_hash
 
-    def _ours(self, tx: Transaction, items: Sequence[Item]) -> list[Item]:
-        """Leave out what was taken over from us; the model knows what that is."""
-        ours = still_ours(tx, items)
-        told = {item.item_id: self.told[item.invoice_id] for item in items}
-        tokens = {item.item_id: item.lease_token for item in items}
-        assert ours == {each for each in told if (told[each].state, told[each].token) == ("EXPORTING", tokens[each])}
-        return [item for item in items if item.item_id in ours]
-
     def _still(self, tx: Transaction, intents: Sequence[Intent]) -> list[Intent]:
-        ours = self._ours(tx, [intent.item for intent in intents])
-        return [intent for intent in intents if intent.item in ours]
+        """Leave out what was taken over from us; the model knows what that is."""
+        ours = still_ours(tx, [intent.item for intent in intents])
+        told = {intent.item.item_id: self.told[intent.item.invoice_id] for intent in intents}
+        tokens = {intent.item.item_id: intent.item.lease_token for intent in intents}
+        assert ours == {each for each in told if (told[each].state, told[each].token) == ("EXPORTING", tokens[each])}
+        return [intent for intent in intents if intent.item.item_id in ours]
 
     def _voucher(self, item: Item) -> Voucher:
         line = VoucherLine(line_id_procore=1, job="J", phase="P", cost_type="S", amount=item.gross)

@@ -12,21 +12,20 @@ from tieout.ledger import schema, states
 from tieout.ledger.book import ITEM, Item, Transaction, read_items
 
 
-def claim(
-    tx: Transaction, fingerprints: Mapping[int, str], lease: timedelta, limit: int, only: Sequence[int] | None
-) -> list[Item]:
-    """Take accepted invoices under a lease with a new fencing token.
+def free(tx: Transaction, fingerprints: Mapping[int, str], limit: int, only: Sequence[int] | None) -> list[Item]:
+    """Return accepted invoices that may be claimed, locked until the commit.
 
     Only what Procore still shows as it was accepted, and what was judged by the terms of now (a fingerprint per
-    project), may be taken.
+    project), may be claimed.
     """
-    until = tx.now + lease
-    because = {"until": until.isoformat()}
     given = {"judged": list(fingerprints.items()), "most": limit, "only": [] if only is None else list(only)}
-    return [
-        tx.move(each, states.CLAIM, states.EXPORTING, because, lease_token=each.lease_token + 1, lease_until=until)
-        for each in read_items(tx.connection, _free(only is not None), given)
-    ]
+    return read_items(tx.connection, _free(only is not None), given)
+
+
+def claim(tx: Transaction, item: Item, lease: timedelta, because: dict[str, Any], **changes: Any) -> Item:
+    """Take an invoice under a lease with a new fencing token; the event tells what will be sent."""
+    ours = {"lease_token": item.lease_token + 1, "lease_until": tx.now + lease}
+    return tx.move(item, states.CLAIM, states.EXPORTING, because, **changes, **ours)
 
 
 @cache

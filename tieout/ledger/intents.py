@@ -1,8 +1,8 @@
 """Intents: what we mean to write into the ERP, committed before every attempt and settled after it (law 2)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, select, true, update
 from data_contracts.voucher import ErpInvoice, Voucher
 from tieout.ledger import schema, states
 from tieout.ledger.book import Item, Transaction, canonical, digest_of
+from tieout.ledger.claims import claim
 from tieout.ledger.records import in_pieces
 
 _TABLE = schema.intent
@@ -57,8 +58,8 @@ def _read(connection: Connection, items: Sequence[Item], which: ColumnElement[bo
     return found
 
 
-def open_intent(tx: Transaction, item: Item, voucher: Voucher, payload: dict[str, Any]) -> Intent:
-    """Freeze key, batch and payload; the partial unique index refuses a second live link of the same invoice.
+def open_intent(tx: Transaction, item: Item, voucher: Voucher, payload: dict[str, Any], lease: timedelta) -> Intent:
+    """Claim an invoice and freeze key, batch and payload; the unique index refuses a second live link of it.
 
     The item's chain tells what was frozen, so that nobody changes that unseen either.
     """
@@ -66,7 +67,7 @@ def open_intent(tx: Transaction, item: Item, voucher: Voucher, payload: dict[str
     payload_hash = digest_of(canonical(payload))
     because = {"key": voucher.key, "voucher": digest_of(frozen), "payload": payload_hash}
     names = {"batch_code": voucher.batch_code, "vendor_erp": voucher.vendor_erp, "number_erp": voucher.invoice_number}
-    item = tx.move(item, states.INTEND, item.state, because, **names)
+    item = claim(tx, item, lease, because, **names)
     row = {
         "item_id": item.item_id,
         "company_id": item.company_id,
@@ -83,6 +84,11 @@ def open_intent(tx: Transaction, item: Item, voucher: Voucher, payload: dict[str
     }
     tx.insert(_TABLE, row, item.item_id)
     return Intent(item, voucher, item.content_hash)
+
+
+def take_up(tx: Transaction, intent: Intent, lease: timedelta) -> Intent:
+    """Claim an invoice whose intent is open, which stays as it is (law 6)."""
+    return replace(intent, item=claim(tx, intent.item, lease, {}))
 
 
 def mark_sent(tx: Transaction, intents: Iterable[Intent], at: datetime | None) -> None:

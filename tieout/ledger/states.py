@@ -38,7 +38,7 @@ RETRIEVE: Final = "retrieved"
 WITHDRAW: Final = "withdrawn"  # no longer sendable, or gone from Procore
 REJUDGE: Final = "judged again"
 CHANGE: Final = "changed"  # content changed after acceptance: a new acceptance is needed
-CLAIM: Final = "claimed"
+CLAIM: Final = "claimed"  # what will be sent is frozen, and who may send it
 RELEASE: Final = "released"  # surely not sent
 CREATE: Final = "created"
 REFUSE: Final = "refused"
@@ -49,7 +49,6 @@ LOOK: Final = "looked"
 RETRY: Final = "retried"
 OBSERVE: Final = "observed"
 UNLINK: Final = "unlinked"
-INTEND: Final = "intent opened"  # what will be sent is frozen
 PAY: Final = "payment taken over"
 ADOPT: Final = "adopted"  # a person says that what the ERP shows is this invoice
 DISOWN: Final = "disowned"  # a person says that it is not
@@ -69,7 +68,6 @@ _ALLOWED: Final[dict[tuple[str | None, str], tuple[str, ...]]] = {
     (ACCEPTED, CHANGE): JUDGED,
     (ACCEPTED, REFUSE): (FAILED,),
     (ACCEPTED, REJECT): (REJECTED,),
-    (EXPORTING, INTEND): (EXPORTING,),
     (EXPORTING, CREATE): (EXPORTED,),
     (EXPORTING, FIND): (EXPORTED,),
     (EXPORTING, REFUSE): (FAILED,),
