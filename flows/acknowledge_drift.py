@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks import items, ledger, reports
+from tasks import grids, items, ledger, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
 
@@ -23,4 +23,5 @@ def acknowledge_drift(company: int, invoice: int, acknowledged_by: str, reason: 
     steps = Steps("Acknowledge drift")
     steps.go(ledger.acknowledge_drift, company, invoice, acknowledged_by, reason)
     steps.go(items.publish)
+    grids.keep(steps)
     return reports.conclude(steps, green="Acknowledged")

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks import checks, erp, items, ledger, procore, reports
+from tasks import checks, erp, grids, items, ledger, procore, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
 
@@ -34,4 +34,5 @@ def export_invoice(company: int, invoice: int):
         steps.go(erp.export_chunk, 1, only=[invoice])
     steps.go(procore.deliver_letters)
     steps.in_order(items.open_reviews, items.publish)
+    grids.keep_at_leisure(steps)
     return reports.conclude_item(steps, company, invoice)

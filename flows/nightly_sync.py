@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks import checks, erp, items, ledger, procore, reports, watch
+from tasks import checks, erp, grids, items, ledger, procore, reports, watch
 from tasks._policy import Writers
 from tasks._run import night_name
 from tasks._steps import Steps
@@ -46,4 +46,5 @@ def nightly_sync(projects: list[int] | None = None, dry_run: bool = False):
         if not projects:
             steps.go(watch.note_night)
         steps.in_order(watch.list_vanished, watch.ring)
+        grids.keep(steps, visible)
         return reports.conclude(steps)

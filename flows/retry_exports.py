@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks import checks, erp, items, ledger, procore, reports
+from tasks import checks, erp, grids, items, ledger, procore, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
 
@@ -33,4 +33,5 @@ def retry_exports(
     steps.go(procore.deliver_letters)
     steps.go(items.open_reviews)
     steps.go(items.publish)
+    grids.keep(steps)
     return reports.conclude(steps)

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks import approvers, checks, erp, items, procore, reports
+from tasks import approvers, checks, erp, grids, items, procore, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
 
@@ -32,4 +32,5 @@ def review_invoices(project: int):
     steps.go(procore.deliver_letters)
     steps.go(items.open_reviews)
     steps.go(items.publish)
+    grids.keep(steps)
     return reports.conclude(steps, green="Decided")

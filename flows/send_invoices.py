@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks import checks, erp, items, procore, reports
+from tasks import checks, erp, grids, items, procore, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
 
@@ -30,4 +30,5 @@ def send_invoices(project: int, sent_by: str, invoices: list[int] | None = None)
     steps.go(procore.deliver_letters)
     steps.go(items.open_reviews)
     steps.go(items.publish)
+    grids.keep(steps)
     return reports.conclude(steps, green="Sent")

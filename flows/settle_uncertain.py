@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks import items, procore, repairs
+from tasks import grids, items, procore, repairs
 from tasks._policy import Writers
 from tasks._steps import Steps
 
@@ -27,4 +27,5 @@ def settle_uncertain(company: int, invoice: int):
         repairs.ask(doubt)
     steps.go(procore.deliver_letters)
     steps.go(items.publish)
+    grids.keep(steps)
     return repairs.conclude(steps, company, invoice)

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks import erp, items, procore, reports
+from tasks import erp, grids, items, procore, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
 from tasks._turns import PAYMENTS
@@ -26,4 +26,5 @@ def sync_payments(dry_run: bool = False):
             return reports.left_to(steps.other)
         steps.in_order(erp.collect_payments, erp.observe_invoices, procore.write_payments)
         steps.in_order(procore.deliver_letters, items.publish)
+        grids.keep(steps)
         return reports.conclude(steps)

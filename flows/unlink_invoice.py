@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks import erp, items, procore, repairs
+from tasks import erp, grids, items, procore, repairs
 from tasks._policy import Writers
 from tasks._steps import Steps
 
@@ -29,4 +29,5 @@ def unlink_invoice(company: int, invoice: int, unlinked_by: str, reason: str):
         steps.go(repairs.unlink, company, invoice, unlinked_by, reason)
     steps.go(procore.deliver_letters)
     steps.go(items.publish)
+    grids.keep(steps)
     return repairs.conclude(steps, company, invoice)

@@ -1,5 +1,6 @@
 """What the Prefect server is asked: the runs of a deployment, bulk creation, bulk moves, artifacts."""
 
+import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -187,6 +188,16 @@ def set_state(client: SyncPrefectClient, run_ids: Iterable[str], seen: Sequence[
 def attach(client: SyncPrefectClient, run_id: str, markdown: str, key: str, description: str = "") -> None:
     """Hang a Markdown artifact on a run; its card shows the key and the description."""
     made = ArtifactCreate(type="markdown", key=key, data=markdown, description=description, flow_run_id=UUID(run_id))
+    client.create_artifact(made)
+
+
+def attach_table(
+    client: SyncPrefectClient, run_id: str, rows: Sequence[dict[str, str]], key: str, description: str
+) -> None:
+    """Hang a table on a run; the tables of one key are the history of it."""
+    made = ArtifactCreate(
+        type="table", key=key, data=json.dumps(rows), description=description, flow_run_id=UUID(run_id)
+    )
     client.create_artifact(made)
 
 

@@ -20,7 +20,7 @@ TEST_MODULES = sorted(path for folder in ("tests", "benchmarks") for path in (RO
 FLOW_FILES = sorted(path for path in (ROOT / "flows").glob("*.py") if path.stem != "__init__")
 VERBS = {
     *("acknowledge", "export", "import", "keep", "reconcile", "refresh", "reprocess", "retrieve", "retry"),
-    *("review", "send", "settle", "sync", "unlink"),
+    *("review", "send", "settle", "show", "sync", "unlink"),
 }
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 LOCKED = re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==([^\s;]+)(.*(?:\n    --hash.*)*)", LOCK, re.MULTILINE)

@@ -165,9 +165,10 @@ def _sighting(tx: Transaction, company_id: int, fetched: FetchedInvoice, known: 
         content_hash, status, updated_at = parsed.content_hash(), parsed.status, parsed.updated_at
         key = parsed.number_key(settings.policy().invoice_number == "with_commitment")
         commitment_id: int | None = parsed.commitment_id_procore
+        shown = _as_listed(parsed)
     else:
         content_hash, status, key, commitment_id = _hash_of_unreadable(fetched.body), "approved", "", None
-        updated_at = fetched.updated_at or tx.now
+        updated_at, shown = fetched.updated_at or tx.now, {}
     snapshot_id = records.store_snapshot(tx, {**seen, "content_hash": content_hash})
     is_same = known is not None and (known.content_hash, known.status) == (content_hash, status) and not known.is_gone
     return Sighting(
@@ -182,7 +183,20 @@ def _sighting(tx: Transaction, company_id: int, fetched: FetchedInvoice, known: 
         number_key=key,
         is_fresh=not is_same or (known is not None and known.is_fresh),
         is_gone=False,
+        **shown,
     )
+
+
+def _as_listed(invoice: Invoice) -> dict[str, str]:
+    """Return what a list shows of an invoice, whether it is ever sent or not."""
+    period = f"{invoice.period_start} to {invoice.period_end}" if invoice.period_start else ""
+    return {
+        "number": invoice.invoice_number[:200],
+        "vendor": invoice.vendor_name[:300],
+        "commitment": invoice.commitment_name[:300],
+        "period": period,
+        "billed_on": str(invoice.billed_on or ""),
+    }
 
 
 def read_books(ledger: Ledger, procore: Procore, project_ids: Iterable[int], clock: Clock) -> list[Problem]:

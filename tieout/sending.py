@@ -104,7 +104,7 @@ def read_cases(
         raise SettingsError("Procore", f"project {project_id}", "its commitments were never read")
     today = now.astimezone(terms.zone).date()
     books, mapping = terms.books[project_id], terms.mapping(project_id, today)
-    previous = _previous(connection, invoices)
+    previous = previous_invoices(connection, invoices)
     taken = _numbers_taken(connection, terms, invoices)
     return [
         build_case(
@@ -335,7 +335,7 @@ def _answer(invoice_id: int, sighting: Sighting | None, before: Item | None, aft
     return Answer(invoice_id, number, after.state, "; ".join(finding.message for finding in after.reasons))
 
 
-def _previous(connection: Reader, invoices: Sequence[Invoice]) -> dict[int, Invoice]:
+def previous_invoices(connection: Reader, invoices: Sequence[Invoice]) -> dict[int, Invoice]:
     """Return the invoices that these continue, as Procore showed them last, by id."""
     ids = {invoice.previous_invoice_id_procore for invoice in invoices if invoice.previous_invoice_id_procore}
     seen = records.sightings_of(connection, ids)

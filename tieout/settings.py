@@ -116,6 +116,13 @@ class Watch(Section):
     waiting_hours: float = Field(26.0, gt=0)
 
 
+class Grid(Section):
+    """How the list of a project's invoices is kept."""
+
+    folder: str = ".tieout/grids"
+    rows: int = Field(500, ge=1, le=5_000)
+
+
 class Policy(Contract):
     """What the company has decided; versioned in the ledger and stored with every decision."""
 
@@ -202,6 +209,16 @@ def mapping_csv() -> Path | None:
     """Return the path of the mapping table; a relative one begins where `tieout.toml` is."""
     path = read_section(MappingSection, "mapping").csv
     return path and _config_path().parent / path
+
+
+def grid() -> Grid:
+    """Return how the list of a project's invoices is kept."""
+    return read_section(Grid, "grid")
+
+
+def grid_folder() -> Path:
+    """Return where those lists are written as CSV; a relative path begins where `tieout.toml` is."""
+    return _config_path().parent / grid().folder
 
 
 def _config_path() -> Path:

@@ -32,6 +32,11 @@ class Sighting:
     number_key: str
     is_fresh: bool
     is_gone: bool
+    number: str = ""
+    vendor: str = ""
+    commitment: str = ""
+    period: str = ""
+    billed_on: str = ""  # YYYY-MM-DD
 
 
 def in_pieces(values: Iterable[Any_], size: int = VARIABLES) -> Iterator[list[Any_]]:

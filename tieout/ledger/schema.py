@@ -78,6 +78,12 @@ sighting = Table(  # what Procore showed last of each invoice, sent to the ERP o
     Column("number_key", String(260), nullable=False, server_default="", index=True),  # vendor and normalised number
     Column("is_fresh", Boolean, nullable=False),  # not judged yet
     Column("is_gone", Boolean, nullable=False, server_default=text("false")),  # answers 404
+    # What a list of invoices shows of one that was never sent; of the others it shows the commitment and the period.
+    Column("number", String(200), nullable=False, server_default=""),
+    Column("vendor", String(300), nullable=False, server_default=""),
+    Column("commitment", String(300), nullable=False, server_default=""),
+    Column("period", String(30), nullable=False, server_default=""),
+    Column("billed_on", String(10), nullable=False, server_default=""),
     PrimaryKeyConstraint("invoice_id", "company_id"),
 )
 

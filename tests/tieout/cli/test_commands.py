@@ -1,5 +1,6 @@
 """What a person at a terminal is told, and the exit status that a script goes by."""
 
+import csv
 import json
 from collections.abc import Callable
 from decimal import Decimal
@@ -31,6 +32,22 @@ def tieout(desk: Desk) -> Command:
 
 def facts(result: Result) -> Any:
     return json.loads(result.stdout)
+
+
+def test_a_project_s_invoices_are_listed_as_table_csv_and_json(desk: Desk, tieout: Command):
+    desk.night()
+    shown = desk.requisitions()
+    project = {row["project_id"] for row in shown.values()}.pop()
+    rows = {row["invoice_id"]: row for row in facts(tieout("grid", project, "--json"))["invoices"]}
+    sheet = list(csv.DictReader(tieout("grid", project, "--csv").stdout.splitlines()))
+    numbers = {row["invoice_number"] for row in shown.values()}
+
+    assert {each: rows[each]["gross"] for each in rows} == {each: row["gross"] for each, row in shown.items()}
+    assert {row["number"] for row in sheet} == numbers
+    assert {row["status"] for row in sheet} == {"In Queue"}
+    assert all(number in tieout("grid", project).stdout for number in numbers)
+    assert tieout("grid", project, "--past-days", -1).exit_code == 1
+    assert "Procore never listed it" in tieout("grid", 404).output
 
 
 def rights(result: Result) -> dict[int, dict[str, str]]:

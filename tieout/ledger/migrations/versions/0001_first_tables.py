@@ -236,6 +236,11 @@ def _create_tables() -> None:
         sa.Column("number_key", sa.String(length=260), server_default="", nullable=False),
         sa.Column("is_fresh", sa.Boolean(), nullable=False),
         sa.Column("is_gone", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("number", sa.String(length=200), server_default="", nullable=False),
+        sa.Column("vendor", sa.String(length=300), server_default="", nullable=False),
+        sa.Column("commitment", sa.String(length=300), server_default="", nullable=False),
+        sa.Column("period", sa.String(length=30), server_default="", nullable=False),
+        sa.Column("billed_on", sa.String(length=10), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("invoice_id", "company_id"),
     )
     op.create_index(op.f("ix_sighting_number_key"), "sighting", ["number_key"], unique=False)

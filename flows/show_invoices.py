@@ -1,0 +1,27 @@
+"""List every invoice of a project that Procore ever showed, and whether it was imported."""
+
+from prefect import flow
+
+from tasks import grids
+from tasks._steps import Steps
+from tieout.grid import DateBasis
+
+
+@flow
+def show_invoices(project: int, past_days: int | None = None, date_basis: DateBasis = "changed"):
+    """List the invoices of one project: status, error message, amounts, ERP document, payments. Changes nothing.
+
+    The table is on the Artifacts tab, where its older versions are as well; the message names a CSV file that holds
+    all rows. *Not imported*: never sent, or taken back. *In Queue*: waits for its acceptance or its export.
+    *Imported*: it is in the ERP. *Error*: the error message says why, and its run in the view *Failed to Export*,
+    *Held* or *Uncertain* what to do.
+
+    - **project**: the Procore project id.
+    - **past_days**: only the past so many days, in the company's time zone; 0 is today, empty means all.
+    - **date_basis**: what the days count from: when it was last *changed* in Procore, or its *billed* date.
+
+    When it is red, the message says what is wrong with the form.
+    """
+    steps = Steps("Show invoices")
+    steps.go(grids.show, project, past_days, date_basis)
+    return grids.conclude(steps)

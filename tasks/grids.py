@@ -1,0 +1,70 @@
+"""Steps that list a project's invoices as Prefect tables and CSV files: the import grid."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from prefect import State, task
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.states import Completed, Failed
+
+from tasks import _screen, procore
+from tasks._policy import remote, screen
+from tasks._run import run_id
+from tasks._steps import Steps
+from tieout import grid, settings
+from tieout.grid import DateBasis, Grid, Scope
+from tieout.opening import now, open_ledger
+from tieout.publishing import cell
+from tieout.run_report import FINISHED_WITH_FAILURES
+
+_REST = timedelta(minutes=1)
+
+
+@task(**remote)
+def show(project: int, past_days: int | None, date_basis: DateBasis) -> Grid:
+    """List the invoices of one project."""
+    with open_ledger() as ledger, _screen.open_screen() as client:
+        written = grid.write(ledger, Scope(project, past_days, date_basis), now)
+        _attach(client, written)
+    return written
+
+
+@task(**screen)
+def write(projects: list[int], rest: timedelta = timedelta()) -> int:
+    """Write the lists of these projects, and of those in which anything happened since lists were written last."""
+    with open_ledger() as ledger, _screen.open_screen() as client:
+        event_id, moved = grid.moved_projects(ledger, now, rest)
+        wanted = sorted({*projects, *moved})
+        for project in wanted:
+            _attach(client, grid.write(ledger, Scope(project), now))
+        if moved:
+            grid.note_written(ledger, event_id, now)
+    return len(wanted)
+
+
+def keep(steps: Steps, projects: Iterable[int] = ()) -> None:
+    """Bring the lists up to date at the end of a run: where it read or moved anything, and these projects anyway."""
+    read = [each.project_id for each in steps.of(procore.fetch_changed_invoices) if each.changed]
+    steps.go(write, [*projects, *read])
+
+
+def keep_at_leisure(steps: Steps) -> None:
+    """Bring the lists up to date unless that was done a moment ago: then the next run does it."""
+    steps.go(write, [], _REST)
+
+
+def conclude(steps: Steps) -> State[None]:
+    """Return the end of a run that listed invoices: how many are where, and where the list is."""
+    if steps.unfinished:
+        return Failed(name=FINISHED_WITH_FAILURES, message="; ".join(steps.unfinished))
+    [written] = steps.of(show)
+    where = f"{settings.prefect_section().ui_url}/artifacts/key/{written.scope.key}"
+    return Completed(
+        name="Listed", message=f"{written.project}: {written.in_short} The table with its history: {where}"
+    )
+
+
+def _attach(client: SyncPrefectClient, written: Grid) -> None:
+    at = written.written_at.astimezone(settings.company().zone)
+    words = f"**{cell(written.project)}** at {at:%Y-%m-%d %H:%M}. {cell(written.in_short)}"
+    _screen.attach_table(client, run_id(), grid.as_table(written.first), written.scope.key, words)
