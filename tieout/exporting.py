@@ -76,7 +76,7 @@ def _claim(
     intents = []
     with ledger.transaction(clock(), actor) as tx:
         items = free(tx, prints, size, only)
-        live = live_intents(tx.connection, items)
+        live = live_intents(tx.connection, [item for item in items if item.lease_token])  # claimed before
         kept = {key: each for key, each in live.items() if each.sent_at and each.content_hash == each.item.content_hash}
         anew = vouchers(tx.connection, terms, [item for item in items if item.item_id not in kept], tx.now)
         for item in items:

@@ -93,8 +93,9 @@ def take_up(tx: Transaction, intent: Intent, lease: timedelta) -> Intent:
 
 def mark_sent(tx: Transaction, intents: Iterable[Intent], at: datetime | None) -> None:
     """Note that a request with these may leave now; None takes the note back when surely nothing left."""
-    for piece in in_pieces(intent.item.item_id for intent in intents):
-        _change(tx, piece, sent_at=at)
+    for intent in intents:
+        item_id = intent.item.item_id
+        tx.update(_TABLE, {"item_id": item_id, "is_live": True}, {"sent_at": at}, item_id)
 
 
 def note_absence(tx: Transaction, item: Item, at: datetime | None) -> None:
