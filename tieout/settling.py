@@ -69,14 +69,12 @@ def exported(
     tx: Transaction, intent: Intent, document_id: str, kind: str, because: dict[str, Any], **others: Any
 ) -> Item:
     """Record that the invoice exists in the ERP, and have Procore told; `others` differ from what was sent."""
-    voucher = intent.voucher
     close_intent(tx, intent.item, "created", document_id, is_live=True)
-    names = {"vendor_erp": voucher.vendor_erp, "batch_code": voucher.batch_code, "document_id_erp": document_id}
-    changes = names | _told(intent.item) | others
-    because = {"document": document_id, "batch": changes["batch_code"], **because}
+    changes = {"document_id_erp": document_id} | _told(intent.item) | others
+    because = {"document": document_id, "batch": changes.get("batch_code", intent.item.batch_code), **because}
     item = tx.move(intent.item, kind, states.EXPORTED, because, **changes)
     origin_data = canonical({"batch": item.batch_code, "document": document_id, "erp": item.erp})
-    tx.put(item, "exported", {"origin_id": voucher.key, "origin_data": origin_data})
+    tx.put(item, "exported", {"origin_id": intent.voucher.key, "origin_data": origin_data})
     return item
 
 
