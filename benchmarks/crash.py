@@ -28,8 +28,8 @@ from benchmarks.workers import TRY_AGAIN, Child, HarmError, Worker, at_work
 from tieout.errors import SettingsError
 
 _ENGINE = Path(tieout.__file__).parent
-_PATHS = ("exporting", "settling", "outbox", "paying", "observing")
-_CALLS = ("create", "find", "payments", "record_payment", "set_origin", "invoices")
+_PATHS = ("exporting", "settling", "outbox", "paying", "observing", "mailing")
+_CALLS = ("create", "find", "payments", "record_payment", "set_origin", "invoices", "send")
 _PASSING_ON = ("settling.look", "paying._look")  # a call has the name of who asked these to make it
 _ELSEWHERE = ("observing.acknowledge", "outbox._write_nothing")  # nothing is written outside, before or after
 _ENTER = ("spectrum", "POST /vendor/invoice")
@@ -73,7 +73,8 @@ class Watch:
         event.listen(engine, "commit", commit)
         event.listen(engine, "checkin", given_back)
         try:
-            yield replace(worker, procore=_Watched(worker.procore, self), erp=_Watched(worker.erp, self))
+            watched = {name: _Watched(getattr(worker, name), self) for name in ("procore", "erp", "mailer")}
+            yield replace(worker, **watched)
         finally:
             event.remove(engine, "commit", commit)
             event.remove(engine, "checkin", given_back)
@@ -176,6 +177,10 @@ def _lose(kind: str, system: str, route: str, **more: Any) -> Callable[[Office],
     return lambda office: office.fault(system, route, kind, **more)
 
 
+def _lose_mail(office: Office) -> None:
+    office.mails.answers = ["lose"]
+
+
 def _refuse(office: Office) -> None:
     """Lose the first request, and have Spectrum refuse the vendors since their codes were read."""
     _lose("reset_before", *_ENTER)(office)
@@ -184,6 +189,7 @@ def _refuse(office: Office) -> None:
 
 _TELLING = (Worker.read, Worker.settle, Worker.export, Worker.deliver)
 _PAYING = (Worker.pay,)
+_MAILING = (Worker.deliver, Worker.mail)
 STORIES = {
     "an export": Story("accepted", Worker.export),
     "the answer is lost": Story("accepted", Worker.export, _lose("reset_after", *_ENTER)),
@@ -206,6 +212,8 @@ STORIES = {
     "Procore turns us away": Story(
         "accepted", _turned_away, _lose("5xx_before", *_TELL, status=401, times=8), _TELLING, Office.heal
     ),
+    "mails": Story("rejected", Worker.mail, steps=_MAILING, is_refused=True),
+    "the answer to a mail is lost": Story("rejected", Worker.mail, _lose_mail, _MAILING, is_refused=True),
     "payments": Story("paid", Worker.pay, steps=_PAYING),
     "the answer to a payment is lost": Story("paid", Worker.pay, _lose("reset_after", *_PAY), _PAYING),
     "a payment is lost": Story("paid", _paid_later, _lose("reset_before", *_PAY), _PAYING),
@@ -238,6 +246,9 @@ PLACES = {
     "outbox._write_one: set_origin": "letters",
     "outbox._settle: commit": "letters",
     "outbox._release: commit": "Procore turns us away",
+    "mailing._claim: commit": "mails",
+    "mailing._send: send": "mails",
+    "mailing._settle: commit": "the answer to a mail is lost",
     "paying.collect: payments": "payments",
     "paying.collect: commit": "payments",
     "paying._claim: commit": "payments",
@@ -264,6 +275,10 @@ BOUNDARIES = {
 def prepare(office: Office) -> None:
     """Keep how the stories begin."""
     office.begin()
+    office.keep("begun")
+    office.reject_everything()
+    office.keep("rejected")
+    office.begin("begun")
     office.accept_everything()
     office.keep("accepted")
     with at_work(office.ledger, office.clock) as worker:
@@ -374,6 +389,9 @@ def _count(office: Office, story: Story) -> None:
     """Count in both systems; HarmError when anything is there twice, is missing, or is not equal to the cent."""
     if wrong := {name: number for name, number in office.tally(story.is_refused).items() if number}:
         raise HarmError(f"{wrong}")
+    told = Counter(each["Subject"] for each in office.mails.shown)
+    if story.begins == "rejected" and (len(told), told.total()) != (len(office.requisitions()),) * 2:
+        raise HarmError(f"mailboxes show {told} of {len(office.requisitions())} rejections")
 
 
 def _count_writes(office: Office) -> None:

@@ -23,18 +23,21 @@ from typing import Any, Protocol
 
 import httpx
 
+from benchmarks.post_office import PostOffice, a_post_office
 from benchmarks.postgresql import PostgreSQL
 from benchmarks.workers import ACTOR, Clock, Worker, at_work, end_with_parent
 from tieout import intake, reviewing, sending
 from tieout.connectors.base import invoice_key, parse_key
+from tieout.ledger import states
 from tieout.ledger.book import Ledger, canonical, upgrade
+from tieout.rejecting import reject_item
 from tieout.sandbox import contractor as contractor_module
 from tieout.sandbox import procore, spectrum
 from tieout.sandbox.contractor import Contractor
 from tieout.sandbox.faults import NOT_CALLED, ASGIApp
 from tieout.sandbox.serve import MAPPING_COLUMNS
 from tieout.sandbox.sockets import serving
-from tieout.terms import load_terms
+from tieout.terms import Terms, load_terms
 
 Payments = Counter[tuple[int, str]]  # how often an amount was paid on an invoice, by Procore's id of it
 _AUTHORIZATION_ID = "SANDBOX-AUTH-1"
@@ -131,6 +134,7 @@ class Office:
         self._rounds = count(1)
         self._now = folder / "now"  # leads to the folder of the stand-ins that serve
         self._kept: dict[str, tuple[datetime, Payments]] = {}
+        self.mails = PostOffice()
         self.paid: Payments = Counter()
 
     def begin(self, story: str = "") -> None:
@@ -144,6 +148,7 @@ class Office:
             self.paid = Counter(paid)
         else:
             round_.mkdir()
+        self.mails.taken.clear()
         self._now.unlink(missing_ok=True)
         self._now.symlink_to(round_)
         for orders in self._orders.values():
@@ -174,7 +179,16 @@ class Office:
     def accept_everything(self) -> None:
         """Read Procore, judge it, and accept whatever is sound."""
         with at_work(self.ledger, self.clock) as worker:
-            _accept(worker)
+            terms = _judge(worker)
+            reviewing.accept_by_policy(self.ledger, list(terms.books), self.clock, terms.policy_version)
+
+    def reject_everything(self) -> None:
+        """Read Procore, judge it, and reject whatever is sound."""
+        with at_work(self.ledger, self.clock) as worker:
+            _judge(worker)
+            with self.ledger.transaction(self.clock(), "An Approver") as tx:
+                for item in tx.items(state=states.READY):
+                    reject_item(tx, item, "a reason", {})
 
     # The other people, and what the two systems hold.
 
@@ -278,7 +292,7 @@ def _sum(amounts: Mapping[int, Sequence[Decimal]]) -> Decimal:
     return sum((sum(each, Decimal(0)) for each in amounts.values()), Decimal(0))
 
 
-def _accept(worker: Worker) -> None:
+def _judge(worker: Worker) -> Terms:
     ledger, clock = worker.ledger, worker.clock
     projects = intake.list_projects(ledger, worker.procore, clock)
     for project_id in projects:
@@ -288,7 +302,7 @@ def _accept(worker: Worker) -> None:
     terms = load_terms(ledger, worker.erp, clock())
     for project_id in projects:
         sending.judge_project(ledger, terms, project_id, clock, ACTOR)
-    reviewing.accept_by_policy(ledger, projects, clock, terms.policy_version)
+    return terms
 
 
 @contextmanager
@@ -304,6 +318,7 @@ def an_office(
     with ExitStack() as stack:
         for system, make_app in apps.items():
             stack.enter_context(_running(office, system, make_app))
+        office.mails = stack.enter_context(a_post_office())
         stack.enter_context(_environment(office, settings or {}))
         stack.callback(office._control.close)
         yield office
@@ -356,6 +371,7 @@ def _environment(office: Office, settings: Mapping[str, str]) -> Iterator[None]:
             "TIEOUT_SPECTRUM__AUTHORIZATION_ID": _AUTHORIZATION_ID,
             "TIEOUT_SPECTRUM__INFO_LINK_URL": f"sqlite:///file:{office.spectrum_path}?mode=ro&uri=true",
             "TIEOUT_POLICY__AUTO_ACCEPT_PROJECTS": json.dumps([each["id"] for each in contractor.projects]),
+            **{f"TIEOUT_MAIL__{name.upper()}": str(value) for name, value in office.mails.settings.items()},
             **settings,
         }
     )

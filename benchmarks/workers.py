@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from tieout import exporting, intake, observing, opening, outbox, paying, settings, settling
+from tieout import exporting, intake, mailing, observing, opening, outbox, paying, settings, settling
 from tieout.connectors.base import ERP
 from tieout.connectors.procore import Procore
+from tieout.connectors.smtp import Mailer
 from tieout.errors import TransientError
-from tieout.ledger import audit, letters, states
+from tieout.ledger import audit, letters, mails, states
 from tieout.ledger.book import Ledger
 from tieout.terms import load_terms
 
@@ -126,6 +127,7 @@ class Worker:
     procore: Procore
     erp: ERP
     clock: Clock
+    mailer: Mailer
 
     def read(self) -> None:
         for project_id in intake.list_projects(self.ledger, self.procore, self.clock):
@@ -151,6 +153,9 @@ class Worker:
 
     def deliver(self) -> None:
         outbox.deliver(self.ledger, self.procore, self.clock)
+
+    def mail(self) -> None:
+        mailing.deliver(self.ledger, self.mailer, self.clock)
 
     def pay(self) -> None:
         paying.collect(self.ledger, self.erp, self.clock, ACTOR)
@@ -181,14 +186,14 @@ class Worker:
 
 
 def nothing_waits(ledger: Ledger) -> bool:
-    """Whether no invoice, no payment and no letter waits any more."""
+    """Whether no invoice, no payment, no letter and no mail waits any more."""
     with ledger.reading() as connection:
-        letters_owed = letters.newest_open(connection)
-    return not (letters_owed or paying.open_payments(ledger) or ledger.items(state=_OPEN))
+        owed = [*letters.newest_open(connection), *mails.open_ids(connection)]
+    return not (owed or paying.open_payments(ledger) or ledger.items(state=_OPEN))
 
 
 @contextmanager
 def at_work(ledger: Ledger, clock: Clock) -> Iterator[Worker]:
     """Open what a worker works with; the ledger may be its parent's, which knows its statements already."""
-    with ledger, opening.open_procore() as procore, opening.open_erp() as erp:
-        yield Worker(ledger, procore, erp, clock)
+    with ledger, opening.open_procore() as procore, opening.open_erp() as erp, opening.open_mailer() as mailer:
+        yield Worker(ledger, procore, erp, clock, mailer)

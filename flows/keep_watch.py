@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks import erp, grids, items, reports, watch
+from tasks import erp, grids, items, notices, reports, watch
 from tasks._policy import Writers
 from tasks._steps import Steps
 
@@ -19,6 +19,6 @@ def keep_watch():
     """
     steps = Steps("Keep watch")
     steps.in_order(watch.close_dead_runs, watch.close_reviews, erp.release_expired, erp.settle_uncertain)
-    steps.in_order(items.open_reviews, items.publish, watch.ring)
+    steps.in_order(items.open_reviews, items.publish, watch.ring, notices.remind_of_reviews, notices.deliver_mail)
     grids.keep(steps)
     return reports.conclude(steps)

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks import checks, erp, grids, items, ledger, procore, reports, watch
+from tasks import checks, erp, grids, items, ledger, notices, procore, reports, watch
 from tasks._policy import Writers
 from tasks._run import night_name
 from tasks._steps import Steps
@@ -45,6 +45,8 @@ def nightly_sync(projects: list[int] | None = None, dry_run: bool = False):
         steps.in_order(watch.close_dead_runs, watch.close_reviews, items.open_reviews, items.publish)
         if not projects:
             steps.go(watch.note_night)
-        steps.in_order(watch.list_vanished, watch.ring)
+        steps.in_order(watch.list_vanished, watch.ring, notices.remind_of_reviews)
         grids.keep(steps, visible)
+        steps.go(notices.tell_of_night, steps.unfinished)
+        steps.go(notices.deliver_mail)
         return reports.conclude(steps)

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks import approvers, checks, erp, grids, items, procore, reports
+from tasks import approvers, checks, erp, grids, items, notices, procore, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
 
@@ -29,7 +29,7 @@ def review_invoices(project: int):
     steps.go(procore.read_books, [project])
     steps.each(checks.judge, [project] if accepted else [])
     steps.each(erp.export_chunk, steps.go(erp.list_chunks, accepted), only=accepted)
-    steps.go(procore.deliver_letters)
+    steps.in_order(procore.deliver_letters, notices.deliver_mail)
     steps.go(items.open_reviews)
     steps.go(items.publish)
     grids.keep(steps)

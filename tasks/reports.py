@@ -1,23 +1,19 @@
 """The end of a run: its report as an artifact, and the colour that it deserves."""
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from prefect.client.schemas.objects import State, StateType
 
-from tasks import _screen, approvers, checks, erp, items, procore, watch
+from tasks import _screen, approvers, checks, erp, items, notices, procore, watch
 from tasks._run import actor, run_id, started_at
 from tasks._steps import Steps
 from tieout import exporting, publishing, reporting, settings
-from tieout.ledger import audit, history, states
-from tieout.ledger.book import Item, Ledger
+from tieout.ledger import audit, states
 from tieout.opening import open_erp, open_ledger
 from tieout.publishing import FAILING, Standing
 from tieout.run_report import FINISHED_WITH_FAILURES, RunReport
-
-_APART = timedelta(hours=1)  # so much may Prefect's clock be ahead of ours, or ours be set back while a run goes on
 
 LEFT_TO_ANOTHER = "Left to Another Run"
 
@@ -93,7 +89,7 @@ def _state(end: Standing) -> State[Any]:
 
 def _report(steps: Steps) -> RunReport:
     with open_ledger() as ledger, open_erp() as connector:
-        exported, failed = _brought_about(ledger)
+        exported, failed = reporting.brought_about(ledger, actor(), started_at())
         return RunReport(
             title=steps.title,
             counts=reporting.counts(ledger),
@@ -113,16 +109,6 @@ def _report(steps: Steps) -> RunReport:
         )
 
 
-def _brought_about(ledger: Ledger) -> tuple[list[Item], list[Item]]:
-    """Return what this run exported, and what it left failed or with an unknown outcome."""
-    with ledger.reading() as connection:
-        moved = history.moved_by(connection, actor(), started_at() - _APART)
-    found = ledger.items(item_id=list(moved))
-    exported = [each for each in found if moved[each.item_id].kinds & {states.CREATE, states.FIND}]
-    failed = [each for each in found if moved[each.item_id].state in (states.FAILED, states.UNCERTAIN)]
-    return exported, [each._replace(state=moved[each.item_id].state) for each in failed]
-
-
 def _notes(steps: Steps) -> list[str]:
     fetched = steps.of(procore.fetch_changed_invoices)
     notes = [f"project {each.project_id} passed over: {each.skipped}" for each in fetched if each.skipped]
@@ -134,6 +120,10 @@ def _notes(steps: Steps) -> list[str]:
         notes += [f"{each.number} {each.outcome}: {each.reason}" for each in answers if each.reason]
     for decided in steps.of(approvers.record):
         notes += [f"{number}: the decision came too late, {why}" for number, why in decided.refused]
+        notes += decided.untold
+    for mailed in steps.of(notices.deliver_mail):
+        notes += [f"nobody read it: {refusal}" for refusal in mailed.refusals]
+        notes += [f"{mailed.later} mails wait: {mailed.why}"] if mailed.later else []
     for delivered in steps.of(procore.deliver_letters):
         notes += delivered.refusals
         notes += [f"{delivered.later} write-backs wait until Procore takes them"] if delivered.later else []
@@ -147,5 +137,6 @@ def _figures(steps: Steps) -> list[tuple[str, str]]:
     for decided in steps.of(approvers.record):
         figures += [("accepted", len(decided.accepted)), ("rejected", len(decided.rejected))]
     figures += [("payments written to Procore", sum(each.written for each in steps.of(procore.write_payments)))]
+    figures += [("mails sent", sum(each.sent for each in steps.of(notices.deliver_mail)))]
     figures += [("reviews waiting", sum(len(each) for each in steps.of(items.open_reviews)))]
     return [(name, str(number)) for name, number in figures if number]

@@ -8,7 +8,7 @@ from data_contracts.reference import Problem
 from tasks import _screen
 from tasks._policy import remote, screen
 from tasks._run import run_id
-from tieout import alarms, publishing, reviewing, settings
+from tieout import alarms, notices, publishing, reviewing, settings
 from tieout.ledger.reviews import open_run_ids
 from tieout.opening import now, open_ledger
 
@@ -59,6 +59,8 @@ def list_vanished() -> list[str]:
 
 @task(**remote)
 def ring() -> list[Problem]:
-    """Return what is wrong that no single run would notice."""
+    """Return what is wrong that no single run would notice; the operators are told of what began or is over."""
     with open_ledger() as ledger:
-        return alarms.ringing(ledger, now)
+        found = alarms.ringing(ledger, now)
+        notices.tell_of_alarms(ledger, found, now)
+    return found

@@ -19,7 +19,19 @@ import pytest
 from ledgers import Ledgers
 from stand_ins import write_mapping
 
-from tieout import exporting, intake, observing, outbox, paying, reviewing, sending, settings, settling
+from tieout import (
+    exporting,
+    intake,
+    mailing,
+    observing,
+    opening,
+    outbox,
+    paying,
+    reviewing,
+    sending,
+    settings,
+    settling,
+)
 from tieout.connectors.base import ERP, open_erp, parse_key
 from tieout.connectors.procore import Procore
 from tieout.errors import TransientError
@@ -193,6 +205,11 @@ class Desk:
 
     def deliver(self) -> outbox.Delivered:
         return outbox.deliver(self.ledger, self.procore, self.clock)
+
+    def mail(self) -> mailing.Mailed:
+        """Send the mails that are owed."""
+        with opening.open_mailer() as mailer:
+            return mailing.deliver(self.ledger, mailer, self.clock)
 
     def pay(self) -> Written:
         """Bring the ERP's payments and states back."""

@@ -34,6 +34,7 @@ SECTIONS: dict[str, type[BaseSettings]] = {
     "mapping": settings.MappingSection,
     "export": settings.Export,
     "approval": settings.Approval,
+    "mail": settings.Mail,
     "prefect": settings.Prefect,
     "watch": settings.Watch,
     "grid": settings.Grid,

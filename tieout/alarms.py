@@ -28,6 +28,7 @@ CHECKS = {
     "accepted": "",
     "letters": "Procore",
     "unwritten": "Procore",
+    "mails": "Mail",
 }
 _DONE = (states.PAID, states.NOT_EXPORTABLE, *states.OUTSIDE)
 
@@ -74,7 +75,7 @@ def ringing(ledger: Ledger, clock: Clock) -> list[Problem]:
         look = _Look(connection, clock(), settings.watch(), settings.company())
         night = [*_night(look)]
         waits_for_the_night = [_listings, _accepted, _letters, _unwritten]
-        looks = [_payments, _exporting, _uncertain, _censuses, *([] if night else waits_for_the_night)]
+        looks = [_payments, _exporting, _uncertain, _censuses, _mails, *([] if night else waits_for_the_night)]
         return [*night, *(problem for each in looks for problem in each(look))]
 
 
@@ -175,6 +176,16 @@ def _unwritten(look: _Look) -> Iterator[Problem]:
         "Operator: then run sync-payments."
     )
     yield from look.stuck("unwritten", look.limits.waiting_hours, ages.unwritten(look.connection), what, remedy)
+
+
+def _mails(look: _Look) -> Iterator[Problem]:
+    """Other than what waits for the night: every run that decides tries, and so does every watch."""
+    what = "Mails that the mail server has not taken"
+    remedy = (
+        "Operator: see with tieout doctor whether the mail server answers; every keep-watch tries again. "
+        "No decision is held up by it, but those whom it concerns do not know of it."
+    )
+    yield from look.stuck("mails", look.limits.waiting_hours, ages.mails(look.connection), what, remedy)
 
 
 def _listings(look: _Look) -> Iterator[Problem]:

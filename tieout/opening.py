@@ -8,6 +8,7 @@ from tieout import settings
 from tieout.connectors.base import ERP
 from tieout.connectors.base import open_erp as connect
 from tieout.connectors.procore import Procore
+from tieout.connectors.smtp import Mailer
 from tieout.ledger.book import Ledger
 
 
@@ -39,3 +40,13 @@ def open_procore() -> Iterator[Procore]:
         yield procore
     finally:
         procore.close()
+
+
+@contextmanager
+def open_mailer() -> Iterator[Mailer]:
+    """Open the mail connector, which connects when there is something to send, and close it afterwards."""
+    mailer = Mailer(settings.mail())
+    try:
+        yield mailer
+    finally:
+        mailer.close()

@@ -108,9 +108,9 @@ def versions() -> dict[str, str]:
 
 def _settings() -> Iterable[Problem]:
     sections = (settings.company, settings.export, settings.approval, settings.prefect_section)
-    for read in (*sections, settings.watch, settings.policy):
+    for read in (*sections, settings.watch, settings.policy, settings.mail):
         yield from _tried("Settings", read)
-    for look in (_approval, _watch):
+    for look in (_approval, _watch, _mail):
         try:
             yield from list(look())
         except SettingsError:
@@ -125,6 +125,22 @@ def _approval() -> Iterable[Problem]:
     if not approval.approvers:
         words = "approval.approvers is empty: nobody can accept what is Ready to Export."
         yield _warning("Settings", "approval", words, "Name the accounting approvers in [approval].")
+
+
+def _mail() -> Iterable[Problem]:
+    section = settings.mail()
+    if not section.is_on:
+        words = "mail.host is empty: nobody is told of a rejection, of a night that failed or of an alarm."
+        yield _warning("Settings", "mail", words, "Name the mail server in [mail].")
+        return
+    if not section.operators:
+        words = "mail.operators is empty: nobody is told of nights that failed and of alarms."
+        yield _warning("Settings", "mail", words, "Name their addresses in [mail].")
+    with opening.open_mailer() as mailer:
+        yield from mailer.check()
+        if settings.export().lease <= mailer.request_timeout:
+            words = f"mail.timeout allows an exchange of {mailer.request_timeout.total_seconds():g} seconds."
+            yield _warning("Settings", "mail", words, "It must end within export.lease_seconds, or no mail is sent.")
 
 
 def _watch() -> Iterable[Problem]:

@@ -2,15 +2,17 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from data_contracts.money import from_minor, in_words
-from tieout.ledger import history, links, states
+from tieout.ledger import history, links, mails, states
 from tieout.ledger.book import Item, Ledger
 from tieout.ledger.history import Happened
 from tieout.ledger.payments import applications, count_written
 from tieout.ledger.states import EXPORTED, FAILED, HELD, NOT_EXPORTABLE, UNCERTAIN
 
+_APART = timedelta(hours=1)  # so much may Prefect's clock be ahead of ours, or ours be set back while a run goes on
 # R83 with AM-13: blue is sent and pending, green has a confirmed ERP id, yellow was taken back.
 BLUE, GREEN, YELLOW = "blue", "green", "yellow"
 
@@ -39,6 +41,16 @@ def drifted(ledger: Ledger) -> list[Item]:
         return links.drifted(connection)
 
 
+def brought_about(ledger: Ledger, actor: str, since: datetime) -> tuple[list[Item], list[Item]]:
+    """Return what this actor exported, and what it left failed or with an unknown outcome."""
+    with ledger.reading() as connection:
+        moved = history.moved_by(connection, actor, since - _APART)
+    found = ledger.items(item_id=list(moved))
+    exported = [each for each in found if moved[each.item_id].kinds & {states.CREATE, states.FIND}]
+    failed = [each for each in found if moved[each.item_id].state in (states.FAILED, states.UNCERTAIN)]
+    return exported, [each._replace(state=moved[each.item_id].state) for each in failed]
+
+
 def batches(items: Sequence[Item]) -> dict[str, int]:
     """Return how many of these items are in each batch of the ERP."""
     return dict(Counter(item.batch_code or "" for item in items))
@@ -51,13 +63,17 @@ def timeline(ledger: Ledger, item: Item) -> list[Happened]:
 
 
 def timelines(ledger: Ledger, items: Sequence[Item]) -> dict[int, list[tuple[str, str, str]]]:
-    """Return what happened to each of these, by item id, in order: when (UTC), what, by whom."""
+    """Return what happened to each of these, by item id, in order: when (UTC), what, by whom; then its mails."""
     with ledger.reading() as connection:
         found = history.events_of(connection, [item.item_id for item in items])
-    return {
+        mailed = mails.of_items(connection, list(found))
+    told = {
         item_id: [(f"{each.at:%Y-%m-%d %H:%M:%S}", f"{each.kind} → {each.after}", each.actor) for each in happened]
         for item_id, happened in found.items()
     }
+    for item_id, at, recipient, stands in mailed:
+        told[item_id].append((f"{at:%Y-%m-%d %H:%M:%S}", f"mail to {recipient}", stands))
+    return told
 
 
 def payments(ledger: Ledger, item: Item) -> list[dict[str, Any]]:

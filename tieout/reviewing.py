@@ -13,8 +13,8 @@ from tieout.connectors.procore import parse_invoice
 from tieout.errors import ContractError
 from tieout.ledger import records, states
 from tieout.ledger.book import Item, Ledger, Transaction, canonical
-from tieout.ledger.letters import unlock
 from tieout.ledger.reviews import close_review, open_review, read_review
+from tieout.rejecting import reject_item
 from tieout.rights import missing_right
 from tieout.terms import known_projects
 
@@ -61,6 +61,7 @@ class Decided:
     accepted: tuple[int, ...] = ()
     rejected: tuple[int, ...] = ()
     refused: tuple[tuple[str, str], ...] = ()  # (invoice number, why the decision no longer fits)
+    untold: tuple[str, ...] = ()  # sentences about creators whom no mail can reach
     problems: tuple[str, ...] = ()
 
 
@@ -127,7 +128,8 @@ def decide(
         review = read_review(connection, run_id)
     if review is not None and review.outcome == "decided":
         body = json.loads(review.decision)
-        return Decided(tuple(body["accepted"]), tuple(body["rejected"]), tuple(map(tuple, body["refused"])))
+        lists = (body["accepted"], body["rejected"], map(tuple, body["refused"]), body["untold"])
+        return Decided(*map(tuple, lists))
     problems, rejected = _check(offered, decided_by, accept, reject)
     if problems:
         return Decided(problems=tuple(problems))
@@ -154,6 +156,7 @@ def _record(
     taken: list[int] = []
     dropped: list[int] = []
     refused: list[tuple[str, str]] = []
+    untold: list[str] = []
     for row in offered.rows:
         item = items[row.invoice_id]
         is_accepted = row in accepted
@@ -165,11 +168,10 @@ def _record(
             tx.move(item, states.ACCEPT, states.ACCEPTED, {"run": offered.run_id, "hash": row.content_hash})
             taken.append(row.invoice_id)
         else:
-            because = {"run": offered.run_id, "reason": rejected[row.invoice_id]}
-            unlock(tx, tx.move(item, states.REJECT, states.REJECTED, because))
+            untold.append(reject_item(tx, item, rejected[row.invoice_id], {"run": offered.run_id}))
             dropped.append(row.invoice_id)
-    decided = Decided(tuple(taken), tuple(dropped), tuple(refused))
-    body = canonical({"accepted": taken, "rejected": dropped, "refused": refused})
+    decided = Decided(tuple(taken), tuple(dropped), tuple(refused), tuple(filter(None, untold)))
+    body = canonical({"accepted": taken, "rejected": dropped, "refused": refused, "untold": decided.untold})
     close_review(tx, offered.run_id, "decided", decided_by, body)
     return decided
 

@@ -7,14 +7,15 @@ import os
 import tomllib
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as UnparsedError
 
 from data_contracts.contract import Contract
+from data_contracts.mail import is_address
 from tieout.errors import SettingsError
 
 
@@ -89,6 +90,42 @@ class Approval(Section):
     review_days: int = Field(14, ge=1)
 
 
+class Mail(Section):
+    """Through which server mail leaves, and who is told of nights and alarms; without a host nobody is."""
+
+    host: str = ""
+    port: int = Field(587, ge=1, le=65535)
+    security: Literal["none", "starttls", "tls"] = "starttls"
+    user: str = ""
+    password: SecretStr = SecretStr("")
+    ca_file: Path | None = None
+    sender: str = ""
+    timeout: float = Field(20.0, gt=0)
+    notify_sender: bool = True
+    operators: tuple[str, ...] = ()
+
+    @field_validator("sender", "operators")
+    @classmethod
+    def _must_be_addresses(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for each in [value] if isinstance(value, str) else value:
+            if each and not is_address(each):
+                raise ValueError(f"{each!r} is not an e-mail address")
+        return value
+
+    @model_validator(mode="after")
+    def _must_fit(self) -> Self:
+        if self.host and not self.sender:
+            raise ValueError("a sender is needed")
+        if self.user and self.security == "none":
+            raise ValueError("a password is not sent without TLS: set security, or leave out the user")
+        return self
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anybody is told anything by mail."""
+        return bool(self.host)
+
+
 class Prefect(Section):
     """Where the operator's screen is, for links, which pool runs the flows, and when they are looked after."""
 
@@ -114,6 +151,7 @@ class Watch(Section):
     exporting_hours: float = Field(1.0, gt=0)
     uncertain_hours: float = Field(48.0, gt=0)
     waiting_hours: float = Field(26.0, gt=0)
+    review_hours: float = Field(72.0, gt=0)
 
 
 class Grid(Section):
@@ -166,7 +204,8 @@ def read_section(model: type[AnySection], name: str) -> AnySection:
         words = f"{field}: {prefix}{field.upper()} must be written as JSON, for example [1, 2]"
         raise SettingsError("Settings", f"[{name}]", words) from None
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        told = ((".".join(map(str, each["loc"])), each["msg"]) for each in error.errors())
+        problems = "; ".join(f"{place}: {words}" if place else words for place, words in told)
         raise SettingsError("Settings", f"[{name}]", problems) from None
 
 
@@ -183,6 +222,13 @@ def export() -> Export:
 def approval() -> Approval:
     """Return who may decide."""
     return read_section(Approval, "approval")
+
+
+def mail() -> Mail:
+    """Return how mail leaves; a relative path of `ca_file` begins where `tieout.toml` is."""
+    section = read_section(Mail, "mail")
+    ca_file = section.ca_file and _config_path().parent / section.ca_file
+    return section.model_copy(update={"ca_file": ca_file})
 
 
 def prefect_section() -> Prefect:

@@ -17,6 +17,7 @@ from ledgers import Ledgers, SQLite
 from stand_ins import AUTHORIZATION_ID, StandIns
 
 from benchmarks import postgresql as throw_away
+from benchmarks.post_office import PostOffice, a_post_office
 from benchmarks.postgresql import PostgreSQL
 from tieout.sandbox import books, spectrum
 from tieout.sandbox import contractor as contractor_module
@@ -191,3 +192,11 @@ def desk(
     desk.close()
     ledgers.drop(ledger_url)
     desk.control.close()
+
+
+@pytest.fixture
+def post_office(desk: Desk) -> Iterator[PostOffice]:
+    """A mail server, which the settings name."""
+    with a_post_office() as office:
+        desk.set("mail", **office.settings, operators=json.dumps(["ops@contractor.example"]))
+        yield office

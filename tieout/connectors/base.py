@@ -11,7 +11,7 @@ from data_contracts.reference import Problem, Reference
 from data_contracts.voucher import ErpInvoice, Outcome, Payment, Voucher
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_NOT_ERPS = ("base", "procore", "wire")
+_NOT_ERPS = ("base", "procore", "smtp", "wire")
 
 
 class Capabilities(Contract):

@@ -61,6 +61,29 @@ def exporting(connection: Connection) -> list[Waiting]:
     return [Waiting(item.lease_until or item.changed_at, _named(item.number, item.project)) for item in claimed]
 
 
+def ready(connection: Connection) -> dict[int, Waiting]:
+    """Return by project what has waited longest for its approver; being judged again begins no new waiting."""
+    by_id = {item.item_id: item for item in find_items(connection, state=states.READY)}
+    since: dict[int, datetime] = {}
+    table = schema.event.c
+    for piece in in_pieces(by_id):
+        query = select(table.item_id, table.before, table.after, table.at).where(table.item_id.in_(piece))
+        for item_id, before, after, at in connection.execute(query.order_by(table.item_id, table.position)):
+            if after == states.READY and before != states.READY:
+                since[item_id] = at
+    longest: dict[int, Waiting] = {}
+    for item_id, item in sorted(by_id.items(), key=lambda pair: since[pair[0]]):
+        longest.setdefault(item.project_id, Waiting(since[item_id], _named(item.number, item.project)))
+    return longest
+
+
+def mails(connection: Connection) -> list[Waiting]:
+    """Return the mails that no server has taken yet; what was refused for good is told elsewhere."""
+    row = schema.mail.c
+    query = select(row.put_at, row.subject, row.problem).where(row.delivered_at.is_(None), row.given_up_at.is_(None))
+    return [Waiting(*each) for each in connection.execute(query)]
+
+
 def letters(connection: Connection) -> list[Waiting]:
     """Return what Procore is to be told and has not taken yet; what it refused for good is told elsewhere."""
     letter = schema.outbox.c

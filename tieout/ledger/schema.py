@@ -238,6 +238,35 @@ outbox = Table(
 )
 Index("undelivered", outbox.c.delivered_at, outbox.c.given_up_at)
 
+mail = Table(
+    "mail",
+    metadata,
+    Column("mail_id", _Id, primary_key=True),
+    Column("key", String(200), nullable=False),  # what it tells of: the same news is put once
+    Column("item_id", _Id, index=True),  # none where it is about no single invoice
+    Column("message_id", String(200), nullable=False),
+    Column("recipient", String(254), nullable=False),
+    Column("subject", String(300), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("put_at", Instant, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("lease_token", Integer, nullable=False, server_default="0"),
+    Column("lease_until", Instant),
+    Column("sent_at", Instant),  # when it left and no answer is known
+    Column("delivered_at", Instant),
+    Column("given_up_at", Instant),
+    Column("problem", Text, nullable=False, server_default=""),
+    UniqueConstraint("key", "recipient", name="one_mail_for_each_news"),
+)
+Index("unsent_mail", mail.c.delivered_at, mail.c.given_up_at)
+
+alarm = Table(  # what rings, so that its beginning and its end are told once
+    "alarm",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("began_at", Instant, nullable=False),
+)
+
 review = Table(
     "review",
     metadata,

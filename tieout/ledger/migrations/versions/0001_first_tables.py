@@ -164,6 +164,34 @@ def _create_tables() -> None:
     op.create_index(op.f("ix_outbox_item_id"), "outbox", ["item_id"], unique=False)
     op.create_index("undelivered", "outbox", ["delivered_at", "given_up_at"], unique=False)
     op.create_table(
+        "mail",
+        sa.Column("mail_id", _ID, nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("item_id", _ID, nullable=True),
+        sa.Column("message_id", sa.String(length=200), nullable=False),
+        sa.Column("recipient", sa.String(length=254), nullable=False),
+        sa.Column("subject", sa.String(length=300), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("put_at", Instant(), nullable=False),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("lease_token", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("lease_until", Instant(), nullable=True),
+        sa.Column("sent_at", Instant(), nullable=True),
+        sa.Column("delivered_at", Instant(), nullable=True),
+        sa.Column("given_up_at", Instant(), nullable=True),
+        sa.Column("problem", sa.Text(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("mail_id"),
+        sa.UniqueConstraint("key", "recipient", name="one_mail_for_each_news"),
+    )
+    op.create_index(op.f("ix_mail_item_id"), "mail", ["item_id"], unique=False)
+    op.create_index("unsent_mail", "mail", ["delivered_at", "given_up_at"], unique=False)
+    op.create_table(
+        "alarm",
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("began_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
         "payment",
         sa.Column("payment_id", _ID, nullable=False),
         sa.Column("item_id", _ID, nullable=False),

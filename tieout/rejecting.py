@@ -1,0 +1,114 @@
+"""Reject what was sent for acceptance: it goes back to its project with a reason, and whoever made it is told."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from data_contracts.voucher import Voucher
+from tieout import notices
+from tieout.connectors.base import ERP, invoice_key
+from tieout.errors import RefusedError
+from tieout.ledger import states
+from tieout.ledger.book import Item, Ledger, Transaction
+from tieout.ledger.intents import close_intent, live_intents, newest_intents
+from tieout.ledger.letters import unlock
+from tieout.rights import require_approver
+from tieout.sending import Answer
+
+Clock = Callable[[], datetime]
+_AFTER_ACCEPTANCE = (states.ACCEPTED, states.FAILED)
+_WHY_NOT = {
+    states.EXPORTING: "it is being exported just now",
+    states.UNCERTAIN: "nobody knows whether the ERP has it; settle it first",
+    states.HELD: "a check stopped it before it came to accounting; its project may take it back",
+}
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """What came of rejecting some invoices; `untold` are sentences about creators whom no mail can reach."""
+
+    answers: tuple[Answer, ...] = ()
+    untold: tuple[str, ...] = ()
+
+
+def reject_item(tx: Transaction, item: Item, reason: str, because: dict[str, Any]) -> str:
+    """Move one item, have it unlocked and its creator told, all in one commit; return what the approver must know."""
+    item = tx.move(item, states.REJECT, states.REJECTED, {**because, "reason": reason}, cause="", lease_until=None)
+    unlock(tx, item)
+    return notices.tell_of_rejection(tx, item, reason)
+
+
+def reject(
+    ledger: Ledger, erp: ERP, invoice_ids: Sequence[int], by: str, reason: str, run_id: str, clock: Clock
+) -> Rejected:
+    """Reject invoices in an approver's name, before their acceptance or after their export failed (R29 to R33).
+
+    Raises RefusedError without the right or a reason; a single invoice that cannot be rejected is answered with why.
+    """
+    reason = reason.strip()
+    require_approver(by, "the rejection")
+    if not reason:
+        raise RefusedError("Ledger", "the rejection", "a reason is needed")
+    seen = ledger.items(invoice_id=list(invoice_ids))
+    there = _in_erp(ledger, erp, [item for item in seen if item.state in _AFTER_ACCEPTANCE])
+    answers, untold = [], []
+    with ledger.transaction(clock(), by) as tx:
+        unmoved = tx.unmoved(seen)
+        for item in tx.items(item_id=[item.item_id for item in seen]):
+            if why := _why_not(item, item.item_id in unmoved, there.get(item.item_id, "")):
+                answers.append(Answer(item.invoice_id, item.number, "refused", why))
+                continue
+            if intent := live_intents(tx.connection, [item]).get(item.item_id):
+                close_intent(tx, item, "rejected", intent.evidence, is_live=False)
+            untold.append(reject_item(tx, item, reason, {"run": run_id}))
+            answers.append(Answer(item.invoice_id, item.number, states.REJECTED, ""))
+    return Rejected(tuple(answers), tuple(filter(None, untold)))
+
+
+def _in_erp(ledger: Ledger, erp: ERP, items: Sequence[Item]) -> dict[int, str]:
+    """Return where the ERP has these after all, by item id; one of another invoice stands in nobody's way."""
+    with ledger.reading() as connection:
+        sent = {item_id: intent.voucher for item_id, intent in newest_intents(connection, items).items()}
+    vouchers = {item.item_id: sent.get(item.item_id) or _never_sent(item) for item in items}
+    found = erp.find(list(vouchers.values())) if vouchers else {}
+    ours = {
+        item_id: [
+            each
+            for each in found.get(voucher.key, [])
+            if each.state != "void" and (each.key == voucher.key or each.equals(voucher))
+        ]
+        for item_id, voucher in vouchers.items()
+    }
+    return {item_id: records[0].document_id_erp for item_id, records in ours.items() if records}
+
+
+def _never_sent(item: Item) -> Voucher:
+    """Return by what the ERP is asked for an invoice of which this ledger holds no intent: our key."""
+    return Voucher(
+        key=invoice_key(item.company_id, item.invoice_id),
+        company_erp=item.company_erp,
+        vendor_erp=item.vendor_erp or "",
+        contract_erp="",
+        invoice_number=item.number_erp or item.number,
+        invoice_on=item.changed_at.date(),
+        accounting_on=item.changed_at.date(),
+        batch_code=item.batch_code or "",
+        currency=item.currency,
+        gross=item.gross,
+        retention=item.held,
+        lines=(),
+    )
+
+
+def _why_not(item: Item, is_unmoved: bool, document: str) -> str:
+    """Say why an item cannot be rejected now; empty where it can."""
+    if item.state == states.READY:
+        return ""
+    if item.state not in _AFTER_ACCEPTANCE:
+        return _WHY_NOT.get(item.state, f"it is {item.state}")
+    if document:
+        system = item.erp.capitalize()
+        return f"{system} has it as document {document}; delete that there first, or retry the invoice to have it found"
+    return "" if is_unmoved else f"somebody else moved it meanwhile; it is {item.state}"
