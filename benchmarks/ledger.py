@@ -17,7 +17,7 @@ from benchmarks import postgresql
 from benchmarks.figures import figure
 from data_contracts.money import from_minor
 from data_contracts.voucher import Created, Voucher, VoucherLine
-from tieout import settling
+from tieout import settling, today
 from tieout.connectors.base import invoice_key
 from tieout.ledger import records, states
 from tieout.ledger.book import Ledger, upgrade
@@ -50,9 +50,13 @@ def measure(stored: int, items: int) -> bool:
         while next(numbers) < stored:
             _pass(book, numbers, 10_000, chunk=5_000)
         full = max(_pass(book, numbers, items) for _ in range(2))
+        began = time.perf_counter()
+        today.gather(book, today.Screen(""), lambda: _START + timedelta(days=2))
+        page = time.perf_counter() - began
     kept = [
         figure("ledger, SQLite: send + accept + claim + settle", empty, "items/s", f">= {_BOUND}"),
         figure(f"the same with {stored} items stored", full, "items/s"),
+        figure(f"the landing page with {stored} items stored", page, "s", "<= 1"),
         figure("share of the speed that is left when it is full", full / empty, "", ">= 0.8"),
     ]
     with postgresql.running() as server, _ledger(server.new_ledger()) as book:

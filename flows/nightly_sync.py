@@ -42,9 +42,9 @@ def nightly_sync(projects: list[int] | None = None, dry_run: bool = False):
         steps.in_order(erp.settle_uncertain, erp.collect_payments, erp.observe_invoices, procore.write_payments)
         steps.go(procore.deliver_letters)
         steps.each(procore.take_census, visible)
-        steps.in_order(watch.close_dead_runs, watch.close_reviews, items.open_reviews, items.publish)
         if not projects:
             steps.go(watch.note_night)
+        steps.in_order(watch.close_dead_runs, watch.close_reviews, items.open_reviews, items.publish)
         steps.in_order(watch.list_vanished, watch.ring, notices.remind_of_reviews)
         grids.keep(steps, visible)
         steps.go(notices.tell_of_night, steps.unfinished)

@@ -22,7 +22,8 @@ def judge_again(invoices: list[int]) -> dict[int, str]:
     """Judge these invoices by what Procore shows now because a person asked; return the state of each."""
     with open_ledger() as ledger, open_erp() as erp:
         terms = load_terms(ledger, erp, now())
-        return {each: sending.rejudge_one(ledger, terms, each, now, actor()).state for each in invoices}
+        sending.rejudge(ledger, terms, invoices, now, actor())
+        return {item.invoice_id: item.state for item in ledger.items(invoice_id=invoices)}
 
 
 @task(**remote, task_run_name="send invoices of project {project}")

@@ -8,7 +8,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelled
 
-from tasks import _screen
+from tasks import _screen, _today
 from tasks._policy import screen
 from tasks._run import run_id
 from tieout import previewing, publishing, reporting, reviewing, settings
@@ -29,7 +29,10 @@ _STORIES = 100  # that are read from the ledger together
 
 @task(**screen)
 def publish() -> dict[tuple[int, int], str]:
-    """Make the set of item runs equal to the set of failing and drifted invoices; return the run of each of them."""
+    """Make the set of item runs equal to the set of failing and drifted invoices; return the run of each of them.
+
+    The landing page is written anew, too.
+    """
     with open_ledger() as ledger, open_erp() as erp, _screen.open_screen() as client:
         deployment, stories = _screen.deployment_id(client, DEPLOYMENT), dict[str, Creation | Move]()
         for _ in range(_LOOKS):
@@ -41,6 +44,7 @@ def publish() -> dict[tuple[int, int], str]:
             _screen.move(client, plan.moves)
             stories |= {each.run_id: each for each in plan.moves}
         _explain(ledger, erp, client, items, stories)
+        _today.refresh(ledger, client)
     return _standing(items, runs)
 
 
@@ -120,7 +124,7 @@ def explain(ledger: Ledger, erp: ERP, client: SyncPrefectClient, item: Item, unf
 
 def _tell_story(client: SyncPrefectClient, item: Item, run: str, story: Story, places: Places) -> None:
     text = publishing.explanation(item, story, places)
-    _screen.attach(client, run, text, f"invoice-{item.invoice_id}", publishing.in_brief(item))
+    _screen.attach(client, run, text, None, publishing.in_brief(item))
 
 
 def _standing(items: list[Item], runs: list[Run]) -> dict[tuple[int, int], str]:

@@ -72,10 +72,19 @@ def judge_project(ledger: Ledger, terms: Terms, project_id: int, clock: Clock, a
 
 def rejudge_one(ledger: Ledger, terms: Terms, invoice_id: int, clock: Clock, actor: str) -> Item:
     """Judge one invoice again by what Procore shows now, whatever the terms were before; a person asked for it."""
-    with ledger.reading() as connection:
-        sighting = records.sightings_of(connection, [invoice_id])[invoice_id]
-    _judge_piece(ledger, terms, sighting.project_id, [invoice_id], clock, actor, asked=True)
+    rejudge(ledger, terms, [invoice_id], clock, actor)
     return ledger.items(invoice_id=invoice_id)[0]
+
+
+def rejudge(ledger: Ledger, terms: Terms, invoice_ids: Sequence[int], clock: Clock, actor: str) -> None:
+    """Judge these invoices again because a person asked for it, each project's together."""
+    by_project: dict[int, list[int]] = {}
+    with ledger.reading() as connection:
+        for sighting in records.sightings_of(connection, invoice_ids).values():
+            by_project.setdefault(sighting.project_id, []).append(sighting.invoice_id)
+    for project_id, ours in by_project.items():
+        for piece in records.in_pieces(ours, _PIECE):
+            _judge_piece(ledger, terms, project_id, piece, clock, actor, asked=True)
 
 
 def send(

@@ -44,6 +44,15 @@ class Screen:
         """Wait until the run has ended, telling each state that it is in."""
         return self._await(run_id, lambda state: state["type"] in _FINAL, timeout, tell)
 
+    def retry(self, run_id: str) -> None:
+        """Do what the Retry button does."""
+        state = {"type": "SCHEDULED", "name": "AwaitingRetry", "message": "Retry from the UI"}
+        self._post(f"/flow_runs/{run_id}/set_state", {"state": state})
+
+    def states(self, run_id: str) -> list[Run]:
+        """Return every state that a run was in, oldest first."""
+        return list(self._get(f"/flow_run_states/?flow_run_id={run_id}"))
+
     def answer(self, run_id: str, form: dict[str, str]) -> None:
         """Fill in the form on which a run waits."""
         answer = self._post(f"/flow_runs/{run_id}/resume", {"run_input": form})

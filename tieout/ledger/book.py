@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import orjson
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import (
     Connection,
     Engine,
@@ -356,6 +354,9 @@ def upgrade(url: str) -> None:
     database = make_url(url)
     if database.get_backend_name() == "sqlite" and database.database:
         Path(database.database).parent.mkdir(parents=True, exist_ok=True)
+    from alembic import command  # a run that only works with the tables is spared the time that this takes
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     engine = _engine(url)

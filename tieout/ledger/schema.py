@@ -197,6 +197,8 @@ Index(
     postgresql_where=text("is_live"),
 )
 
+Index("intent_settled", intent.c.outcome_at)  # what came into the ERP since midnight
+
 payment = Table(
     "payment",
     metadata,
@@ -219,6 +221,8 @@ payment = Table(
     Column("written_at", Instant),
     Column("problem", Text, nullable=False, server_default=""),
 )
+
+Index("payment_written", payment.c.written_at)
 
 outbox = Table(
     "outbox",

@@ -85,6 +85,7 @@ def _create_tables() -> None:
         sa.PrimaryKeyConstraint("intent_id"),
     )
     op.create_index(op.f("ix_intent_item_id"), "intent", ["item_id"], unique=False)
+    op.create_index("intent_settled", "intent", ["outcome_at"], unique=False)
     op.create_index(
         "one_live_link",
         "intent",
@@ -215,6 +216,7 @@ def _create_tables() -> None:
         sa.UniqueConstraint("origin_id"),
     )
     op.create_index(op.f("ix_payment_item_id"), "payment", ["item_id"], unique=False)
+    op.create_index("payment_written", "payment", ["written_at"], unique=False)
     op.create_table(
         "policy",
         sa.Column("version", _ID, nullable=False),

@@ -1,0 +1,60 @@
+"""Count what stands where and add its amounts up: grouped queries, whose cost does not grow with what is stored."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from sqlalchemy import Boolean, ColumnElement, Connection, func, literal, literal_column, select, text
+
+from data_contracts.money import from_minor
+from tieout.ledger import schema
+from tieout.ledger.links import LINKED
+
+_ITEM = schema.item.c
+
+
+class Tally(NamedTuple):
+    """How many invoices, or payments, of one state, cause and currency there are, and what they come to."""
+
+    state: str
+    cause: str
+    currency: str
+    number: int
+    amount: Decimal
+
+
+def standing(connection: Connection, states: Sequence[str]) -> list[Tally]:
+    """Return the gross amounts of the invoices in these states, by state and cause."""
+    return _invoices(connection, _ITEM.state, _ITEM.state.in_(states))
+
+
+def drifted(connection: Connection) -> list[Tally]:
+    """Return the gross amounts of the invoices with an open difference."""
+    # In the very words of the partial index, or no database would use that.
+    return _invoices(connection, literal("drift"), literal_column("drift <> '[]'", Boolean), _ITEM.state.in_(LINKED))
+
+
+def exported_since(connection: Connection, moment: datetime) -> list[Tally]:
+    """Return the gross amounts of the invoices that came into the ERP since then and are tied to what is there."""
+    intent = schema.intent.c
+    came = (intent.outcome_at >= moment, intent.outcome == "created", intent.is_live, intent.item_id == _ITEM.item_id)
+    return _invoices(connection, literal("exported"), *came)
+
+
+def paid_since(connection: Connection, moment: datetime) -> list[Tally]:
+    """Return the payments that Procore was told of since then; a void counts against them."""
+    row = schema.payment.c
+    query = select(row.currency, func.count(), func.sum(row.amount_minor)).where(row.written_at >= moment)
+    rows = connection.execute(query.group_by(row.currency)).tuples()
+    return [Tally("paid", "", currency, number, from_minor(int(minor), currency)) for currency, number, minor in rows]
+
+
+def _invoices(connection: Connection, state: ColumnElement[str], *matches: ColumnElement[bool]) -> list[Tally]:
+    groups = (state.label("stands"), _ITEM.cause, _ITEM.currency)
+    query = select(*groups, func.count(), func.sum(_ITEM.gross_minor)).where(*matches)
+    rows = connection.execute(query.group_by(text("stands"), _ITEM.cause, _ITEM.currency)).tuples()
+    return [
+        Tally(stands, cause, currency, number, from_minor(int(minor), currency))
+        for stands, cause, currency, number, minor in rows
+    ]
