@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
 ALL = "all"
 ADOPT, DISOWN = "adopt", "disown"
 
 
-class ReviewAnswer(BaseModel):
-    """An accounting approver's decision over the invoices that a review offers.
+class Answer(BaseModel):
+    """What every form asks: who answers.
 
     No validators: one that fails would kill the run, so rules are checked later and the person is asked again.
     No choices either: a drop-down of Prefect 3.8 opens by its small arrow and by keyboard only, and one that has a
@@ -19,7 +20,13 @@ class ReviewAnswer(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    decided_by: str = Field(title="Decided by", description="Your name, as it is in the list of approvers.")
+    decided_by: str = Field(title="Decided by", description="Your name, as it is among the people of the settings.")
+    code: SkipJsonSchema[str] = Field(default="", repr=False)  # shown where a name alone is no proof
+
+
+class ReviewAnswer(Answer):
+    """An accounting approver's decision over the invoices that a review offers."""
+
     accept: str = Field(
         default="",
         title="Accept",
@@ -48,15 +55,9 @@ class ReviewAnswer(BaseModel):
         return [f"nothing is accepted or rejected; write “{ALL}” under Accept to accept all"]
 
 
-class SettleAnswer(BaseModel):
-    """An approver's word on what the ERP shows of an invoice whose answer was lost.
+class SettleAnswer(Answer):
+    """An approver's word on what the ERP shows of an invoice whose answer was lost."""
 
-    No validators and no choices, for the reasons that `ReviewAnswer` gives.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    decided_by: str = Field(title="Decided by", description="Your name, as it is in the list of approvers.")
     decision: str = Field(
         title="Decision",
         description=f"**{ADOPT}**: it is this invoice, as it stands in the ERP. **{DISOWN}**: it is not.",

@@ -2,20 +2,22 @@
 
 from prefect import flow
 
-from tasks import erp, grids, items, procore, reports
+from tasks import erp, grids, items, ledger, procore, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
 from tasks._turns import PAYMENTS
 
 
 @flow(task_runner=Writers())
-def sync_payments(dry_run: bool = False):
+def sync_payments(dry_run: bool = False, asked_by: str = "", code: str = ""):
     """Write the ERP's posted payments of our invoices to Payments Issued in Procore, each once. Part of every night.
 
     Voids become a reversing row. What was written already is found, not written again. While a night or another run
     of this does the same, it ends *Left to Another Run*.
 
     - **dry_run**: show how the invoices stand, write nothing.
+    - **asked_by**: your name; you need Admin on ERP Integrations, or be an accounting approver. A schedule needs none.
+    - **code**: the six digits that your authenticator app shows now.
 
     When it is red (*Finished with Failures*), the Artifacts tab says what could not be written and why; run it again.
     """
@@ -24,7 +26,10 @@ def sync_payments(dry_run: bool = False):
     with Steps("Sync payments", PAYMENTS) as steps:
         if steps.other:
             return reports.left_to(steps.other)
-        steps.in_order(erp.collect_payments, erp.observe_invoices, procore.write_payments)
-        steps.in_order(procore.deliver_letters, items.publish)
+        steps.go(ledger.permit_payments, asked_by, code)
+        if not steps.unfinished:
+            steps.in_order(erp.collect_payments, erp.observe_invoices, procore.write_payments)
+            steps.go(procore.deliver_letters)
+        steps.go(items.publish)
         grids.keep(steps)
         return reports.conclude(steps)

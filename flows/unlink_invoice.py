@@ -8,7 +8,7 @@ from tasks._steps import Steps
 
 
 @flow(task_runner=Writers())
-def unlink_invoice(company: int, invoice: int, unlinked_by: str, reason: str):
+def unlink_invoice(company: int, invoice: int, unlinked_by: str, reason: str, code: str = ""):
     """Cut the tie to an AP invoice that is *gone* from the ERP, so that the invoice can be corrected and sent again.
 
     It looks in the ERP first. An invoice is gone when two looks, some minutes apart, did not find it; the message
@@ -18,15 +18,16 @@ def unlink_invoice(company: int, invoice: int, unlinked_by: str, reason: str):
     person may send it with `send-invoices`, and an approver is asked again.
 
     - **company**, **invoice**: ids in Procore.
-    - **unlinked_by**: your name, as it is in the list of approvers.
+    - **unlinked_by**: your name; you must be an accounting approver.
     - **reason**: why; it is kept with the invoice.
+    - **code**: the six digits that your authenticator app shows now.
 
     When it is red (*Finished with Failures*), nothing was unlinked or a later step did not finish: see the message.
     """
     steps = Steps("Unlink invoice")
     steps.go(erp.observe_invoices, [invoice])
     if not steps.unfinished:
-        steps.go(repairs.unlink, company, invoice, unlinked_by, reason)
+        steps.go(repairs.unlink, company, invoice, unlinked_by, reason, code)
     steps.go(procore.deliver_letters)
     steps.go(items.publish)
     grids.keep(steps)

@@ -2,6 +2,7 @@
 
 from prefect import task
 
+from tasks import _asking
 from tasks._policy import remote
 from tasks._run import actor
 from tieout import reviewing, sending
@@ -27,10 +28,11 @@ def judge_again(invoices: list[int]) -> dict[int, str]:
 
 
 @task(**remote, task_run_name="send invoices of project {project}")
-def send(project: int, invoices: list[int] | None, sent_by: str) -> list[Answer]:
+def send(project: int, invoices: list[int] | None, sent_by: str, code: str) -> list[Answer]:
     """Send these invoices, or all that may be sent, to Ready to Export in a person's name."""
+    by = _asking.signature(sent_by, code)
     with open_ledger() as ledger, open_erp() as erp:
-        return sending.send(ledger, load_terms(ledger, erp, now()), project, invoices, sent_by, now)
+        return sending.send(ledger, load_terms(ledger, erp, now()), project, invoices, by, now)
 
 
 @task(**remote)

@@ -4,9 +4,10 @@ from typing import Any
 
 from prefect import task
 
+from tasks import _asking
 from tasks._policy import remote
 from tasks._run import actor
-from tieout import observing, settling
+from tieout import observing, rights, settling
 from tieout.ledger import states
 from tieout.opening import now, open_ledger
 
@@ -35,7 +36,17 @@ def projects_of(invoices: list[int]) -> list[int]:
 
 
 @task(**remote)
-def acknowledge_drift(company: int, invoice: int, acknowledged_by: str, reason: str) -> None:
+def acknowledge_drift(company: int, invoice: int, acknowledged_by: str, reason: str, code: str) -> None:
     """Let what differs from the exported invoice stand, in an approver's name."""
+    by = _asking.signature(acknowledged_by, code)
     with open_ledger() as ledger:
-        observing.acknowledge(ledger, company, invoice, acknowledged_by.strip(), reason, now)
+        observing.acknowledge(ledger, company, invoice, by, reason, now)
+
+
+@task(**remote)
+def permit_payments(asked_by: str, code: str) -> None:
+    """See that whoever started this may; a run of the schedule needs nobody's right."""
+    if not _asking.on_schedule():
+        by = _asking.signature(asked_by, code)
+        with open_ledger() as ledger:
+            rights.require(ledger, by, rights.PAYMENTS, "the payment sync", now)

@@ -41,10 +41,15 @@ from tieout.ledger.book import Item, Ledger
 from tieout.ledger.intents import live_intents
 from tieout.paying import Written
 from tieout.reviewing import Decided, Offer
+from tieout.rights import Signature
 from tieout.sandbox.contractor import Contractor
 from tieout.terms import Terms, load_terms
 
-APPROVER = "Dana Reyes"
+APPROVER, SENDER = "Dana Reyes", "Pat Lee"
+PEOPLE = [
+    {"name": APPROVER, "erp_integrations": "standard", "can_push_to_accounting": True},
+    {"name": SENDER, "commitments_admin": "all"},
+]
 NIGHT = "night"
 WEDNESDAY = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)  # noon in New York; the week ends on Saturday the 7th
 AFTER_A_NIGHT = pytest.mark.sandbox(after="night")  # everything is Ready to Export
@@ -175,7 +180,7 @@ class Desk:
         by: str = APPROVER,
     ) -> Decided:  # fmt: skip
         """Answer a review."""
-        return reviewing.decide(self.ledger, offered.run_id, by, accept, reject, self.clock)
+        return reviewing.decide(self.ledger, offered.run_id, Signature(by), accept, reject, self.clock)
 
     def accept(self) -> list[int]:
         """Accept whatever is Ready to Export, by one review per project; return the invoices."""

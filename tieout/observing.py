@@ -13,17 +13,16 @@ from data_contracts.invoice import SENDABLE
 from data_contracts.money import round_half_up, to_minor
 from data_contracts.reference import Finding
 from data_contracts.voucher import ErpInvoice
-from tieout import drift, matching
+from tieout import drift, matching, rights
 from tieout.connectors.base import ERP, Capabilities
 from tieout.connectors.procore import parse_invoice
-from tieout.errors import RefusedError
 from tieout.ledger import records, states
 from tieout.ledger.book import Item, Ledger, Reader, Transaction
 from tieout.ledger.intents import Intent, live_intents, note_absence
 from tieout.ledger.links import LINKED, linked
 from tieout.ledger.records import Sighting
 from tieout.ledger.waits import first_look
-from tieout.rights import require_approver
+from tieout.rights import APPROVER, Signature
 
 Clock = Callable[[], datetime]
 
@@ -67,24 +66,30 @@ def observe(ledger: Ledger, erp: ERP, clock: Clock, actor: str, only: Sequence[i
     return dict(counts)
 
 
-def acknowledge(ledger: Ledger, company_id: int, invoice_id: int, by: str, reason: str, clock: Clock) -> Item:
+def acknowledge(ledger: Ledger, company_id: int, invoice_id: int, by: Signature, reason: str, clock: Clock) -> None:
     """Let the open differences of an invoice stand until other ones arise; twice is once.
 
     Raises RefusedError without an approver's right, without a reason, and where nothing differs.
     """
-    document = f"invoice {invoice_id}"
-    require_approver(by, document)
-    if not reason.strip():
-        raise RefusedError("Ledger", document, "a reason is needed")
-    with ledger.transaction(clock(), by) as tx:
-        for item in tx.items(company_id=company_id, invoice_id=invoice_id, state=LINKED):
-            if findings := drift.open_drift(item):
-                because = {"reason": reason.strip(), "differences": [each.message for each in findings]}
-                told = {"drift": drift.as_text([]), "acknowledged": drift.digest(findings)}
-                return tx.move(item, states.ACKNOWLEDGE, item.state, because, **told)
-            if item.acknowledged:
-                return item
-    raise RefusedError("Ledger", document, "nothing differs from what was exported")
+    because = {"reason": reason.strip(), **rights.facts(APPROVER)}
+    with ledger.transaction(clock(), by.name) as tx:
+        problems = rights.objections(tx, by, APPROVER)
+        found = tx.items(company_id=company_id, invoice_id=invoice_id, state=LINKED)
+        differing = [item for item in found if drift.open_drift(item)]
+        if not differing and any(item.acknowledged for item in found):
+            return
+        problems += [] if because["reason"] else ["a reason is needed"]
+        problems += [] if differing else ["nothing differs from what was exported"]
+        if not problems:
+            _let_stand(tx, differing[0], because)
+    rights.refuse(f"invoice {invoice_id}", problems)
+
+
+def _let_stand(tx: Transaction, item: Item, because: dict[str, str]) -> None:
+    findings = drift.open_drift(item)
+    facts = because | {"differences": [each.message for each in findings]}
+    told = {"drift": drift.as_text([]), "acknowledged": drift.digest(findings)}
+    tx.move(item, states.ACKNOWLEDGE, item.state, facts, **told)
 
 
 def _links(ledger: Ledger, only: Sequence[int] | None) -> Iterator[list[Item]]:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from data_contracts.commitment import Project
 from data_contracts.reference import Problem
-from tieout import opening, settings
+from tieout import codes, opening, rights, settings
 from tieout.connectors.base import ERP
 from tieout.connectors.procore import SYSTEM, Procore
 from tieout.errors import ContractError, RefusedError, SettingsError, TieoutError
@@ -107,7 +107,7 @@ def versions() -> dict[str, str]:
 
 
 def _settings() -> Iterable[Problem]:
-    sections = (settings.company, settings.export, settings.approval, settings.prefect_section)
+    sections = (settings.company, settings.export, settings.approval, settings.people, settings.prefect_section)
     for read in (*sections, settings.watch, settings.policy, settings.mail):
         yield from _tried("Settings", read)
     for look in (_approval, _watch, _mail):
@@ -120,11 +120,13 @@ def _settings() -> Iterable[Problem]:
 def _approval() -> Iterable[Problem]:
     approval = settings.approval()
     if approval.proof == "name":
-        words = 'approval.proof is "name": whoever types an approver\'s name is believed.'
+        words = 'approval.proof is "name": whoever types a name is believed.'
         yield _warning("Settings", "approval", words, "For the sandbox and the demo only.")
-    if not approval.approvers:
-        words = "approval.approvers is empty: nobody can accept what is Ready to Export."
-        yield _warning("Settings", "approval", words, "Name the accounting approvers in [approval].")
+    elif problem := codes.key_problem():
+        yield _warning("Settings", "approval", f"{problem}: nobody can decide anything.", "See docs/deployment.md.")
+    if not rights.APPROVER.holders():
+        words = "No entry of [[people]] has an accounting approver's rights: nobody can accept what is Ready to Export."
+        yield _warning("Settings", "people", words, "See [[people]] in docs/settings.md.")
 
 
 def _mail() -> Iterable[Problem]:

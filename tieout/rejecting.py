@@ -6,14 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from data_contracts.voucher import Voucher
-from tieout import notices
+from tieout import notices, rights
 from tieout.connectors.base import ERP, invoice_key
-from tieout.errors import RefusedError
 from tieout.ledger import states
 from tieout.ledger.book import Item, Ledger, Transaction
 from tieout.ledger.intents import close_intent, live_intents, newest_intents
 from tieout.ledger.letters import unlock
-from tieout.rights import require_approver
+from tieout.rights import Signature
 from tieout.sending import Answer
 
 Clock = Callable[[], datetime]
@@ -41,29 +40,30 @@ def reject_item(tx: Transaction, item: Item, reason: str, because: dict[str, Any
 
 
 def reject(
-    ledger: Ledger, erp: ERP, invoice_ids: Sequence[int], by: str, reason: str, run_id: str, clock: Clock
+    ledger: Ledger, erp: ERP, invoice_ids: Sequence[int], by: Signature, reason: str, run_id: str, clock: Clock
 ) -> Rejected:
     """Reject invoices in an approver's name, before their acceptance or after their export failed (R29 to R33).
 
     Raises RefusedError without the right or a reason; a single invoice that cannot be rejected is answered with why.
     """
     reason = reason.strip()
-    require_approver(by, "the rejection")
-    if not reason:
-        raise RefusedError("Ledger", "the rejection", "a reason is needed")
     seen = ledger.items(invoice_id=list(invoice_ids))
     there = _in_erp(ledger, erp, [item for item in seen if item.state in _AFTER_ACCEPTANCE])
+    because = {"run": run_id, **rights.facts(rights.APPROVER)}
     answers, untold = [], []
-    with ledger.transaction(clock(), by) as tx:
+    with ledger.transaction(clock(), by.name) as tx:
+        problems = rights.objections(tx, by, rights.APPROVER)
+        problems += [] if reason else ["a reason is needed"]
         unmoved = tx.unmoved(seen)
-        for item in tx.items(item_id=[item.item_id for item in seen]):
+        for item in tx.items(item_id=[item.item_id for item in seen]) if not problems else ():
             if why := _why_not(item, item.item_id in unmoved, there.get(item.item_id, "")):
                 answers.append(Answer(item.invoice_id, item.number, "refused", why))
                 continue
             if intent := live_intents(tx.connection, [item]).get(item.item_id):
                 close_intent(tx, item, "rejected", intent.evidence, is_live=False)
-            untold.append(reject_item(tx, item, reason, {"run": run_id}))
+            untold.append(reject_item(tx, item, reason, because))
             answers.append(Answer(item.invoice_id, item.number, states.REJECTED, ""))
+    rights.refuse("the rejection", problems)
     return Rejected(tuple(answers), tuple(filter(None, untold)))
 
 

@@ -1,15 +1,14 @@
 """An accountant's two repairs: settle what no machine may decide, and cut the tie to an AP invoice that is gone."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from data_contracts.forms import ADOPT, DISOWN, SettleAnswer
 from data_contracts.money import from_minor, in_words
 from data_contracts.voucher import ErpInvoice
-from tieout import drift, reasons, settling
+from tieout import drift, reasons, rights, settling
 from tieout.connectors.base import ERP, parse_key
-from tieout.errors import RefusedError
 from tieout.ledger import states
 from tieout.ledger.book import Item, Ledger, Transaction
 from tieout.ledger.history import Happened, events
@@ -18,7 +17,7 @@ from tieout.ledger.letters import unlock
 from tieout.ledger.links import LINKED
 from tieout.ledger.waits import lasts
 from tieout.reasons import in_short
-from tieout.rights import missing_right, require_approver
+from tieout.rights import APPROVER, Signature
 
 Clock = Callable[[], datetime]
 _DECISIONS = (states.ADOPT, states.DISOWN, states.UNLINK)
@@ -61,50 +60,62 @@ def examine(ledger: Ledger, erp: ERP, company_id: int, invoice_id: int, clock: C
     return Doubt(intent, erp.capabilities.menu_path)
 
 
-def decide(ledger: Ledger, doubt: Doubt, answer: SettleAnswer, run_id: str, clock: Clock) -> list[str]:
-    """Record what a person says of it, in one commit; return what is wrong with the answer, and nothing is recorded.
+def decide(ledger: Ledger, doubt: Doubt, answer: SettleAnswer, by: Signature, run_id: str, clock: Clock) -> list[str]:
+    """Record what an approver says of it, in one commit; return what is wrong, and nothing is recorded.
 
     Raises LostRaceError when the invoice was settled, or something else was found, since it was looked at.
     """
     answer = answer.stripped()
     chosen = doubt.chosen(answer.document)
-    with ledger.transaction(clock(), answer.decided_by) as tx:
-        problems = list(filter(None, _problems(tx, doubt, answer, chosen)))
+    because = {"reason": answer.reason, "run": run_id, **rights.facts(APPROVER)}
+    with ledger.transaction(clock(), by.name) as tx:
+        problems = rights.objections(tx, by, APPROVER)
+        problems += filter(None, _problems(tx, doubt, answer, chosen))
         if problems:
             return problems
         if answer.decision == ADOPT and chosen:
-            _adopt(tx, doubt, chosen, {"reason": answer.reason, "run": run_id})
+            _adopt(tx, doubt, chosen, because)
         else:
-            _disown(tx, doubt, answer.reason, run_id)
+            _disown(tx, doubt, because)
     return []
 
 
-def unlink(ledger: Ledger, company_id: int, invoice_id: int, by: str, reason: str, run_id: str, clock: Clock) -> Item:
+def unlink(
+    ledger: Ledger, company_id: int, invoice_id: int, by: Signature, reason: str, run_id: str, clock: Clock
+) -> None:
     """Cut the tie to an AP invoice that is gone from the ERP: it can be corrected in Procore and sent again.
 
     Raises RefusedError without an approver's right or a reason, where the ERP may still show it, and where a payment
     was made that is not voided.
     """
-    document = f"invoice {invoice_id}"
-    require_approver(by, document)
-    if not reason.strip():
-        raise RefusedError("Ledger", document, "a reason is needed")
-    with ledger.transaction(clock(), by) as tx:
+    because = {"reason": reason.strip(), "run": run_id, **rights.facts(APPROVER)}
+    with ledger.transaction(clock(), by.name) as tx:
+        problems = rights.objections(tx, by, APPROVER)
         found = tx.items(company_id=company_id, invoice_id=invoice_id)
-        if not found:
-            raise RefusedError("Ledger", document, "it was never sent")
-        [item] = found
+        problems += filter(None, _why_not_unlinked(found, because["reason"]))
+        if not problems:
+            _unlink(tx, found[0], because)
+    rights.refuse(f"invoice {invoice_id}", problems)
+
+
+def _why_not_unlinked(found: Sequence[Item], reason: str) -> Iterator[str]:
+    if not reason:
+        yield "a reason is needed"
+    if not found:
+        yield "it was never sent"
+    for item in found:
         if item.state != states.GONE:
-            raise RefusedError("Ledger", document, f"it is {item.state}; only what is GONE from the ERP is unlinked")
-        if item.settled_minor:
+            yield f"it is {item.state}; only what is GONE from the ERP is unlinked"
+        elif item.settled_minor:
             paid = in_words(from_minor(item.settled_minor, item.currency), item.currency)
-            raise RefusedError("Ledger", document, f"{paid} was paid on it and is not voided; void the payment first")
-        because = {"reason": reason.strip(), "run": run_id, "document": item.document_id_erp}
-        close_intent(tx, item, "unlinked", item.document_id_erp or "", is_live=False)
-        nothing = {"document_id_erp": None, "batch_code": None, "drift": drift.as_text([]), "acknowledged": ""}
-        item = tx.move(item, states.UNLINK, states.UNLINKED, because, **nothing)
-        unlock(tx, item)
-        return item
+            yield f"{paid} was paid on it and is not voided; void the payment first"
+
+
+def _unlink(tx: Transaction, item: Item, because: dict[str, str]) -> None:
+    facts = because | {"document": item.document_id_erp}
+    close_intent(tx, item, "unlinked", item.document_id_erp or "", is_live=False)
+    nothing = {"document_id_erp": None, "batch_code": None, "drift": drift.as_text([]), "acknowledged": ""}
+    unlock(tx, tx.move(item, states.UNLINK, states.UNLINKED, facts, **nothing))
 
 
 def decision_of(ledger: Ledger, item: Item, run_id: str) -> Happened | None:
@@ -156,7 +167,6 @@ def _patience(erp: ERP) -> timedelta:
 
 
 def _problems(tx: Transaction, doubt: Doubt, answer: SettleAnswer, chosen: ErpInvoice | None) -> Iterator[str]:
-    yield missing_right(answer.decided_by)
     if not answer.reason:
         yield "a reason is needed"
     if answer.decision not in (ADOPT, DISOWN):
@@ -196,10 +206,9 @@ def _adopt(tx: Transaction, doubt: Doubt, chosen: ErpInvoice, because: dict[str,
     return settling.exported(tx, doubt.intent, chosen.document_id_erp, states.ADOPT, because | facts, **names)
 
 
-def _disown(tx: Transaction, doubt: Doubt, reason: str, run_id: str) -> Item:
+def _disown(tx: Transaction, doubt: Doubt, because: dict[str, str]) -> Item:
     """What is there is not this invoice, so ours is not there: it failed, and says what makes room for it."""
     close_intent(tx, doubt.item, "disowned", doubt.intent.evidence, is_live=False)
     documents = [in_short(each) for each in doubt.there]
-    because = {"reason": reason, "run": run_id, "documents": documents}
-    finding = reasons.disowned(doubt.intent, doubt.there, tx.actor, reason)
-    return settling.fail(tx, doubt.item, [finding], states.DISOWN, because)
+    finding = reasons.disowned(doubt.intent, doubt.there, tx.actor, because["reason"])
+    return settling.fail(tx, doubt.item, [finding], states.DISOWN, because | {"documents": documents})

@@ -8,18 +8,19 @@ from datetime import datetime
 from decimal import Decimal
 
 from data_contracts.invoice import Invoice
-from tieout import settings
+from tieout import rights, settings
 from tieout.connectors.procore import parse_invoice
 from tieout.errors import ContractError
 from tieout.ledger import records, states
 from tieout.ledger.book import Item, Ledger, Transaction, canonical
-from tieout.ledger.reviews import close_review, open_review, read_review
+from tieout.ledger.reviews import Review, close_review, open_review, read_review
 from tieout.rejecting import reject_item
-from tieout.rights import missing_right
+from tieout.rights import Signature
 from tieout.terms import known_projects
 
 Clock = Callable[[], datetime]
 ALL = "all"
+_CLOSED = "this review was closed before the answer came; a new one offers what still waits"
 
 
 @dataclass(frozen=True)
@@ -114,28 +115,31 @@ def lapse(ledger: Ledger, run_ids: Sequence[str], clock: Clock) -> None:
 def decide(
     ledger: Ledger,
     run_id: str,
-    decided_by: str,
+    by: Signature,
     accept: Sequence[str] | str,
     reject: Sequence[tuple[str, str]],
     clock: Clock,
 ) -> Decided:
-    """Record a decision over the offered list in one commit; an answer given twice changes nothing.
+    """Record an approver's decision over the offered list in one commit; an answer given twice changes nothing.
 
     `accept` is `"all"` (all that are not rejected) or invoice numbers; `reject` pairs numbers with reasons (R29).
     """
     offered = open_offer(ledger, run_id)
+    with ledger.transaction(clock(), by.name) as tx:
+        review = read_review(tx.connection, run_id)
+        if review is None or not review.is_open:
+            return _earlier(review) or Decided(refused=tuple((row.number, _CLOSED) for row in offered.rows))
+        problems, rejected = _check(offered, accept, reject)
+        problems = rights.objections(tx, by, rights.APPROVER) + problems
+        if problems:
+            return Decided(problems=tuple(problems))
+        return _record(tx, offered, _chosen(offered, accept, rejected), rejected)
+
+
+def earlier_decision(ledger: Ledger, run_id: str) -> Decided | None:
+    """Return what was decided in this review run, None when nothing was."""
     with ledger.reading() as connection:
-        review = read_review(connection, run_id)
-    if review is not None and review.outcome == "decided":
-        body = json.loads(review.decision)
-        lists = (body["accepted"], body["rejected"], map(tuple, body["refused"]), body["untold"])
-        return Decided(*map(tuple, lists))
-    problems, rejected = _check(offered, decided_by, accept, reject)
-    if problems:
-        return Decided(problems=tuple(problems))
-    accepted = _chosen(offered, accept, rejected)
-    with ledger.transaction(clock(), decided_by) as tx:
-        return _record(tx, offered, accepted, rejected, decided_by)
+        return _earlier(read_review(connection, run_id))
 
 
 def accept_by_policy(ledger: Ledger, project_ids: Sequence[int], clock: Clock, policy_version: int) -> int:
@@ -148,9 +152,8 @@ def accept_by_policy(ledger: Ledger, project_ids: Sequence[int], clock: Clock, p
     return len(ready)
 
 
-def _record(
-    tx: Transaction, offered: Offer, accepted: Sequence[Row], rejected: dict[int, str], decided_by: str
-) -> Decided:
+def _record(tx: Transaction, offered: Offer, accepted: Sequence[Row], rejected: dict[int, str]) -> Decided:
+    because = {"run": offered.run_id, **rights.facts(rights.APPROVER)}
     shown = {row.invoice_id: row for row in offered.rows}
     items = {item.invoice_id: item for item in tx.items(invoice_id=list(shown))}
     taken: list[int] = []
@@ -165,24 +168,30 @@ def _record(
         if item.state != states.READY or item.content_hash != row.content_hash:
             refused.append((row.number, _why_stale(item, row)))
         elif is_accepted:
-            tx.move(item, states.ACCEPT, states.ACCEPTED, {"run": offered.run_id, "hash": row.content_hash})
+            tx.move(item, states.ACCEPT, states.ACCEPTED, because | {"hash": row.content_hash})
             taken.append(row.invoice_id)
         else:
-            untold.append(reject_item(tx, item, rejected[row.invoice_id], {"run": offered.run_id}))
+            untold.append(reject_item(tx, item, rejected[row.invoice_id], because))
             dropped.append(row.invoice_id)
     decided = Decided(tuple(taken), tuple(dropped), tuple(refused), tuple(filter(None, untold)))
     body = canonical({"accepted": taken, "rejected": dropped, "refused": refused, "untold": decided.untold})
-    close_review(tx, offered.run_id, "decided", decided_by, body)
+    close_review(tx, offered.run_id, "decided", tx.actor, body)
     return decided
 
 
+def _earlier(review: Review | None) -> Decided | None:
+    if review is None or review.outcome != "decided":
+        return None
+    body = json.loads(review.decision)
+    lists = (body["accepted"], body["rejected"], map(tuple, body["refused"]), body["untold"])
+    return Decided(*map(tuple, lists))
+
+
 def _check(
-    offered: Offer, decided_by: str, accept: Sequence[str] | str, reject: Sequence[tuple[str, str]]
+    offered: Offer, accept: Sequence[str] | str, reject: Sequence[tuple[str, str]]
 ) -> tuple[list[str], dict[int, str]]:
     problems: list[str] = []
     rejected: dict[int, str] = {}
-    if missing := missing_right(decided_by):
-        problems.append(missing)
     for number, reason in reject:
         rows = [row for row in offered.rows if row.number == number]
         if not rows:

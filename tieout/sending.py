@@ -11,6 +11,7 @@ from data_contracts.invoice import SENDABLE, ZERO, Invoice
 from data_contracts.money import to_minor
 from data_contracts.reference import Finding
 from data_contracts.verdicts import unreadable, verdict
+from tieout import rights
 from tieout.connectors.procore import parse_invoice
 from tieout.errors import SettingsError
 from tieout.judging import build_case, judge
@@ -18,6 +19,7 @@ from tieout.ledger import records, states
 from tieout.ledger.book import Item, Ledger, Reader, Transaction, canonical, digest_of, find_items
 from tieout.ledger.letters import lock, unlock
 from tieout.ledger.records import Sighting
+from tieout.rights import Signature
 from tieout.terms import Terms, known_projects
 
 Clock = Callable[[], datetime]
@@ -88,9 +90,13 @@ def rejudge(ledger: Ledger, terms: Terms, invoice_ids: Sequence[int], clock: Clo
 
 
 def send(
-    ledger: Ledger, terms: Terms, project_id: int, invoice_ids: Sequence[int] | None, by: str, clock: Clock
+    ledger: Ledger, terms: Terms, project_id: int, invoice_ids: Sequence[int] | None, by: Signature, clock: Clock
 ) -> list[Answer]:
-    """Send the given invoices, or all sendable ones of the project, in a person's name (R14 to R18)."""
+    """Send the given invoices, or all sendable ones of the project, in a person's name (R1, R14 to R18).
+
+    Raises RefusedError when they may not send invoices of this project.
+    """
+    rights.require(ledger, by, rights.sender(project_id), f"sending from project {project_id}", clock)
     with ledger.reading() as connection:
         known = records.sightings(connection, project_id)
     wanted = list(known if invoice_ids is None else invoice_ids)
@@ -99,7 +105,7 @@ def send(
     if invoice_ids is None:
         wanted = candidates
     for piece in records.in_pieces(candidates, _PIECE):
-        _judge_piece(ledger, terms, project_id, piece, clock, by, asked=True)
+        _judge_piece(ledger, terms, project_id, piece, clock, by.name, asked=True)
     after = {item.invoice_id: item for item in ledger.items(project_id=project_id)}
     return [_answer(each, known.get(each), before.get(each), after.get(each)) for each in wanted]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as UnparsedError
 
@@ -85,8 +85,8 @@ class Export(Section):
 class Approval(Section):
     """How a decision is tied to a person. `name` proves nothing: it is for the sandbox and the demo."""
 
-    proof: Literal["name"] = "name"
-    approvers: tuple[str, ...] = ()
+    proof: Literal["totp", "name"] = "totp"
+    key: SecretStr = SecretStr("")
     review_days: int = Field(14, ge=1)
 
 
@@ -124,6 +124,30 @@ class Mail(Section):
     def is_on(self) -> bool:
         """Whether anybody is told anything by mail."""
         return bool(self.host)
+
+
+class Person(BaseModel):
+    """Somebody who may act, with the rights of Procore's Company Directory that its API does not tell."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    name: str = Field(min_length=1, max_length=200)
+    email: str = ""
+    erp_integrations: Literal["none", "read_only", "standard", "admin"] = "none"
+    can_push_to_accounting: bool = False
+    commitments_admin: tuple[int, ...] | Literal["all"] = ()  # Procore project ids
+
+
+class _People(Section):
+    people: tuple[Person, ...] = ()
+
+    @field_validator("people")
+    @classmethod
+    def _must_differ(cls, people: tuple[Person, ...]) -> tuple[Person, ...]:
+        names = [person.name.casefold() for person in people]
+        if len(names) != len(set(names)):
+            raise ValueError("two of them have the same name")
+        return people
 
 
 class Prefect(Section):
@@ -194,9 +218,13 @@ AnySection = TypeVar("AnySection", bound=Section)
 
 def read_section(model: type[AnySection], name: str) -> AnySection:
     """Return the section `name` as the given model; SettingsError names what is missing or wrong, never its value."""
-    table, prefix = _config_file().get(name, {}), f"TIEOUT_{name.upper()}__"
+    table = _config_file().get(name, {})
     if not isinstance(table, dict):
         raise SettingsError("Settings", f"[{name}]", "it must be a table")
+    return _checked(model, name, table, f"TIEOUT_{name.upper()}__")
+
+
+def _checked(model: type[AnySection], name: str, table: dict[str, Any], prefix: str) -> AnySection:
     try:
         return model(_env_prefix=prefix, **table)
     except UnparsedError as error:
@@ -220,8 +248,17 @@ def export() -> Export:
 
 
 def approval() -> Approval:
-    """Return who may decide."""
-    return read_section(Approval, "approval")
+    """Return how decisions are tied to people; SettingsError when the key stands in the file."""
+    section = read_section(Approval, "approval")
+    if "key" in _config_file().get("approval", {}):
+        raise SettingsError("Settings", "[approval]", "key belongs into the environment only, TIEOUT_APPROVAL__KEY")
+    return section
+
+
+def people() -> dict[str, Person]:
+    """Return who may act, by name: the tables `[[people]]`, or all of them as JSON in TIEOUT_PEOPLE."""
+    found = {name: value for name, value in _config_file().items() if name == "people"}
+    return {person.name: person for person in _checked(_People, "people", found, "TIEOUT_").people}
 
 
 def mail() -> Mail:

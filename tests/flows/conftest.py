@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
+from desk import APPROVER, PEOPLE
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -29,11 +30,12 @@ from tieout import reviewing, settings
 from tieout.cli.deploy import deploy
 from tieout.ledger.book import Item, Ledger, upgrade
 from tieout.opening import now, open_erp, open_ledger
+from tieout.rights import Signature
 from tieout.sandbox.contractor import build
 from tieout.terms import load_terms
 
 ROOT = Path(__file__).parents[2]
-APPROVER = "Dana Reyes"
+KEY = "a key of the company that is long enough"
 _STOP_SECONDS = 10
 _COMPANIES = count(9001)
 
@@ -79,12 +81,18 @@ class Stage:
     ui_url: str
     client: SyncPrefectClient
     config: Path
-    tables: dict[str, dict[str, Any]]
+    tables: dict[str, Any]
     began: datetime
 
     def set(self, section: str, **values: Any) -> None:
         """Change the settings from now on, as someone who edits `tieout.toml` would."""
         self.tables[section] = {**self.tables.get(section, {}), **values}
+        write_toml(self.config, self.tables)
+
+    def let_act(self, name: str, **rights: Any) -> None:
+        """Add somebody to the people of the settings, or change what they may do."""
+        others = [each for each in self.tables["people"] if each["name"] != name]
+        self.tables["people"] = [*others, {"name": name, **rights}]
         write_toml(self.config, self.tables)
 
     def play(self, flow: str, **parameters: Any) -> State[Any]:
@@ -150,7 +158,7 @@ class Stage:
         with open_ledger() as ledger:
             offer = reviewing.offer(ledger, f"story-{item.invoice_id}", item.project_id, now)
             assert offer
-            decided = reviewing.decide(ledger, offer.run_id, APPROVER, [item.number], [], now)
+            decided = reviewing.decide(ledger, offer.run_id, Signature(APPROVER), [item.number], [], now)
         assert decided.accepted == (item.invoice_id,), decided.problems
 
     def accept_by_policy(self) -> None:
@@ -182,8 +190,17 @@ class Stage:
 
     def form_description(self, run_id: Any) -> str:
         """Return the Markdown above the form that the run waits with."""
-        keys = self.client.read_flow_run(run_id).state.state_details.run_input_keyset
-        return str(self.client.read_flow_run_input(run_id, keys["description"]))
+        return str(self._form_part(run_id, "description"))
+
+    def form_schema(self, run_id: Any) -> dict[str, Any]:
+        """Return the fields of that form."""
+        return dict(json.loads(self._form_part(run_id, "schema")))
+
+    def _form_part(self, run_id: Any, part: str) -> str:
+        key = self.client.read_flow_run(run_id).state.state_details.run_input_keyset[part]
+        # Prefect suspends the run first, and then stores the form.
+        until(lambda: self.client.filter_flow_run_input(run_id, key, 1, set()) != [], 30, "the form is there")
+        return str(self.client.read_flow_run_input(run_id, key))
 
     def vendor_of(self, item: Item) -> str:
         """Return the ERP's code of the vendor of an invoice."""
@@ -349,6 +366,7 @@ def worker(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
     config = folder / "tieout.toml"
     ours = {
         "TIEOUT_CONFIG": str(config),
+        "TIEOUT_APPROVAL__KEY": KEY,
         "PREFECT_API_URL": prefect_server,
         "PREFECT_HOME": str(folder),
         "PREFECT_WORKER_QUERY_SECONDS": "1",
@@ -376,7 +394,8 @@ def stage(prefect_server: str, worker: Path, sandbox: Sandbox, tmp_path: Path) -
         **sandbox.facts,
         "ledger": {"url": f"sqlite:///{tmp_path}/ledger.sqlite"},
         "export": {"retry_delay_seconds": 0.2},
-        "approval": {"approvers": [APPROVER]},
+        "approval": {"proof": "name"},
+        "people": PEOPLE,
         "prefect": {"ui_url": ui_url},
     }
     write_toml(worker, tables)
@@ -386,10 +405,12 @@ def stage(prefect_server: str, worker: Path, sandbox: Sandbox, tmp_path: Path) -
         sweep(client)
 
 
-def write_toml(path: Path, tables: dict[str, dict[str, Any]]) -> None:
+def write_toml(path: Path, tables: dict[str, Any]) -> None:
     lines = []
-    for name, table in tables.items():
-        lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items()), ""]
+    for name, found in tables.items():
+        for table in found if isinstance(found, list) else [found]:
+            lines += [f"[[{name}]]" if table is not found else f"[{name}]"]
+            lines += [*(f"{key} = {json.dumps(value)}" for key, value in table.items()), ""]
     path.write_text("\n".join(lines))
 
 

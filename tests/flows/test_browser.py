@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 from browser import CHROMIUM, Screen, browsing
+from desk import APPROVER
 
 from tieout import reviewing
 from tieout.opening import now, open_ledger
+from tieout.rights import Signature
 
-APPROVER = "Dana Reyes"
 SOUND = pytest.mark.sandbox(projects=1, invoices=8, no_troubles=True)
 Open = Callable[[], Screen]
 
@@ -118,7 +119,7 @@ def fail_for_an_inactive_vendor(stage: Any) -> str:
     chosen = stage.items("READY")[0]
     with open_ledger() as ledger:
         reviewing.offer(ledger, "by hand", chosen.project_id, now)
-        reviewing.decide(ledger, "by hand", APPROVER, [chosen.number], [], now)
+        reviewing.decide(ledger, "by hand", Signature(APPROVER), [chosen.number], [], now)
     vendor = str(stage.vendor_of(chosen))
     stage.sandbox.spectrum("vendors", {"code": vendor, "status": "N"})
     stage.play("sync-invoices")

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from desk import APPROVER, SENDER
 
 
 @pytest.mark.sandbox(projects=1, invoices=6, no_troubles=True)
@@ -13,7 +14,7 @@ def test_a_drifted_invoice_is_shown_looked_at_again_and_let_stand(stage: Any):
     assert stage.runs() == []
 
     set_gross(stage, exported, "77.00")
-    watched = stage.play("sync-payments")
+    watched = stage.play("sync-payments", asked_by=APPROVER)
     [item] = stage.runs("Drifted")
     assert (watched.name, item.state.is_failed()) == ("Completed", True), watched.message
     assert "drifted now: 1" in watched.message
@@ -27,16 +28,16 @@ def test_a_drifted_invoice_is_shown_looked_at_again_and_let_stand(stage: Any):
     assert (run.id, run.state_name, run.state.is_completed()) == (item.id, "Exported", True), run.state.message
 
     set_gross(stage, exported, "77.00")
-    stage.play("sync-payments")
+    stage.play("sync-payments", asked_by=APPROVER)
     assert [each.id for each in stage.runs("Drifted")] == [item.id]
     who = {"company": exported.company_id, "invoice": exported.invoice_id, "reason": "agreed with the vendor"}
-    refused = stage.play("acknowledge-drift", **who, acknowledged_by="Nobody Inparticular")
+    refused = stage.play("acknowledge-drift", **who, acknowledged_by=SENDER)
     assert (refused.name, refused.is_failed()) == ("Finished with Failures", True)
-    assert "Can Push to Accounting is missing" in refused.message
+    assert "Can Push to Accounting are missing" in refused.message
     assert [each.id for each in stage.runs("Drifted")] == [item.id]
 
-    done = stage.play("acknowledge-drift", **who, acknowledged_by="Dana Reyes")
-    stage.play("sync-payments")
+    done = stage.play("acknowledge-drift", **who, acknowledged_by=APPROVER)
+    stage.play("sync-payments", asked_by=APPROVER)
 
     assert done.name == "Acknowledged", done.message
     assert stage.runs("Drifted") == []

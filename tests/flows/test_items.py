@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from desk import APPROVER
 
 pytestmark = pytest.mark.sandbox(projects=1, invoices=8, no_troubles=True)
 
@@ -50,12 +51,12 @@ def test_an_item_that_someone_deleted_or_cancelled_is_put_right_by_the_next_pass
     make_one_fail(stage)
     [item] = stage.runs("Failed to Export")
     stage.client.delete_flow_run(item.id)
-    stage.play("sync-payments")
+    stage.play("sync-payments", asked_by=APPROVER)
     [again] = stage.runs("Failed to Export")
     assert (again.name, again.id == item.id) == (item.name, False)
 
     stage.put_state(again.id, "CANCELLED", "Cancelled")
-    stage.play("sync-payments")
+    stage.play("sync-payments", asked_by=APPROVER)
 
     assert [each.id for each in stage.runs("Failed to Export")] == [again.id]
 

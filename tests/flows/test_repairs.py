@@ -4,13 +4,13 @@ from typing import Any
 
 import httpx
 import pytest
+from desk import APPROVER, SENDER
 
 from tieout import exporting
 from tieout.ledger.book import Item
 from tieout.opening import now, open_erp, open_ledger
 from tieout.terms import load_terms
 
-APPROVER = "Dana Reyes"
 pytestmark = pytest.mark.sandbox(projects=1, invoices=8, no_troubles=True)
 
 
@@ -24,11 +24,13 @@ def test_an_approver_who_sees_both_sides_says_what_the_erp_shows_otherwise(stage
     assert "| retention |" in stage.form_description(asked.id)
     assert "**≠** $0.00" in stage.form_description(asked.id)
 
-    again = stage.resume(asked.id, decided_by="Pat Lee", decision="adopt", reason="as on paper")
+    again = stage.resume(asked.id, decided_by=SENDER, decision="adopt", reason="as on paper")
     assert again.state_name == "Suspended"
-    assert "Can Push to Accounting is missing" in stage.form_description(asked.id)
+    assert "Can Push to Accounting are missing" in stage.form_description(asked.id)
 
-    stage.set("approval", approvers=[APPROVER, "Pat Lee"])  # what was refused is not taken up by itself
+    stage.let_act(
+        SENDER, erp_integrations="admin", can_push_to_accounting=True
+    )  # what was refused is not taken up by itself
     run = stage.resume(asked.id, decided_by=APPROVER, decision="disown", reason="typed by a clerk")
     assert (run.id, run.state_name) == (asked.id, "Disowned"), run.state.message
     assert run.state.message.startswith(f"By {APPROVER}: typed by a clerk.")
@@ -72,6 +74,6 @@ def uncertain(stage: Any) -> Item:
     httpx.post(f"{spectrum['url']}/vendor/invoice", json=body, auth=user, timeout=30).raise_for_status()
     stage.play("sync-invoices")
     stage.set("export", lease_seconds=0.1)  # an outcome that is unknown for three leases is shown
-    stage.play("sync-payments")
+    stage.play("sync-payments", asked_by=APPROVER)
     [item] = stage.items("UNCERTAIN")
     return item

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
+from desk import APPROVER
 
-APPROVER = "Dana Reyes"
 ALL = "all"
 pytestmark = pytest.mark.sandbox(projects=1, invoices=8, no_troubles=True)
 

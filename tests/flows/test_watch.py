@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from desk import APPROVER
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Pending, Running
@@ -69,7 +70,7 @@ def test_other_runs_leave_to_a_night_until_it_is_killed_and_then_go_on_at_once(s
     stage.sandbox.fail("spectrum", route=ENTER, kind="slow_after", seconds=30)
     with stage.at_work("nightly-sync") as (run, process):
         wait_until(lambda: asked(stage, "spectrum", ENTER), process)
-        left = [stage.play("nightly-sync"), stage.play("sync-payments")]
+        left = [stage.play("nightly-sync"), stage.play("sync-payments", asked_by=APPROVER)]
         joined = stage.play("nightly-sync", projects=[project_of(stage)])
         process.kill()
         process.wait()

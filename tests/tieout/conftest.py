@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from desk import APPROVER, Desk, SettableClock
+from desk import PEOPLE, Desk, SettableClock
 from ledgers import Ledgers, SQLite
 from stand_ins import AUTHORIZATION_ID, StandIns
 
@@ -181,7 +181,8 @@ def desk(
     for section, values in stand_ins.play(contractor, tmp_path, clock).items():
         desk.set(section, **values)
     desk.set("ledger", url=ledger_url)
-    desk.set("approval", approvers=json.dumps([APPROVER]))
+    desk.set("approval", proof="name")
+    monkeypatch.setenv("TIEOUT_PEOPLE", json.dumps(PEOPLE))
     if after and not chapter.ledger_url:
         desk.night() if after == "night" else desk.export_everything()
         desk.forget_requests()

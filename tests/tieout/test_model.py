@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from builders import a_line, a_reference, an_invoice
-from desk import APPROVER, SettableClock
+from desk import APPROVER, PEOPLE, SettableClock
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -45,10 +45,12 @@ from tieout.ledger.intents import Intent, close_intent, live_intents, mark_sent,
 from tieout.ledger.letters import unlock
 from tieout.ledger.records import Sighting
 from tieout.ledger.states import is_allowed
+from tieout.rights import Signature
 from tieout.sending import Reading
 from tieout.settings import Policy
 from tieout.terms import Terms
 
+SIGNED = Signature(APPROVER)
 COMPANY, PROJECT, LEASE = 4, 41, timedelta(minutes=5)
 INVOICES, ACTORS = (100, 101, 102), ("one", "two")
 
@@ -257,16 +259,16 @@ class Story(RuleBasedStateMachine):
             self._settle_uncertain()
             doubt = repairing.examine(self.ledger, self.erp, COMPANY, invoice_id, self.clock, "person")
             answer = SettleAnswer(decided_by=APPROVER, decision=word, reason="looked")
-            if doubt and not repairing.decide(self.ledger, doubt, answer, "run", self.clock):
+            if doubt and not repairing.decide(self.ledger, doubt, answer, SIGNED, "run", self.clock):
                 self._follow((invoice_id, *(("adopted", "EXPORTED") if word == ADOPT else ("disowned", "FAILED"))))
         elif word == "stands":
             with suppress(RefusedError):
-                observing.acknowledge(self.ledger, COMPANY, invoice_id, APPROVER, "it is meant so", self.clock)
+                observing.acknowledge(self.ledger, COMPANY, invoice_id, SIGNED, "it is meant so", self.clock)
             self._follow()
         else:
             may = told.state == "GONE" and not told.settled
             with nullcontext() if may else pytest.raises(RefusedError):
-                repairing.unlink(self.ledger, COMPANY, invoice_id, APPROVER, "it is gone", "run", self.clock)
+                repairing.unlink(self.ledger, COMPANY, invoice_id, SIGNED, "it is gone", "run", self.clock)
             self._follow(*([(invoice_id, "unlinked", "UNLINKED")] if may else []))
 
     # What workers do, step by step; between two steps others may go on.
@@ -565,7 +567,8 @@ def test_nothing_may_follow_but_what_the_design_lists():
 
 @ON_BOTH_DATABASES
 def test_the_ledger_does_what_the_model_does(ledgers: Ledgers, database: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("TIEOUT_APPROVAL__APPROVERS", json.dumps([APPROVER]))
+    monkeypatch.setenv("TIEOUT_APPROVAL__PROOF", "name")
+    monkeypatch.setenv("TIEOUT_PEOPLE", json.dumps(PEOPLE))
     stories = {"sqlite": 25, "postgresql": 5}[database]
     few = settings(max_examples=stories, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(type("Told", (Story,), {"ledgers": ledgers}), settings=few)

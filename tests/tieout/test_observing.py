@@ -11,6 +11,7 @@ from data_contracts.reference import Finding
 from tieout import drift, observing
 from tieout.errors import RefusedError
 from tieout.reporting import drifted, timeline
+from tieout.rights import Signature
 
 pytestmark = AFTER_AN_EXPORT
 
@@ -41,7 +42,7 @@ def happened(desk: Desk, invoice_id: int) -> list[str]:
 
 
 def acknowledge(desk: Desk, invoice_id: int, by: str = APPROVER, reason: str = "agreed with the project") -> None:
-    observing.acknowledge(desk.ledger, desk.item(invoice_id).company_id, invoice_id, by, reason, desk.clock)
+    observing.acknowledge(desk.ledger, desk.item(invoice_id).company_id, invoice_id, Signature(by), reason, desk.clock)
 
 
 def one_of(desk: Desk) -> int:
@@ -242,7 +243,7 @@ def test_both_sides_may_drift_at_once(desk: Desk):
 @pytest.mark.parametrize(
     ("by", "reason", "words"),
     [
-        ("Nobody Inparticular", "it is fine", "Can Push to Accounting is missing"),
+        ("Pat Lee", "it is fine", "Can Push to Accounting are missing"),
         (APPROVER, "  ", "a reason is needed"),
         (APPROVER, "it is fine", "nothing differs"),
     ],

@@ -7,13 +7,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, NIGHT, Desk, Killed, StoppingClock, amount
+from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, NIGHT, SENDER, Desk, Killed, StoppingClock, amount
 from ledgers import ON_BOTH_DATABASES
 from sqlalchemy import select
 
 from tieout import exporting, observing, opening, paying, reporting, sending
 from tieout.ledger import payments, schema
 from tieout.paying import Written
+from tieout.rights import Signature
 
 pytestmark = AFTER_AN_EXPORT
 
@@ -516,7 +517,7 @@ def test_an_invoice_that_is_gone_in_two_looks_is_gone_and_never_exported_again(d
     assert desk.states()[ours[0]] == "GONE"
     assert ours[0] not in desk.exported()
     project_id = desk.item(ours[0]).project_id
-    [answer] = sending.send(desk.ledger, desk.terms, project_id, [ours[0]], "Pat Lee", desk.clock)
+    [answer] = sending.send(desk.ledger, desk.terms, project_id, [ours[0]], Signature(SENDER), desk.clock)
     assert answer.reason == "it was sent before and is GONE"
 
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, APPROVER, NIGHT, Desk, amount
+from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, APPROVER, NIGHT, SENDER, Desk, amount
 
 from data_contracts.forms import SettleAnswer
 from tieout import drift, exporting, observing, paying, repairing, sending, settle_form
@@ -14,6 +14,7 @@ from tieout.ledger.book import Item, LostRaceError
 from tieout.ledger.intents import Intent, live_intents
 from tieout.repairing import Doubt
 from tieout.reporting import timeline
+from tieout.rights import Signature
 
 RUN = "run-1"
 
@@ -31,8 +32,8 @@ def in_doubt(desk: Desk, invoice_id: int) -> Doubt:
 
 
 def decide(desk: Desk, doubt: Doubt, decision: str, **answer: str) -> list[str]:
-    told = {"decided_by": APPROVER, "decision": decision, "reason": "compared with the paper", **answer}
-    return repairing.decide(desk.ledger, doubt, SettleAnswer(**told), RUN, desk.clock)
+    told = SettleAnswer(**{"decided_by": APPROVER, "decision": decision, "reason": "compared with the paper", **answer})
+    return repairing.decide(desk.ledger, doubt, told, Signature(told.decided_by), RUN, desk.clock)
 
 
 def differing(desk: Desk, **changes: str) -> tuple[int, dict[str, Any]]:
@@ -227,10 +228,11 @@ def test_an_answer_that_cannot_be_taken_records_nothing_and_says_all_that_is_wro
     first, _ = differing(desk)
     doubt = in_doubt(desk, first)
     before = timeline(desk.ledger, doubt.item)
-    wrong = decide(desk, doubt, "keep", decided_by="Pat Lee", reason="  ")
+    wrong = decide(desk, doubt, "keep", decided_by=SENDER, reason="  ")
 
     assert wrong == [
-        "Pat Lee is not an accounting approver: the privilege Can Push to Accounting is missing",
+        "Pat Lee is not an accounting approver: Standard or Admin on ERP Integrations and Can Push to Accounting "
+        "are missing",
         "a reason is needed",
         "the decision is adopt or disown, not 'keep'",
     ]
@@ -390,12 +392,13 @@ def gone(desk: Desk, how: str = "delete") -> tuple[int, dict[str, Any]]:
 
 def unlink(desk: Desk, invoice_id: int, by: str = APPROVER, reason: str = "billed twice") -> Item:
     company_id = desk.contractor.company_id
-    return repairing.unlink(desk.ledger, company_id, invoice_id, by, reason, RUN, desk.clock)
+    repairing.unlink(desk.ledger, company_id, invoice_id, Signature(by), reason, RUN, desk.clock)
+    return desk.item(invoice_id)
 
 
 def send(desk: Desk, invoice_id: int) -> sending.Answer:
     project_id = desk.item(invoice_id).project_id
-    [answer] = sending.send(desk.ledger, desk.terms, project_id, [invoice_id], "Pat Lee", desk.clock)
+    [answer] = sending.send(desk.ledger, desk.terms, project_id, [invoice_id], Signature(SENDER), desk.clock)
     return answer
 
 
@@ -480,7 +483,7 @@ def test_a_voided_one_that_is_sent_under_its_old_number_says_that_the_number_sta
 @AFTER_AN_EXPORT
 @pytest.mark.parametrize(
     ("by", "reason", "why"),
-    [("Pat Lee", "billed twice", "Can Push to Accounting is missing"), (APPROVER, " ", "a reason is needed")],
+    [(SENDER, "billed twice", "Can Push to Accounting are missing"), (APPROVER, " ", "a reason is needed")],
 )
 def test_who_may_not_unlink_or_gives_no_reason_is_refused(desk: Desk, by: str, reason: str, why: str):
     first, _ = gone(desk)

@@ -3,12 +3,13 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from desk import AFTER_A_NIGHT, NIGHT, Desk
+from desk import AFTER_A_NIGHT, NIGHT, SENDER, Desk
 
 from tieout import intake, opening, outbox, sending
 from tieout.ledger import states
 from tieout.ledger.book import Item
 from tieout.reporting import timeline
+from tieout.rights import Signature
 
 BIG = pytest.mark.sandbox(projects=4, invoices=60, troubles=True, lines=None)
 NOT_EXPORTABLE = {"purchase-order", "release-only"}
@@ -119,7 +120,7 @@ def test_only_approved_is_sent_by_the_night_and_the_other_two_by_a_person(desk: 
 
     [project_id] = {rows[at]["project_id"] for at in range(3)}
     terms = desk.terms
-    answers = sending.send(desk.ledger, terms, project_id, [noted, pending, draft, 1], "Pat Lee", desk.clock)
+    answers = sending.send(desk.ledger, terms, project_id, [noted, pending, draft, 1], Signature(SENDER), desk.clock)
 
     assert {each.invoice_id: each.outcome for each in answers} == {
         noted: "READY",
@@ -130,7 +131,7 @@ def test_only_approved_is_sent_by_the_night_and_the_other_two_by_a_person(desk: 
     assert "its status is draft" in next(each.reason for each in answers if each.invoice_id == draft)
     assert {desk.states()[each] for each in (noted, pending)} == {"READY"}
     assert [each.actor for each in timeline(desk.ledger, desk.item(noted))] == ["Pat Lee"]
-    again = sending.send(desk.ledger, terms, project_id, [noted], "Pat Lee", desk.clock)
+    again = sending.send(desk.ledger, terms, project_id, [noted], Signature(SENDER), desk.clock)
     assert [(each.outcome, each.reason) for each in again] == [("refused", "it was sent before and is READY")]
 
 
@@ -139,7 +140,7 @@ def test_a_person_sends_all_that_may_be_sent(desk: Desk):
     desk.night()
     assert desk.items() == []
     project_id = next(iter(desk.terms.books))
-    answers = sending.send(desk.ledger, desk.terms, project_id, None, "Pat Lee", desk.clock)
+    answers = sending.send(desk.ledger, desk.terms, project_id, None, Signature(SENDER), desk.clock)
 
     assert {each.outcome for each in answers} == {"READY"}
     assert len(answers) == sum(row["project_id"] == project_id for row in desk.requisitions().values())
@@ -185,7 +186,7 @@ def test_a_person_sends_again_what_was_taken_back(desk: Desk):
     desk.night()
     desk.set_status(back, "approved")
     desk.read()
-    [answer] = sending.send(desk.ledger, desk.terms, desk.item(back).project_id, [back], "Pat Lee", desk.clock)
+    [answer] = sending.send(desk.ledger, desk.terms, desk.item(back).project_id, [back], Signature(SENDER), desk.clock)
 
     assert answer.outcome == "READY"
     assert desk.item(back).revision == 2

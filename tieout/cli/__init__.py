@@ -12,6 +12,7 @@ from tieout.cli.deploy import deploy
 from tieout.cli.docs import docs
 from tieout.cli.doctor import doctor
 from tieout.cli.grid import grid
+from tieout.cli.people import people
 from tieout.cli.sandbox import sandbox
 from tieout.cli.show import show
 from tieout.cli.status import status
@@ -41,3 +42,4 @@ for command in (demo, sandbox, deploy, doctor, status, show, grid, docs):
     app.command()(command)
 app.add_typer(ledger, name="ledger")
 app.add_typer(audit, name="audit")
+app.add_typer(people, name="people")

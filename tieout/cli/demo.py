@@ -17,8 +17,8 @@ from data_contracts.forms import ALL
 from data_contracts.invoice import Invoice
 from tieout import reporting, reviewing
 from tieout.cli import proof
+from tieout.cli.cast import Cast, Site
 from tieout.cli.console import notes, out, print_json, table
-from tieout.cli.people import People, Site
 from tieout.cli.processes import EndedError
 from tieout.cli.stage import APPROVER, Stage, raised
 from tieout.cli.status import facts_of, in_tables
@@ -97,7 +97,7 @@ class _Progress:
 
 def _policy(stage: Stage) -> Facts:
     """Accept half of the projects by policy; the others are for people."""
-    people = People(stage.procore, stage.spectrum)
+    people = Cast(stage.procore, stage.spectrum)
     try:
         accepted = _by_policy(people.sites())
     finally:
@@ -112,7 +112,7 @@ def _by_policy(sites: list[Site]) -> list[Site]:
 def _play(stage: Stage, say: _Progress) -> Facts:
     """Tell the story and return what came of it."""
     began, screen = time.monotonic(), stage.screen
-    people = People(stage.procore, stage.spectrum)
+    people = Cast(stage.procore, stage.spectrum)
     try:
         say("A night: nightly-sync reads, checks, accepts two projects by policy, exports")
         night = screen.start("nightly-sync")
@@ -120,7 +120,7 @@ def _play(stage: Stage, say: _Progress) -> Facts:
         say("Accounting posts the batch and cuts checks: over several invoices, over a part, and one that it voids")
         checks = _post_and_pay(people)
         say("Bringing payments back: sync-payments")
-        payments = screen.start("sync-payments")
+        payments = screen.start("sync-payments", asked_by=APPROVER)
         with open_ledger() as ledger:
             if review := _answer_one(stage, people, ledger, say):
                 runs["review-invoices"] = screen.await_end(review, _RUN_SECONDS)
@@ -138,13 +138,13 @@ def _play(stage: Stage, say: _Progress) -> Facts:
     return facts | {"runs": ended, "seconds": round(time.monotonic() - began, 1), "problems": problems}
 
 
-def _post_and_pay(people: People) -> list[Facts]:
+def _post_and_pay(people: Cast) -> list[Facts]:
     for batch in {row["Batch_Code"].strip() for row in people.erp_invoices() if row["state"] == "unposted"}:
         people.post(batch)
     return people.pay_some()
 
 
-def _answer_one(stage: Stage, people: People, ledger: Ledger, say: _Progress) -> str | None:
+def _answer_one(stage: Stage, people: Cast, ledger: Ledger, say: _Progress) -> str | None:
     """Answer the shortest review, if another one is left for the reader: one invoice is rejected, one fails."""
     waiting = reviewing.waiting_projects(ledger)
     if len(waiting) < 2:
@@ -161,7 +161,7 @@ def _answer_one(stage: Stage, people: People, ledger: Ledger, say: _Progress) ->
     return run_id
 
 
-def _spoil(people: People, ledger: Ledger, waiting: dict[int, list[Item]], rows: tuple[Row, ...]) -> None:
+def _spoil(people: Cast, ledger: Ledger, waiting: dict[int, list[Item]], rows: tuple[Row, ...]) -> None:
     """Set a vendor inactive whose invoice is accepted next: the export refuses it, which the reader may mend."""
     items = {item.invoice_id: item for items in waiting.values() for item in items}
     for row in rows[:-1]:
@@ -181,7 +181,7 @@ def _vendor_code(ledger: Ledger, item: Item) -> str:
     return mapping.vendor(invoice.vendor_id_procore) or ""
 
 
-def _outside(people: People, checks: list[Facts]) -> Facts:
+def _outside(people: Cast, checks: list[Facts]) -> Facts:
     """Return what the two stand-ins' databases hold."""
     erp, procore = people.erp_state(), people.procore_state()
     return {

@@ -1,114 +1,69 @@
-"""The other people of the demo, played through the stand-ins' control endpoints."""
+"""`tieout people`: who may do what, and the authenticator apps by which they prove who they are."""
 
-from collections import Counter
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any
+import sys
+from typing import Annotated, Any
 
-import httpx
+import segno
+import typer
 
-from tieout.connectors.base import parse_key
+from tieout import codes, opening, rights, settings
+from tieout.cli.console import notes, out, print_json, readable_ledger, table
+from tieout.errors import SettingsError
+from tieout.ledger.enrolments import Enrolment, read_enrolment
+from tieout.settings import Person
 
-Row = dict[str, Any]
-_SENT_BY_NIGHT = "approved"
-_REFUSED_BY_ERP = "already-in-erp"
-
-
-@dataclass(frozen=True)
-class Site:
-    """A project of the sandbox, with how many sound invoices wait in it."""
-
-    project_id: int
-    name: str
-    sound: int
-    is_refused_one: bool  # has an invoice that only the ERP can refuse
+_TRIES = 3
+people = typer.Typer(no_args_is_help=True, help="Show who may do what, and set up their one-time codes.")
 
 
-class People:
-    """Whoever works in Procore and Spectrum while tieout runs."""
-
-    def __init__(self, procore: str, spectrum: str) -> None:
-        """Speak to the stand-ins at these addresses."""
-        self._procore = httpx.Client(base_url=f"{procore}/_sandbox", timeout=30.0, trust_env=False)
-        self._spectrum = httpx.Client(base_url=f"{spectrum}/_sandbox", timeout=30.0, trust_env=False)
-
-    def close(self) -> None:
-        """Release the connections."""
-        self._procore.close()
-        self._spectrum.close()
-
-    def sites(self) -> list[Site]:
-        """Return the projects that we may see, the ones with most to show first."""
-        invoices = _get(self._procore, "requisitions")
-        waiting = [each for each in invoices if each["status"] == _SENT_BY_NIGHT]
-        sound = Counter(each["project_id"] for each in waiting if not each["trouble"])
-        refused = {each["project_id"] for each in waiting if each["trouble"] == _REFUSED_BY_ERP}
-        projects = _get(self._procore, "contractor")["projects"]
-        sites = [Site(each["id"], each["name"], sound[each["id"]], each["id"] in refused) for each in projects]
-        return sorted(sites, key=lambda site: (not site.is_refused_one, -site.sound))
-
-    def post(self, batch: str) -> int:
-        """Post a batch."""
-        return int(_post(self._spectrum, "post", {"batch_code": batch})["posted"])
-
-    def pay_some(self) -> list[Row]:
-        """Cut a check over several invoices of one vendor, one that pays a part, and one that is voided at once."""
-        by_vendor: dict[str, list[Row]] = {}
-        for row in self.erp_invoices():
-            if row["state"] == "posted" and not Decimal(row["paid"]):
-                by_vendor.setdefault(row["Vendor_Code"], []).append(row)
-        groups = sorted(by_vendor.values(), key=len, reverse=True)
-        together, rest = (groups[0][:3], [row for group in groups[1:] for row in group]) if groups else ([], [])
-        checks = [{"what": f"pays {len(together)} invoices", **self._pay(together)}] if together else []
-        if rest:
-            part = (_due(rest[0]) * Decimal("0.4")).quantize(Decimal("0.01"))
-            checks.append({"what": "pays a part of one", **self._pay(rest[:1], part)})
-        if len(rest) > 1:
-            voided = self._pay(rest[1:2])
-            _post(self._spectrum, f"checks/{voided['check_number']}/void", {})
-            checks.append({"what": "pays one invoice, is voided", **voided})
-        return checks
-
-    def stop_using(self, vendor: str) -> None:
-        """Set a vendor inactive."""
-        _post(self._spectrum, "vendors", {"code": vendor, "status": "I"})
-
-    def erp_invoices(self) -> list[Row]:
-        """Return every invoice in Spectrum's database that bears our key."""
-        return [row for row in _get(self._spectrum, "invoices") if parse_key(row["Remarks"].strip())]
-
-    def erp_state(self) -> Row:
-        """Return what Spectrum's database holds, in counts and sums."""
-        state: Row = _get(self._spectrum, "state")
-        return state
-
-    def payments_issued(self) -> list[Row]:
-        """Return the rows of every Payments Issued tab."""
-        rows: list[Row] = _get(self._procore, "payments")
-        return rows
-
-    def procore_state(self) -> Row:
-        """Return what Procore holds, in counts and sums."""
-        state: Row = _get(self._procore, "state")
-        return state
-
-    def _pay(self, rows: list[Row], amount: Decimal | None = None) -> Row:
-        applications = [
-            {"invoice_number": row["Invoice_Number"], "amount": None if amount is None else str(amount)} for row in rows
-        ]
-        check: Row = _post(
-            self._spectrum, "checks", {"vendor_code": rows[0]["Vendor_Code"], "applications": applications}
-        )
-        return check
+@people.command(name="list")
+def list_people(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List the people of the settings: what each may do, and how their one-time codes stand."""
+    with readable_ledger() as ledger, ledger.reading() as connection:
+        rows = [_row(each, read_enrolment(connection, each.name)) for each in settings.people().values()]
+    if json:
+        print_json(rows)
+    else:
+        headings = tuple(rows[0]) if rows else ("name",)
+        out().print(table("People", headings, [tuple(row.values()) for row in rows]))
 
 
-def _due(row: Row) -> Decimal:
-    return Decimal(row["Invoice_Amount"]) - Decimal(row["Retention_Amount"])
+@people.command()
+def enrol(
+    name: Annotated[str, typer.Argument(help="The person's name, as it is in the settings.")],
+    show_uri: Annotated[bool, typer.Option("--show-uri", help="Print the address in the QR code too.")] = False,
+) -> None:
+    """Set up a person's authenticator app by a QR code, which is a secret: show it to nobody else.
+
+    The codes of an app that was set up before count until the new one has shown a right code.
+    """
+    if name not in settings.people():
+        raise SettingsError("Settings", f"{name!r}", "there is no [[people]] of that name")
+    if not sys.stdout.isatty():
+        notes().print("The QR code is a secret and is shown in a terminal only.", style="red")
+        raise typer.Exit(1)
+    with readable_ledger() as ledger:
+        issued = codes.issue(ledger, name, opening.now)
+        segno.make(issued.uri, error="m", micro=False).terminal(compact=True)
+        if show_uri:
+            print(issued.uri)
+        for _ in range(_TRIES):
+            if codes.confirm(ledger, issued, typer.prompt("The six digits that the app shows"), opening.now):
+                notes().print(f"From now on the codes of this app, and of no other, count for {name}.", markup=False)
+                return
+            notes().print("That is not the code of now.", style="red")
+    notes().print("Nothing was changed; run this again for another QR code.", style="red")
+    raise typer.Exit(1)
 
 
-def _get(client: httpx.Client, path: str) -> Any:
-    return client.get(f"/{path}").raise_for_status().json()
-
-
-def _post(client: httpx.Client, path: str, body: Row) -> Any:
-    return client.post(f"/{path}", json=body).raise_for_status().json()
+def _row(person: Person, enrolled: Enrolment) -> dict[str, Any]:
+    sends = person.commitments_admin
+    may = [right.name for right in (rights.APPROVER, rights.PAYMENTS) if not right.lacks(person)]
+    may += [f"send from {'all projects' if sends == 'all' else ', '.join(map(str, sends))}"] if sends else []
+    return {
+        "name": person.name,
+        "email": person.email,
+        "may": "; ".join(may),
+        "codes": f"set up ({enrolled.generation})" if enrolled.generation else "none",
+        "locked": codes.lock_of(enrolled, opening.now()),
+    }

@@ -3,7 +3,7 @@
 from collections import Counter
 from decimal import Decimal
 
-from tieout.cli.people import People, Row
+from tieout.cli.cast import Cast, Row
 from tieout.cli.screen import Screen
 from tieout.connectors.base import invoice_key
 from tieout.ledger import audit, states
@@ -11,7 +11,7 @@ from tieout.ledger.book import Item, Ledger
 from tieout.publishing import FAILING
 
 
-def find_problems(ledger: Ledger, people: People, screen: Screen) -> list[str]:
+def find_problems(ledger: Ledger, people: Cast, screen: Screen) -> list[str]:
     """Return everything that does not agree, a sentence each."""
     rows = people.erp_invoices()
     return [

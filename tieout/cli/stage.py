@@ -99,13 +99,15 @@ def _write_settings(stage: Stage, policy: Facts) -> dict[str, str]:
         "spectrum": {"url": spectrum["url"], "company_code": spectrum["company_code"], "settles_seconds": 1.0},
         "mapping": {"csv": stage.sandbox["mapping_csv"]},
         "export": {"retry_delay_seconds": 0.2},
-        "approval": {"proof": "name", "approvers": [APPROVER]},
+        "approval": {"proof": "name"},
         "prefect": {"ui_url": stage.screen.url, "work_pool": POOL},
         "policy": policy,
     }
     lines = [line for name, section in sections.items() for line in (f"[{name}]", *_toml(section), "")]
+    rights = {"name": APPROVER, "erp_integrations": "admin", "can_push_to_accounting": True, "commitments_admin": "all"}
+    lines += ["[[people]]", *_toml(rights)]
     config = stage.folder / "tieout.toml"
-    config.write_text("\n".join(lines))
+    config.write_text("\n".join([*lines, ""]))
     secrets = {
         "TIEOUT_CONFIG": str(config),
         "TIEOUT_LEDGER__URL": f"sqlite:///{stage.folder / 'ledger.sqlite'}",

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from tieout.ledger import schema
-from tieout.ledger.book import Transaction, canonical
+from tieout.ledger.book import Transaction, canonical, to_change
 
 _TABLE = schema.review
 
@@ -27,7 +27,7 @@ class Review:
 
 def read_reviews(connection: Connection, run_ids: Iterable[str]) -> dict[str, Review]:
     """Return the reviews of these runs that have offered something, by run id."""
-    rows = connection.execute(select(_TABLE).where(_TABLE.c.run_id.in_(list(run_ids))))
+    rows = connection.execute(to_change(connection, select(_TABLE).where(_TABLE.c.run_id.in_(list(run_ids)))))
     return {
         row.run_id: Review(
             run_id=row.run_id,

@@ -284,6 +284,17 @@ review = Table(
     Column("decision", Text, nullable=False, server_default=""),
 )
 
+enrolment = Table(  # of people's authenticator apps; what their secrets are derived from is nowhere here
+    "enrolment",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("issued", Integer, nullable=False, server_default="0"),
+    Column("generation", Integer, nullable=False, server_default="0"),
+    Column("last_step", BigInteger, nullable=False, server_default="0"),
+    Column("wrong_codes", Integer, nullable=False, server_default="0"),
+    Column("locked_until", Instant),
+)
+
 watermark = Table(
     "watermark",
     metadata,

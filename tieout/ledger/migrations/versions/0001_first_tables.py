@@ -44,6 +44,16 @@ def _guard_postgresql() -> None:
 
 def _create_tables() -> None:
     op.create_table(
+        "enrolment",
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("issued", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("generation", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("last_step", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("wrong_codes", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("locked_until", Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
         "event",
         sa.Column("event_id", _ID, nullable=False),
         sa.Column("item_id", _ID, nullable=False),
