@@ -94,6 +94,12 @@ class Person(Contract):
     email: str | None = None
 
 
+def normalised_number(number: str) -> str:
+    """Return an invoice number without all by which a bookkeeper would not tell it from another one."""
+    words = re.findall(r"[^\W\d_]+|\d+", number.casefold())
+    return "".join(word.lstrip("0") or "0" for word in words)[:200]
+
+
 class Invoice(Contract):
     """One subcontractor invoice of one company in Procore (there: a requisition)."""
 
@@ -150,10 +156,9 @@ class Invoice(Contract):
 
         Case, spaces, punctuation and leading zeros do not tell invoice numbers apart; a blank number has no key.
         """
-        words = re.findall(r"[^\W\d_]+|\d+", self.invoice_number.casefold())
-        number = "".join(word.lstrip("0") or "0" for word in words)
+        number = normalised_number(self.invoice_number)
         commitment = self.commitment_id_procore if with_commitment else ""
-        return f"{self.vendor_id_procore}|{commitment}|{number[:200]}" if number else ""
+        return f"{self.vendor_id_procore}|{commitment}|{number}" if number else ""
 
     def differences(self, later: "Invoice") -> dict[str, tuple[str, str]]:
         """Return what of all that an approver decides on is otherwise in `later`: by field, here and there.

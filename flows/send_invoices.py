@@ -2,13 +2,13 @@
 
 from prefect import flow
 
-from tasks import checks, erp, grids, items, procore, reports
+from tasks import decisions, erp, grids, items, procore, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
 
 
 @flow(task_runner=Writers())
-def send_invoices(project: int, sent_by: str, invoices: list[int] | None = None, code: str = ""):
+def send_invoices(project: int, sent_by: str, invoices: list[str] | None = None, code: str = ""):
     """Send invoices of one project to the ERP for acceptance. Accounting is asked before anything is exported.
 
     Approved, Approved as Noted and Pending Owner Approval can be sent; each other one is refused with its reason.
@@ -16,18 +16,19 @@ def send_invoices(project: int, sent_by: str, invoices: list[int] | None = None,
 
     - **project**: the Procore project id.
     - **sent_by**: your name; you need Admin on the project's Commitments tool. It is kept with the invoice.
-    - **invoices**: Procore invoice ids, as in the address of the invoice; empty sends all that may be sent.
+    - **invoices**: invoice numbers, or Procore ids; empty sends all of the project that may be sent.
     - **code**: the six digits that your authenticator app shows now.
 
-    When it is red, the Artifacts tab says which step did not finish; run it again.
+    When it is red (*Finished with Failures*), its message says which invoices were not sent, and why.
     """
     steps = Steps("Send invoices")
     visible = steps.go(procore.list_projects, [project]) or []
     steps.each(procore.fetch_changed_invoices, visible)
     steps.go(erp.read_reference)
     steps.go(procore.read_books, visible)
-    if visible:
-        steps.go(checks.send, project, invoices or None, sent_by, code)
+    meant = steps.go(decisions.choose_invoices, project, invoices or []) if visible else None
+    if meant is not None:
+        steps.go(decisions.send, project, list(meant.invoice_ids) if invoices else None, sent_by, code)
     steps.go(procore.deliver_letters)
     steps.go(items.open_reviews)
     steps.go(items.publish)

@@ -2,12 +2,11 @@
 
 from prefect import task
 
-from tasks import _asking
 from tasks._policy import remote
 from tasks._run import actor
 from tieout import reviewing, sending
 from tieout.opening import now, open_erp, open_ledger
-from tieout.sending import Answer, Judged
+from tieout.sending import Judged
 from tieout.terms import load_terms
 
 
@@ -25,14 +24,6 @@ def judge_again(invoices: list[int]) -> dict[int, str]:
         terms = load_terms(ledger, erp, now())
         sending.rejudge(ledger, terms, invoices, now, actor())
         return {item.invoice_id: item.state for item in ledger.items(invoice_id=invoices)}
-
-
-@task(**remote, task_run_name="send invoices of project {project}")
-def send(project: int, invoices: list[int] | None, sent_by: str, code: str) -> list[Answer]:
-    """Send these invoices, or all that may be sent, to Ready to Export in a person's name."""
-    by = _asking.signature(sent_by, code)
-    with open_ledger() as ledger, open_erp() as erp:
-        return sending.send(ledger, load_terms(ledger, erp, now()), project, invoices, by, now)
 
 
 @task(**remote)

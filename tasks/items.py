@@ -35,15 +35,17 @@ def publish() -> dict[tuple[int, int], str]:
     """
     with open_ledger() as ledger, open_erp() as erp, _screen.open_screen() as client:
         deployment, stories = _screen.deployment_id(client, DEPLOYMENT), dict[str, Creation | Move]()
+        told: dict[int, Item] = {}  # also what is settled by the first look and gone from the next one
         for _ in range(_LOOKS):
             items, runs, plan = _compare(ledger, erp, client, deployment)
+            told |= {item.item_id: item for item in items}
             if not plan:
                 break
             created = _screen.create(client, deployment, plan.creations)
             stories |= zip(created, plan.creations, strict=True)
             _screen.move(client, plan.moves)
             stories |= {each.run_id: each for each in plan.moves}
-        _explain(ledger, erp, client, items, stories)
+        _explain(ledger, erp, client, list(told.values()), stories)
         _today.refresh(ledger, client)
     return _standing(items, runs)
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from prefect.client.schemas.objects import State, StateType
 
-from tasks import _screen, approvers, checks, erp, items, notices, procore, watch
+from tasks import _screen, approvers, decisions, erp, items, notices, procore, watch
 from tasks._run import actor, run_id, started_at
 from tasks._steps import Steps
 from tieout import exporting, publishing, reporting, settings
@@ -99,6 +99,7 @@ def _report(steps: Steps) -> RunReport:
             drifted=reporting.drifted(ledger),
             not_exportable=ledger.items(state=states.NOT_EXPORTABLE),
             unfinished=steps.unfinished,
+            refused=_refused(steps),
             alarms=[f"{each.message} {each.remedy}" for rung in steps.of(watch.ring) for each in rung],
             notes=_notes(steps),
             figures=_figures(steps),
@@ -116,8 +117,10 @@ def _notes(steps: Steps) -> list[str]:
     notes += [problem for problems in steps.of(procore.read_books) for problem in problems]
     notes += [counted for counted in steps.of(procore.take_census) if counted]
     notes += [words for vanished in steps.of(watch.list_vanished) for words in vanished]
-    for answers in steps.of(checks.send):
-        notes += [f"{each.number} {each.outcome}: {each.reason}" for each in answers if each.reason]
+    for answers in steps.of(decisions.send):
+        notes += [f"{each.number} {each.outcome}: {each.reason}" for each in answers if each.reason and each.is_done]
+    for rejected in steps.of(decisions.reject):
+        notes += rejected.untold
     for decided in steps.of(approvers.record):
         notes += [f"{number}: the decision came too late, {why}" for number, why in decided.refused]
         notes += decided.untold
@@ -131,9 +134,19 @@ def _notes(steps: Steps) -> list[str]:
     return notes + [problem for each in steps.of(procore.write_payments) for problem in each.problems]
 
 
+def _refused(steps: Steps) -> list[str]:
+    """Return what a person asked for and was not done, with the reasons."""
+    told = [f"{name}: {why}" for chosen in steps.of(decisions.choose_invoices) for name, why in chosen.unclear]
+    answers = [*steps.of(decisions.send), *steps.of(decisions.retrieve)]
+    answers += [rejected.answers for rejected in steps.of(decisions.reject)]
+    return told + [f"{each.number}: {each.reason}" for group in answers for each in group if not each.is_done]
+
+
 def _figures(steps: Steps) -> list[tuple[str, str]]:
     figures = [("changed in Procore", sum(each.changed for each in steps.of(procore.fetch_changed_invoices)))]
-    figures += [("asked to send", sum(len(each) for each in steps.of(checks.send)))]
+    for name, step in (("sent", decisions.send), ("retrieved", decisions.retrieve)):
+        figures += [(name, sum(each.is_done for answers in steps.of(step) for each in answers))]
+    figures += [("rejected", sum(each.is_done for done in steps.of(decisions.reject) for each in done.answers))]
     for decided in steps.of(approvers.record):
         figures += [("accepted", len(decided.accepted)), ("rejected", len(decided.rejected))]
     figures += [("payments written to Procore", sum(each.written for each in steps.of(procore.write_payments)))]

@@ -19,7 +19,7 @@ MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 TEST_MODULES = sorted(path for folder in ("tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
 FLOW_FILES = sorted(path for path in (ROOT / "flows").glob("*.py") if path.stem != "__init__")
 VERBS = {
-    *("acknowledge", "export", "import", "keep", "reconcile", "refresh", "reprocess", "retrieve", "retry"),
+    *("acknowledge", "export", "import", "keep", "reconcile", "refresh", "reject", "reprocess", "retrieve", "retry"),
     *("review", "send", "settle", "show", "sync", "unlink"),
 }
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from tieout.ledger.book import Item, Ledger, Transaction
 from tieout.ledger.intents import close_intent, live_intents, newest_intents
 from tieout.ledger.letters import unlock
 from tieout.rights import Signature
-from tieout.sending import Answer
+from tieout.sending import REFUSED, Answer
 
 Clock = Callable[[], datetime]
 _AFTER_ACCEPTANCE = (states.ACCEPTED, states.FAILED)
@@ -40,24 +40,37 @@ def reject_item(tx: Transaction, item: Item, reason: str, because: dict[str, Any
 
 
 def reject(
-    ledger: Ledger, erp: ERP, invoice_ids: Sequence[int], by: Signature, reason: str, run_id: str, clock: Clock
+    ledger: Ledger,
+    erp: ERP,
+    project_id: int,
+    invoice_ids: Sequence[int] | None,
+    by: Signature,
+    reason: str,
+    run_id: str,
+    clock: Clock,
 ) -> Rejected:
-    """Reject invoices in an approver's name, before their acceptance or after their export failed (R29 to R33).
+    """Reject these invoices of a project, or all that wait for accounting or failed to export (R29 to R33).
 
     Raises RefusedError without the right or a reason; a single invoice that cannot be rejected is answered with why.
     """
     reason = reason.strip()
-    seen = ledger.items(invoice_id=list(invoice_ids))
+    chosen = {"state": (states.READY, states.FAILED)} if invoice_ids is None else {"invoice_id": list(invoice_ids)}
+    seen = ledger.items(project_id=project_id, **chosen)
     there = _in_erp(ledger, erp, [item for item in seen if item.state in _AFTER_ACCEPTANCE])
     because = {"run": run_id, **rights.facts(rights.APPROVER)}
-    answers, untold = [], []
+    missing = set(invoice_ids or ()) - {item.invoice_id for item in seen}
+    answers = [Answer(each, str(each), REFUSED, "it was never sent") for each in sorted(missing)]
+    untold = []
     with ledger.transaction(clock(), by.name) as tx:
         problems = rights.objections(tx, by, rights.APPROVER)
         problems += [] if reason else ["a reason is needed"]
         unmoved = tx.unmoved(seen)
         for item in tx.items(item_id=[item.item_id for item in seen]) if not problems else ():
+            if item.state == states.REJECTED:  # by an earlier try
+                answers.append(Answer(item.invoice_id, item.number, states.REJECTED, ""))
+                continue
             if why := _why_not(item, item.item_id in unmoved, there.get(item.item_id, "")):
-                answers.append(Answer(item.invoice_id, item.number, "refused", why))
+                answers.append(Answer(item.invoice_id, item.number, REFUSED, why))
                 continue
             if intent := live_intents(tx.connection, [item]).get(item.item_id):
                 close_intent(tx, item, "rejected", intent.evidence, is_live=False)

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from tieout import rights
 from tieout.ledger import states
 from tieout.ledger.book import Item, Ledger
 from tieout.ledger.letters import unlock
-from tieout.sending import Answer
+from tieout.rights import Signature
+from tieout.sending import REFUSED, Answer
 
 Clock = Callable[[], datetime]
 _WAITING = (states.READY, states.HELD)
@@ -21,26 +23,36 @@ _WHY_NOT = {
 }
 
 
-def retrieve(ledger: Ledger, invoice_ids: Sequence[int], by: str, run_id: str, clock: Clock) -> list[Answer]:
-    """Take invoices back in a person's name and have them unlocked in Procore; answer each that cannot be with why."""
-    with ledger.transaction(clock(), by) as tx:
-        found = {item.invoice_id: item for item in tx.items(invoice_id=list(invoice_ids))}
-        answers = []
-        for invoice_id in invoice_ids:
+def retrieve(
+    ledger: Ledger, project_id: int, invoice_ids: Sequence[int] | None, by: Signature, run_id: str, clock: Clock
+) -> list[Answer]:
+    """Take these invoices back, or all of the project that wait, and have them unlocked in Procore (R20).
+
+    Raises RefusedError without the right; an invoice that cannot be taken back is answered with why.
+    """
+    right = rights.sender(project_id)
+    answers = []
+    with ledger.transaction(clock(), by.name) as tx:
+        problems = rights.objections(tx, by, right)
+        found = {item.invoice_id: item for item in tx.items(project_id=project_id)}
+        waiting = [each for each, item in found.items() if item.state in _WAITING]
+        wanted = waiting if invoice_ids is None else invoice_ids
+        for invoice_id in wanted if not problems else ():
             item = found.get(invoice_id)
             if item is None:
-                answers.append(Answer(invoice_id, str(invoice_id), "refused", "it was never sent"))
+                answers.append(Answer(invoice_id, str(invoice_id), REFUSED, "it was never sent"))
+            elif item.state == states.RETRIEVED:  # by an earlier try
+                answers.append(Answer(invoice_id, item.number, states.RETRIEVED, ""))
             elif item.state in _WAITING:
-                unlock(tx, tx.move(item, states.RETRIEVE, states.RETRIEVED, {"run": run_id}, cause=""))
+                unlock(
+                    tx,
+                    tx.move(item, states.RETRIEVE, states.RETRIEVED, {"run": run_id, **rights.facts(right)}, cause=""),
+                )
                 answers.append(Answer(invoice_id, item.number, states.RETRIEVED, ""))
             else:
-                answers.append(Answer(invoice_id, item.number, "refused", _why_not(item)))
+                answers.append(Answer(invoice_id, item.number, REFUSED, _why_not(item)))
+    rights.refuse("the retrieval", problems)
     return answers
-
-
-def waiting(ledger: Ledger, project_id: int) -> list[int]:
-    """Return what can be taken back in a project."""
-    return [item.invoice_id for item in ledger.items(project_id=project_id, state=_WAITING)]
 
 
 def _why_not(item: Item) -> str:

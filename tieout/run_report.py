@@ -27,6 +27,7 @@ class RunReport:
     drifted: list[Item] = field(default_factory=list)  # changed on either side since their export, and nobody let it be
     not_exportable: list[Item] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)  # steps that did not finish, with their reason
+    refused: list[str] = field(default_factory=list)  # what a person asked for and was not done, with the reason
     alarms: list[str] = field(default_factory=list)  # what is wrong that no single run would notice
     notes: list[str] = field(default_factory=list)  # projects passed over, odd rows, letters refused
     figures: list[tuple[str, str]] = field(default_factory=list)  # what else there is to say, in order
@@ -44,6 +45,8 @@ class RunReport:
             view = f"{self.ui_url}/runs?state=Failed%20to%20Export"
             parts.append(f"{len(self.failed)} failed in this run ({causes}), see {view}")
         parts += [f"not finished: {step}" for step in self.unfinished[:_TOLD]]
+        parts += [f"not done: {each}" for each in self.refused[:_TOLD]]
+        parts += [f"and {len(self.refused) - _TOLD} more, see the Artifacts tab"] if len(self.refused) > _TOLD else []
         if parts:
             return Standing("FAILED", ALARM if self.alarms else FINISHED_WITH_FAILURES, "; ".join(parts))
         return Standing("COMPLETED", green, self.in_short())
@@ -62,7 +65,12 @@ class RunReport:
         return "\n\n".join(sections) + "\n"
 
     def _problems(self) -> list[str]:
-        lists = (("Alarms", self.alarms), ("Not finished", self.unfinished), ("Worth knowing", self.notes))
+        lists = (
+            ("Alarms", self.alarms),
+            ("Not finished", self.unfinished),
+            ("Not done", self.refused),
+            ("Worth knowing", self.notes),
+        )
         return [f"## {head}\n\n{_list(rows)}" for head, rows in lists if rows]
 
     def _failures(self) -> list[str]:

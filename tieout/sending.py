@@ -23,6 +23,7 @@ from tieout.rights import Signature
 from tieout.terms import Terms, known_projects
 
 Clock = Callable[[], datetime]
+REFUSED = "refused"
 _PIECE = 125  # invoices that are judged together, in one batch of checks
 _JUDGED_AGAIN = (*states.JUDGED, states.ACCEPTED, states.FAILED)
 # An invoice number is taken while the invoice that bears it is on its way to the ERP or there.
@@ -44,6 +45,11 @@ class Answer:
     number: str
     outcome: str
     reason: str
+
+    @property
+    def is_done(self) -> bool:
+        """Whether what was asked for happened; an invoice that is Held was sent, and a check stopped it."""
+        return self.outcome != REFUSED
 
 
 @dataclass(frozen=True)
@@ -228,7 +234,7 @@ def _enter(tx: Transaction, terms: Terms, project: str, reading: Reading, asked:
     if not (asked or by_policy):
         return item
     state = verdict(reading.findings)
-    facts = _facts(terms, project, reading, state, item)
+    facts = _facts(terms, project, reading, state, item) | {"sent_by": tx.actor if asked else ""}
     because = _because(terms, reading)
     if item is None:
         keys: dict[str, Any] = {"company_id": sighting.company_id, "invoice_id": sighting.invoice_id, "erp": terms.erp}
@@ -339,14 +345,14 @@ def _may_be_sent(sighting: Sighting, item: Item | None) -> bool:
 def _answer(invoice_id: int, sighting: Sighting | None, before: Item | None, after: Item | None) -> Answer:
     number = after.number if after else str(invoice_id)
     if sighting is None:
-        return Answer(invoice_id, number, "refused", "Procore does not show it in this project")
+        return Answer(invoice_id, number, REFUSED, "Procore does not show it in this project")
     if sighting.status not in SENDABLE:
         allowed = "Approved, Approved as Noted and Pending Owner Approval"
-        return Answer(invoice_id, number, "refused", f"its status is {sighting.status}; only {allowed} can be sent")
+        return Answer(invoice_id, number, REFUSED, f"its status is {sighting.status}; only {allowed} can be sent")
     if before is not None and before.state not in states.OUTSIDE:
-        return Answer(invoice_id, number, "refused", f"it was sent before and is {before.state}")
+        return Answer(invoice_id, number, REFUSED, f"it was sent before and is {before.state}")
     if after is None:
-        return Answer(invoice_id, number, "refused", "it is gone from Procore")
+        return Answer(invoice_id, number, REFUSED, "it is gone from Procore")
     return Answer(invoice_id, number, after.state, "; ".join(finding.message for finding in after.reasons))
 
 

@@ -19,7 +19,7 @@ PLAN: dict[str, Any] = yaml.safe_load(TEXT)
 DEPLOYMENTS: list[dict[str, Any]] = PLAN["deployments"]
 VIEWS: list[dict[str, Any]] = json.loads((ROOT / "deployments" / "views.json").read_text(encoding="utf-8"))
 WANTED = {"nightly-sync", "sync-invoices", "send-invoices", "review-invoices", "export-invoice", "retry-exports"}
-WANTED |= {"sync-payments", "keep-watch"}
+WANTED |= {"retrieve-invoices", "reject-invoices", "sync-payments", "keep-watch"}
 AUTOMATIONS = (ROOT / "deployments" / "automations.yaml").read_text(encoding="utf-8")
 
 

@@ -1,0 +1,44 @@
+"""Steps that record what a person asked for by a form: send, retrieve, reject; each answers for every invoice."""
+
+from prefect import task
+
+from tasks import _asking
+from tasks._policy import remote
+from tasks._run import run_id
+from tieout import rejecting, retrieving, sending
+from tieout.choosing import Chosen, choose
+from tieout.opening import now, open_erp, open_ledger
+from tieout.rejecting import Rejected
+from tieout.sending import Answer
+from tieout.terms import load_terms
+
+
+@task(**remote)
+def choose_invoices(project: int, names: list[str]) -> Chosen:
+    """Find the invoices that were meant, by number or by id."""
+    with open_ledger() as ledger:
+        return choose(ledger, project, names)
+
+
+@task(**remote, task_run_name="send invoices of project {project}")
+def send(project: int, invoices: list[int] | None, sent_by: str, code: str) -> list[Answer]:
+    """Send these invoices, or all that may be sent, to Ready to Export in a person's name."""
+    by = _asking.signature(sent_by, code)
+    with open_ledger() as ledger, open_erp() as erp:
+        return sending.send(ledger, load_terms(ledger, erp, now()), project, invoices, by, now)
+
+
+@task(**remote, task_run_name="retrieve invoices of project {project}")
+def retrieve(project: int, invoices: list[int] | None, retrieved_by: str, code: str) -> list[Answer]:
+    """Take these invoices back, or all that wait for accounting in the project."""
+    by = _asking.signature(retrieved_by, code)
+    with open_ledger() as ledger:
+        return retrieving.retrieve(ledger, project, invoices, by, run_id(), now)
+
+
+@task(**remote, task_run_name="reject invoices of project {project}")
+def reject(project: int, invoices: list[int] | None, rejected_by: str, code: str, reason: str) -> Rejected:
+    """Reject these invoices, or all of the project that wait for accounting or failed to export."""
+    by = _asking.signature(rejected_by, code)
+    with open_ledger() as ledger, open_erp() as erp:
+        return rejecting.reject(ledger, erp, project, invoices, by, reason, run_id(), now)
