@@ -1,11 +1,17 @@
 """An approver accepts or rejects exactly what was shown; whatever does not fit any more is refused by name."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
-from desk import AFTER_A_NIGHT, APPROVER, Desk
+from desk import AFTER_A_NIGHT, APPROVER, PEOPLE, Desk
+from ledgers import ON_BOTH_DATABASES
 
 from tieout import reviewing
 from tieout.reporting import timeline
 from tieout.reviewing import Offer
+from tieout.rights import Signature
 
 
 def first_offer(desk: Desk) -> Offer:
@@ -226,3 +232,42 @@ def test_acceptance_survives_a_crash_before_the_export(desk: Desk):
     desk.night()
 
     assert set(desk.exported()) == {row.invoice_id for row in offered.rows}
+
+
+@AFTER_A_NIGHT
+@pytest.mark.parametrize("how", ["superseded", "lapsed"])
+def test_an_answer_to_a_review_that_was_closed_decides_nothing(desk: Desk, how: str):
+    offered = first_offer(desk)
+    if how == "superseded":
+        reviewing.supersede(desk.ledger, offered.run_id, desk.clock)
+    else:
+        reviewing.lapse(desk.ledger, [offered.run_id], desk.clock)
+    decided = desk.decide(offered)
+
+    assert (decided.accepted, decided.rejected, decided.problems) == ((), (), ())
+    assert {why.partition(" before")[0] for _, why in decided.refused} == {"this review was closed"}
+    assert states_of(desk, offered) == ["READY"] * len(offered.rows)
+
+
+@ON_BOTH_DATABASES
+@AFTER_A_NIGHT
+def test_of_two_people_who_answer_at_once_one_decides_and_both_are_told_the_same(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    other = {**PEOPLE[0], "name": "Robin Okafor"}
+    monkeypatch.setenv("TIEOUT_PEOPLE", json.dumps([*PEOPLE, other]))
+    offered, start = first_offer(desk), Barrier(2)
+    ledger = desk.ledger
+
+    def answer(by: str) -> reviewing.Decided:
+        start.wait()
+        reject = [] if by == APPROVER else [(row.number, "no") for row in offered.rows]
+        return reviewing.decide(ledger, offered.run_id, Signature(by), "all", reject, desk.clock)
+
+    with ThreadPoolExecutor(2) as people:
+        one, two = people.map(answer, [APPROVER, other["name"]])
+
+    assert one == two
+    assert {len(one.accepted), len(one.rejected)} == {0, len(offered.rows)}
+    actors = {timeline(ledger, desk.item(row.invoice_id))[-1].actor for row in offered.rows}
+    assert actors == {APPROVER if one.accepted else other["name"]}

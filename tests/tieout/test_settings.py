@@ -96,3 +96,39 @@ def test_a_ledger_url_that_cannot_be_used_is_not_repeated(config: Path, monkeypa
 def test_an_erp_without_settings_is_refused_by_section(config: Path):
     with pytest.raises(SettingsError, match=r"\[spectrum\].*authorization_id"):
         spectrum.Connector.from_settings()
+
+
+PERSON = '[[people]]\nname = " Kim Lee "\ncommitments_admin = [7, 8]\n'
+
+
+def test_people_come_from_the_file_or_all_of_them_from_the_environment(config: Path, monkeypatch: pytest.MonkeyPatch):
+    assert settings.people() == {}
+    config.write_text(PERSON)
+    assert settings.people() == {"Kim Lee": settings.Person(name="Kim Lee", commitments_admin=(7, 8))}
+    monkeypatch.setenv("TIEOUT_PEOPLE", '[{"name": "Sam", "commitments_admin": "all"}]')
+
+    assert settings.people() == {"Sam": settings.Person(name="Sam", commitments_admin="all")}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (PERSON + PERSON.replace("Kim", "KIM"), "two of them have the same name"),
+        ("[people]\nname = 'x'\n", "people: Input should be a valid tuple"),
+        ("[[people]]\nemail = 'x'\n", "people.0.name: Field required"),
+        ("[[people]]\nname = '  '\n", "people.0.name: "),
+        ("[[people]]\nname = 'x'\nerp_integrations = 'owner'\n", "people.0.erp_integrations: "),
+    ],
+)
+def test_what_is_wrong_with_people_is_named(config: Path, text: str, problem: str):
+    config.write_text(text)
+    with pytest.raises(SettingsError, match=problem):
+        settings.people()
+
+
+def test_the_key_of_the_codes_is_refused_in_the_file_and_not_repeated(config: Path):
+    config.write_text('[approval]\nkey = "hunter2 hunter2 hunter2 hunter2 hunter2"\n')
+    with pytest.raises(SettingsError, match="TIEOUT_APPROVAL__KEY") as refused:
+        settings.approval()
+
+    assert "hunter2" not in str(refused.value)

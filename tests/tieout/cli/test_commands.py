@@ -102,6 +102,32 @@ def test_doctor_says_which_project_the_policy_passes_over(desk: Desk, tieout: Co
     assert "passes it over" in rights(tieout("doctor", "--json"))[project]["export"]
 
 
+@pytest.mark.parametrize(
+    ("proof", "key", "words"),
+    [
+        ("name", "", "whoever types a name is believed"),
+        ("totp", "", "TIEOUT_APPROVAL__KEY is not set: nobody can decide anything"),
+        ("totp", "short", "TIEOUT_APPROVAL__KEY is shorter than 32 bytes: nobody can decide anything"),
+    ],
+)
+def test_doctor_says_what_is_wrong_with_the_proof_of_who_decides(
+    desk: Desk, tieout: Command, proof: str, key: str, words: str
+):
+    desk.set("approval", proof=proof, key=key)
+    found = facts(tieout("doctor", "--json"))["problems"]
+
+    assert [each["message"] for each in found if words in each["message"]] != []
+
+
+def test_doctor_warns_when_nobody_may_decide(desk: Desk, tieout: Command, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TIEOUT_PEOPLE", "[]")
+
+    found = facts(tieout("doctor", "--json"))["problems"]
+    assert [each["check"] for each in found if "nobody can accept what is Ready to Export" in each["message"]] == [
+        "people"
+    ]
+
+
 def test_wrong_credentials_block_and_are_not_repeated(desk: Desk, tieout: Command):
     desk.set("procore", client_secret="hunter2-is-not-it")
     result = tieout("doctor")
