@@ -16,13 +16,13 @@ def retry_exports(
     - **cause**: only this cause, as in the tag `cause:...` of the items.
     - **project**: only this Procore project id.
     - **invoices**: only these Procore invoice ids.
-    - **dry_run**: only list what would be tried. Switch it off to try.
+    - **dry_run**: only list what would be tried, with amounts and causes. Switch it off to try.
 
     When it is red (*Finished with Failures*), some failed again: the Artifacts tab says why.
     """
     chosen = ledger.list_failed(cause, project, invoices)
     if dry_run:
-        return reports.preview("Retry exports", chosen)
+        return reports.preview_retry(chosen)
     steps = Steps("Retry exports")
     projects = ledger.projects_of(chosen)
     steps.each(procore.fetch_changed_invoices, projects)

@@ -43,16 +43,23 @@ def conclude_item(steps: Steps, company: int, invoice: int) -> State[Any]:
     return _state(standing)
 
 
-def preview(title: str, chosen: list[int] | None = None) -> State[Any]:
+def preview_retry(chosen: list[int]) -> State[Any]:
+    """List what would be tried again, with amounts and causes, by what the ledger knows now."""
+    with open_ledger() as ledger:
+        found = ledger.items(invoice_id=chosen)
+    causes = "; ".join(f"{cause}: {publishing.in_sum(group)}" for cause, group in publishing.by_cause(found).items())
+    words = f"Would be tried again: {publishing.in_sum(found)}. {causes}".strip()
+    with _screen.open_screen() as client:
+        _screen.attach_table(client, run_id(), publishing.as_table(found), "retry-exports-preview", words)
+    return _state(Standing("COMPLETED", "Previewed", f"Nothing was tried; the list is on the Artifacts tab. {words}"))
+
+
+def preview(title: str) -> State[Any]:
     """Show what a run would work on, by what the ledger knows now; nothing is read or written outside."""
     with open_ledger() as ledger:
         report = RunReport(f"{title}: preview", counts=reporting.counts(ledger))
         report.failing = ledger.items(state=tuple(FAILING))
-        if chosen is None:
-            report.figures = [("would be exported", str(exporting.waiting(ledger)))]
-        else:
-            report.failing = [item for item in report.failing if item.invoice_id in chosen]
-            report.figures = [("would be tried again", str(len(report.failing)))]
+        report.figures = [("would be exported", str(exporting.waiting(ledger)))]
     with _screen.open_screen() as client:
         _screen.attach(client, run_id(), report.markdown(), f"{_key(title)}-preview", report.in_short())
     return _state(

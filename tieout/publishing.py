@@ -236,6 +236,31 @@ def by_cause(items: Iterable[Item]) -> Mapping[str, list[Item]]:
     return dict(sorted(groups.items(), key=lambda group: (-len(group[1]), group[0])))
 
 
+def in_sum(items: Sequence[Item], between: str = ", ") -> str:
+    """Return how many invoices these are and what they come to, each currency by itself."""
+    currencies = sorted({item.currency for item in items})
+    totals = [sum((item.gross for item in items if item.currency == each), Decimal(0)) for each in currencies]
+    amounts = " + ".join(in_words(total, each) for total, each in zip(totals, currencies, strict=True))
+    return between.join(filter(None, (f"{len(items)} invoice{'' if len(items) == 1 else 's'}", amounts)))
+
+
+def as_table(items: Iterable[Item]) -> list[dict[str, str]]:
+    """Return a row for each invoice that somebody must act on, the most frequent cause first."""
+    return [
+        {
+            "cause": cause,
+            "invoice": item.number,
+            "gross": in_words(item.gross, item.currency),
+            "vendor": item.vendor,
+            "project": item.project,
+            "stands": badge_of(item) or SETTLED[item.state],
+            "why": in_brief(item),
+        }
+        for cause, group in by_cause(items).items()
+        for item in group
+    ]
+
+
 def cell(text: str) -> str:
     """Return foreign words so that they neither break a Markdown table nor start markup."""
     return _printable(text, 1_000).replace("|", "\\|").replace("<", "&lt;")
@@ -379,8 +404,4 @@ def plan_reviews(
 
 def review_name(items: Sequence[Item]) -> str:
     """Return what the review of these invoices is called."""
-    currencies = sorted({item.currency for item in items})
-    totals = [sum((item.gross for item in items if item.currency == each), Decimal(0)) for each in currencies]
-    amounts = " + ".join(in_words(total, each) for total, each in zip(totals, currencies, strict=True))
-    count = f"{len(items)} invoice{'' if len(items) == 1 else 's'}"
-    return f"Ready to Export · {_printable(items[0].project, 80)} · {count} · {amounts}"
+    return f"Ready to Export · {_printable(items[0].project, 80)} · {in_sum(items, ' · ')}"

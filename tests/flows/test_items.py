@@ -1,5 +1,6 @@
 """What failed is an item in Prefect: it says why, it can be retried, and it shows what the ledger holds."""
 
+import json
 from typing import Any
 
 import pytest
@@ -79,6 +80,9 @@ def test_many_are_retried_at_once_by_cause_after_a_preview(stage: Any):
 
     preview = stage.play("retry-exports", cause=failed.cause)
     assert preview.name == "Previewed"
+    assert f"{failed.cause}: 1 invoice, ${failed.gross:,.2f}" in preview.message
+    [row] = tables(stage, "retry-exports-preview")
+    assert (row["cause"], row["invoice"], row["gross"]) == (failed.cause, failed.number, f"${failed.gross:,.2f}")
     assert failed in stage.items("FAILED")
 
     state = stage.play("retry-exports", cause=failed.cause, dry_run=False)
@@ -86,6 +90,13 @@ def test_many_are_retried_at_once_by_cause_after_a_preview(stage: Any):
     assert state.name == "Completed", state.message
     assert (stage.items("FAILED", "HELD"), stage.runs("Failed to Export", "Held")) == ([], [])
     assert [each.invoice_id for each in stage.items("EXPORTED")] == [failed.invoice_id]
+
+
+def tables(stage: Any, key: str) -> list[dict[str, str]]:
+    """Return the rows of the newest table of this key."""
+    return list(
+        json.loads(stage.client.request("GET", "/artifacts/{key}/latest", path_params={"key": key}).json()["data"])
+    )
 
 
 def make_one_fail(stage: Any) -> str:
