@@ -16,7 +16,7 @@ from tieout.ledger.tallies import Tally
 from tieout.publishing import DRIFTED, FAILED_TO_EXPORT, HELD, UNCERTAIN, cell
 
 KEY = "today"  # of the artifact: its address never changes
-_WAITING = (states.READY, states.ACCEPTED, states.EXPORTING, states.FAILED, states.HELD, states.UNCERTAIN)
+WAITING = (states.READY, states.ACCEPTED, states.EXPORTING, states.FAILED, states.HELD, states.UNCERTAIN)
 _BY_CAUSE = ((states.FAILED, FAILED_TO_EXPORT), (states.HELD, HELD))
 _NINETY_DAYS = 90 * 24 * 60 * 60
 ITEMS, REVIEWS, NIGHT = "export-invoice", "review-invoices", "nightly-sync"
@@ -108,7 +108,7 @@ def gather(ledger: Ledger, screen: Screen, clock: Callable[[], datetime]) -> Tod
             now=now,
             zone=zone,
             screen=screen,
-            waiting=tallies.standing(connection, _WAITING),
+            waiting=tallies.standing(connection, WAITING),
             drifted=tallies.drifted(connection),
             exported=tallies.exported_since(connection, midnight),
             paid=tallies.paid_since(connection, midnight),

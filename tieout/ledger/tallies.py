@@ -31,8 +31,9 @@ def standing(connection: Connection, states: Sequence[str]) -> list[Tally]:
 
 def drifted(connection: Connection) -> list[Tally]:
     """Return the gross amounts of the invoices with an open difference."""
-    # In the very words of the partial index, or no database would use that.
-    return _invoices(connection, literal("drift"), literal_column("drift <> '[]'", Boolean), _ITEM.state.in_(LINKED))
+    # In the very words of the partial index, and with nothing beside them, or no database would use that.
+    is_open = literal_column("drift <> '[]'", Boolean)
+    return [each for each in _invoices(connection, _ITEM.state, is_open) if each.state in LINKED]
 
 
 def exported_since(connection: Connection, moment: datetime) -> list[Tally]:
