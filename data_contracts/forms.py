@@ -8,6 +8,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 ALL = "all"
 ADOPT, DISOWN = "adopt", "disown"
+APPLY, LEAVE = "apply", "leave"
 
 
 class Answer(BaseModel):
@@ -73,6 +74,15 @@ class SettleAnswer(Answer):
         """Return it without the blanks around its words, the decision in small letters."""
         words = {name: value.strip() for name, value in self.model_dump().items()}
         return SettleAnswer(**words | {"decision": words["decision"].casefold()})
+
+
+class RefreshAnswer(Answer):
+    """An approver's word on whether what Procore shows of an invoice now is taken over."""
+
+    decision: str = Field(
+        title="Decision",
+        description=f"**{APPLY}**: take over what Procore shows now. **{LEAVE}**: leave it as it is.",
+    )
 
 
 def _lines(text: str) -> list[str]:

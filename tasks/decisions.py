@@ -1,11 +1,11 @@
-"""Steps that record what a person asked for by a form: send, retrieve, reject; each answers for every invoice."""
+"""Steps that record what a person asked for by a form (send, reprocess, retrieve, reject), with an answer for each."""
 
 from prefect import task
 
 from tasks import _asking
 from tasks._policy import remote
 from tasks._run import run_id
-from tieout import rejecting, retrieving, sending
+from tieout import rejecting, reprocessing, retrieving, sending
 from tieout.choosing import Chosen, choose
 from tieout.opening import now, open_erp, open_ledger
 from tieout.rejecting import Rejected
@@ -26,6 +26,14 @@ def send(project: int, invoices: list[int] | None, sent_by: str, code: str) -> l
     by = _asking.signature(sent_by, code)
     with open_ledger() as ledger, open_erp() as erp:
         return sending.send(ledger, load_terms(ledger, erp, now()), project, invoices, by, now)
+
+
+@task(**remote, task_run_name="reprocess invoices of project {project}")
+def reprocess(project: int, invoices: list[int], requested_by: str, code: str) -> list[Answer]:
+    """Judge these invoices again for the automatic import, in a person's name."""
+    by = _asking.signature(requested_by, code)
+    with open_ledger() as ledger, open_erp() as erp:
+        return reprocessing.reprocess(ledger, load_terms(ledger, erp, now()), project, invoices, by, now)
 
 
 @task(**remote, task_run_name="retrieve invoices of project {project}")

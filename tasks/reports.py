@@ -15,6 +15,7 @@ from tieout.opening import open_erp, open_ledger
 from tieout.publishing import FAILING, Standing
 from tieout.run_report import FINISHED_WITH_FAILURES, RunReport
 
+_ANSWERING = {decisions.send: "sent", decisions.reprocess: "reprocessed", decisions.retrieve: "retrieved"}
 LEFT_TO_ANOTHER = "Left to Another Run"
 
 
@@ -124,7 +125,7 @@ def _notes(steps: Steps) -> list[str]:
     notes += [problem for problems in steps.of(procore.read_books) for problem in problems]
     notes += [counted for counted in steps.of(procore.take_census) if counted]
     notes += [words for vanished in steps.of(watch.list_vanished) for words in vanished]
-    for answers in steps.of(decisions.send):
+    for answers in (*steps.of(decisions.send), *steps.of(decisions.reprocess)):
         notes += [f"{each.number} {each.outcome}: {each.reason}" for each in answers if each.reason and each.is_done]
     for rejected in steps.of(decisions.reject):
         notes += rejected.untold
@@ -144,14 +145,14 @@ def _notes(steps: Steps) -> list[str]:
 def _refused(steps: Steps) -> list[str]:
     """Return what a person asked for and was not done, with the reasons."""
     told = [f"{name}: {why}" for chosen in steps.of(decisions.choose_invoices) for name, why in chosen.unclear]
-    answers = [*steps.of(decisions.send), *steps.of(decisions.retrieve)]
+    answers = [each for step in _ANSWERING for each in steps.of(step)]
     answers += [rejected.answers for rejected in steps.of(decisions.reject)]
     return told + [f"{each.number}: {each.reason}" for group in answers for each in group if not each.is_done]
 
 
 def _figures(steps: Steps) -> list[tuple[str, str]]:
     figures = [("changed in Procore", sum(each.changed for each in steps.of(procore.fetch_changed_invoices)))]
-    for name, step in (("sent", decisions.send), ("retrieved", decisions.retrieve)):
+    for step, name in _ANSWERING.items():
         figures += [(name, sum(each.is_done for answers in steps.of(step) for each in answers))]
     figures += [("rejected", sum(each.is_done for done in steps.of(decisions.reject) for each in done.answers))]
     for decided in steps.of(approvers.record):

@@ -60,18 +60,27 @@ def in_procore(
     if seen.is_gone:
         told = {"in Procore": "deleted"}
         return [_simple("deleted-in-procore", "Procore no longer has this invoice.", told, stays, "project manager")]
-    differences: dict[str, tuple[str, str]] = {}
-    if seen.status not in SENDABLE:
-        differences["status"] = ("could be sent", seen.status.replace("_", " "))
-    if isinstance(now, list):
-        differences["content"] = ("readable", "; ".join(now[:3]))
-    elif isinstance(exported, Invoice):
-        differences |= {_label(name): pair for name, pair in exported.differences(now).items()}
+    differences = since(exported, now, seen)
     if not differences:
         return []
     remedy = f"Have it put back in Procore. {stays}"
     changed = "Changed in Procore since its export"
     return [_finding("changed-in-procore", changed, differences, remedy, "project manager", seen.content_hash)]
+
+
+def since(held: Invoice | list[str], now: Invoice | list[str], seen: Sighting) -> dict[str, tuple[str, str]]:
+    """Return by field what Procore shows otherwise than the invoice that we hold; a list says why one is unreadable."""
+    if seen.is_gone:
+        return {"in Procore": ("there", "deleted")}
+    differences: dict[str, tuple[str, str]] = {}
+    if seen.status not in SENDABLE:
+        differences["status"] = ("could be sent", seen.status.replace("_", " "))
+    if isinstance(held, Invoice) and isinstance(now, Invoice):
+        return differences | {_label(name): pair for name, pair in held.differences(now).items()}
+    if isinstance(held, list) and isinstance(now, list) and held == now:
+        return differences
+    was, is_ = ("; ".join(each[:3]) if isinstance(each, list) else "readable" for each in (held, now))
+    return differences | {"content": (was, is_)}
 
 
 def _unlike_voucher(voucher: Voucher, there: ErpInvoice) -> dict[str, tuple[str, str]]:

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from data_contracts.invoice import ZERO, Invoice
 from data_contracts.money import from_minor, in_words
-from tieout import billing, settings
+from tieout import settings
 from tieout.connectors.procore import parse_invoice
 from tieout.drift import open_drift
 from tieout.errors import RefusedError
@@ -22,7 +22,7 @@ from tieout.ledger.book import Item, Ledger, Reader
 from tieout.ledger.links import LINKED
 from tieout.ledger.records import Sighting
 from tieout.publishing import in_brief
-from tieout.sending import previous_invoices
+from tieout.sending import completed
 from tieout.terms import known_projects
 
 Clock = Callable[[], datetime]
@@ -277,12 +277,7 @@ def _never_sent(connection: Reader, pairs: Sequence[tuple[Sighting, Item | None]
     unsent = [seen for seen, item in pairs if item is None and seen.snapshot_id is not None]
     bodies = records.bodies(connection, [seen.snapshot_id for seen in unsent if seen.snapshot_id is not None])
     parsed = [parse_invoice(bodies[seen.snapshot_id or 0], seen.company_id, seen.invoice_id) for seen in unsent]
-    invoices = [invoice for invoice in parsed if isinstance(invoice, Invoice)]
-    earlier = previous_invoices(connection, invoices) if invoices else {}
-    return {
-        invoice.invoice_id_procore: billing.complete(invoice, earlier.get(invoice.previous_invoice_id_procore or 0))
-        for invoice in invoices
-    }
+    return completed(connection, [invoice for invoice in parsed if isinstance(invoice, Invoice)])
 
 
 def _cells(row: Row) -> dict[str, Any]:

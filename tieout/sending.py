@@ -11,7 +11,7 @@ from data_contracts.invoice import SENDABLE, ZERO, Invoice
 from data_contracts.money import to_minor
 from data_contracts.reference import Finding
 from data_contracts.verdicts import unreadable, verdict
-from tieout import rights
+from tieout import billing, rights
 from tieout.connectors.procore import parse_invoice
 from tieout.errors import SettingsError
 from tieout.judging import build_case, judge
@@ -19,6 +19,7 @@ from tieout.ledger import records, states
 from tieout.ledger.book import Item, Ledger, Reader, Transaction, canonical, digest_of, find_items
 from tieout.ledger.letters import lock, unlock
 from tieout.ledger.records import Sighting
+from tieout.ledger.reviews import supersede_reviews
 from tieout.rights import Signature
 from tieout.terms import Terms, known_projects
 
@@ -61,6 +62,7 @@ class Reading:
     invoice: Invoice | None
     findings: list[Finding]
     body_hash: str  # of the body as it came
+    refresh: dict[str, str] | None = None  # who wants the figures of now taken over, whatever they were: for the event
 
     @property
     def stops(self) -> list[Finding]:
@@ -84,15 +86,26 @@ def rejudge_one(ledger: Ledger, terms: Terms, invoice_id: int, clock: Clock, act
     return ledger.items(invoice_id=invoice_id)[0]
 
 
-def rejudge(ledger: Ledger, terms: Terms, invoice_ids: Sequence[int], clock: Clock, actor: str) -> None:
-    """Judge these invoices again because a person asked for it, each project's together."""
+def rejudge(
+    ledger: Ledger,
+    terms: Terms,
+    invoice_ids: Sequence[int],
+    clock: Clock,
+    actor: str,
+    refresh: dict[str, str] | None = None,
+) -> None:
+    """Judge these invoices, sent before or not, because a person asked for it, each project's together.
+
+    With `refresh`, which the event tells, an accepted one whose figures are others now waits for a new acceptance,
+    though its own content is the same: figures hang on the invoice before it.
+    """
     by_project: dict[int, list[int]] = {}
     with ledger.reading() as connection:
         for sighting in records.sightings_of(connection, invoice_ids).values():
             by_project.setdefault(sighting.project_id, []).append(sighting.invoice_id)
     for project_id, ours in by_project.items():
         for piece in records.in_pieces(ours, _PIECE):
-            _judge_piece(ledger, terms, project_id, piece, clock, actor, asked=True)
+            _judge_piece(ledger, terms, project_id, piece, clock, actor, asked=True, refresh=refresh)
 
 
 def send(
@@ -110,8 +123,7 @@ def send(
     candidates = [each for each in wanted if each in known and _may_be_sent(known[each], before.get(each))]
     if invoice_ids is None:
         wanted = candidates
-    for piece in records.in_pieces(candidates, _PIECE):
-        _judge_piece(ledger, terms, project_id, piece, clock, by.name, asked=True)
+    rejudge(ledger, terms, candidates, clock, by.name)
     after = {item.invoice_id: item for item in ledger.items(project_id=project_id)}
     return [_answer(each, known.get(each), before.get(each), after.get(each)) for each in wanted]
 
@@ -158,7 +170,7 @@ def place(tx: Transaction, terms: Terms, project: str, reading: Reading, asked: 
         return item  # a later change in Procore is drift: never acted on
     if not is_sendable:
         why = "it is gone from Procore" if sighting.is_gone else f"its status in Procore is {sighting.status}"
-        item = tx.move(item, states.WITHDRAW, states.RETRIEVED, {"why": why}, cause="")
+        item = tx.move(item, states.WITHDRAW, states.RETRIEVED, {"why": why, **(reading.refresh or {})}, cause="")
         unlock(tx, item)
         return item
     return _again(tx, terms, project, reading, item)
@@ -172,6 +184,7 @@ def _judge_piece(
     clock: Clock,
     actor: str,
     asked: bool = False,
+    refresh: dict[str, str] | None = None,
 ) -> Counter[str]:
     now = clock()
     with ledger.reading() as connection:
@@ -180,7 +193,7 @@ def _judge_piece(
     project = known_projects(ledger)[project_id].name
     with ledger.transaction(clock(), actor) as tx:
         for reading in _still_true(tx, readings):
-            item = place(tx, terms, project, reading, asked)
+            item = place(tx, terms, project, replace(reading, refresh=refresh), asked)
             if item is not None:
                 counts[item.state] += 1
     return counts
@@ -249,11 +262,14 @@ def _enter(tx: Transaction, terms: Terms, project: str, reading: Reading, asked:
 
 def _again(tx: Transaction, terms: Terms, project: str, reading: Reading, item: Item) -> Item:
     """Judge an invoice again that was sent before and is not in the ERP."""
-    is_changed = item.content_hash != reading.sighting.content_hash
+    has_moved = reading.refresh is not None and reading.invoice is not None and moved(item, reading.invoice)
+    is_changed = item.content_hash != reading.sighting.content_hash or has_moved
     state = verdict(reading.findings)
     because = _because(terms, reading)
     facts = _facts(terms, project, reading, state, item)
     told = {name: facts[name] for name in ("findings", "cause", "judged_by")}
+    if has_moved:
+        supersede_reviews(tx, item.project_id)  # what they show is not what would be accepted, though the hash is
     if item.state in (states.ACCEPTED, states.FAILED):
         if is_changed:
             return _sent_again(tx, tx.move(item, states.CHANGE, state, because, **facts))
@@ -283,7 +299,7 @@ def _still_accepted(
 def _because(terms: Terms, reading: Reading) -> dict[str, Any]:
     """Return what a judgement was made of: the policy, what was found, and the body as it came."""
     rules = [finding.rule for finding in reading.findings]
-    return {"policy": terms.policy_version, "findings": rules, "body": reading.body_hash}
+    return {"policy": terms.policy_version, "findings": rules, "body": reading.body_hash, **(reading.refresh or {})}
 
 
 def _told_anew(tx: Transaction, item: Item, kind: str, because: dict[str, Any], told: dict[str, Any]) -> Item:
@@ -329,6 +345,11 @@ def _facts(terms: Terms, project: str, reading: Reading, state: str, item: Item 
     }
 
 
+def moved(item: Item, invoice: Invoice) -> bool:
+    """Whether the invoice, completed by the one before it, comes to other figures than those that were judged."""
+    return any(getattr(item, name) != amount for name, amount in _amounts(invoice).items())
+
+
 def _amounts(invoice: Invoice) -> dict[str, int]:
     held = max(invoice.held, ZERO)  # held below zero counts as a release (A10)
     figures = {"gross_minor": invoice.gross, "held_minor": held, "released_minor": invoice.released}
@@ -354,6 +375,15 @@ def _answer(invoice_id: int, sighting: Sighting | None, before: Item | None, aft
     if after is None:
         return Answer(invoice_id, number, REFUSED, "it is gone from Procore")
     return Answer(invoice_id, number, after.state, "; ".join(finding.message for finding in after.reasons))
+
+
+def completed(connection: Reader, invoices: Sequence[Invoice]) -> dict[int, Invoice]:
+    """Return the invoices, by id, completed by those that they continue, as Procore showed them last."""
+    earlier = previous_invoices(connection, invoices) if invoices else {}
+    return {
+        invoice.invoice_id_procore: billing.complete(invoice, earlier.get(invoice.previous_invoice_id_procore or 0))
+        for invoice in invoices
+    }
 
 
 def previous_invoices(connection: Reader, invoices: Sequence[Invoice]) -> dict[int, Invoice]:

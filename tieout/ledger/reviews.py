@@ -57,6 +57,12 @@ def open_review(tx: Transaction, run_id: str, project_id: int, offered: Sequence
     tx.insert(_TABLE, row, run_id)
 
 
+def supersede_reviews(tx: Transaction, project_id: int) -> None:
+    """Close the open reviews of a project: what they show is no longer what would be accepted."""
+    still_open = (_TABLE.c.project_id == project_id, _TABLE.c.closed_at.is_(None))
+    tx.connection.execute(update(_TABLE).where(*still_open).values(closed_at=tx.now, outcome="superseded"))
+
+
 def close_review(tx: Transaction, run_id: str, outcome: str, decided_by: str = "", decision: str = "") -> None:
     """Close an open review; one that is closed stays as it is."""
     values: dict[str, Any] = {"closed_at": tx.now, "outcome": outcome, "decided_by": decided_by, "decision": decision}

@@ -1,0 +1,36 @@
+"""Take over a change that was made in Procore after an invoice was sent."""
+
+from prefect import flow
+
+from tasks import erp, grids, items, ledger, procore, refreshes
+from tasks._policy import Writers
+from tasks._steps import Steps
+
+
+@flow(task_runner=Writers())
+def refresh_invoice(company: int, invoice: int):
+    """Read an invoice in Procore again, show what differs from what was judged, and take it over if you say so.
+
+    If something differs, the run is suspended: press **Resume** at the top, compare, and answer as an accounting
+    approver. What is taken over is judged again and waits in *Ready to Export* for a new acceptance. If the invoice
+    is changed once more before you answer, the answer counts for nothing and you are asked again.
+
+    It is also the way out where figures moved: the invoice is as it was accepted, but the one before it is not.
+
+    - **company**, **invoice**: ids in Procore, as the message of its run or the list of `show-invoices` has them.
+
+    When it is red (*Finished with Failures*), the message says why it cannot be taken over and what to do instead:
+    what the ERP holds already is not changed from here.
+    """
+    steps = Steps("Refresh invoice")
+    if projects := ledger.projects_of([invoice]):
+        steps.go(procore.fetch_invoice, invoice)
+        steps.go(erp.read_reference)
+        steps.go(procore.read_books, projects)
+    change = None if steps.unfinished else steps.go(refreshes.compare, company, invoice)
+    if change is not None and not change.refusal:
+        refreshes.ask(change)
+    steps.go(procore.deliver_letters)
+    steps.in_order(items.open_reviews, items.publish)
+    grids.keep(steps)
+    return refreshes.conclude(steps, company, invoice)

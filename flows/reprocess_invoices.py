@@ -1,0 +1,39 @@
+"""Have the automatic import take up again what it did not bring in."""
+
+from prefect import flow
+
+from tasks import decisions, erp, grids, items, procore, reports
+from tasks._policy import Writers
+from tasks._steps import Steps
+from tieout.ledger.states import ACCEPTED
+
+
+@flow(task_runner=Writers())
+def reprocess_invoices(project: int, invoices: list[str], requested_by: str, code: str = ""):
+    """Request that invoices which are *Not imported* or *Error* in `show-invoices` are read, judged and sent again.
+
+    Nothing is exported that nobody accepted: what is sound goes to *Ready to Export*; what was accepted before, at
+    these very figures, is exported. Each invoice that cannot be reprocessed is named with the reason; so are all
+    where the policy sends nothing by itself or passes the project over.
+
+    - **project**: the Procore project id.
+    - **invoices**: invoice numbers, or Procore invoice ids.
+    - **requested_by**: your name; you need Admin on the project's Commitments tool. It is kept with the invoice.
+    - **code**: the six digits that your authenticator app shows now.
+
+    When it is red (*Finished with Failures*), the message says which invoices were not reprocessed, and why.
+    """
+    steps = Steps("Reprocess invoices")
+    visible = steps.go(procore.list_projects, [project]) or []
+    steps.each(procore.fetch_changed_invoices, visible)
+    steps.go(erp.read_reference)
+    steps.go(procore.read_books, visible)
+    meant = steps.go(decisions.choose_invoices, project, invoices)
+    chosen = list(meant.invoice_ids) if meant else []
+    answers = steps.go(decisions.reprocess, project, chosen, requested_by, code) or []
+    accepted = [each.invoice_id for each in answers if each.outcome == ACCEPTED]
+    steps.each(erp.export_chunk, steps.go(erp.list_chunks, accepted), only=accepted)
+    steps.go(procore.deliver_letters)
+    steps.in_order(items.open_reviews, items.publish)
+    grids.keep(steps)
+    return reports.conclude(steps, green="Requested")

@@ -1,0 +1,70 @@
+"""Steps that take over what was changed in Procore since an invoice was sent, when an approver says so."""
+
+from functools import partial
+
+from prefect import State, task
+from prefect.states import Completed, Failed
+
+from data_contracts.forms import RefreshAnswer
+from tasks import _asking, _screen, items
+from tasks._policy import remote
+from tasks._run import run_id
+from tasks._steps import Steps
+from tieout import publishing, refresh_form, refreshing
+from tieout.opening import now, open_erp, open_ledger
+from tieout.refreshing import Change
+from tieout.run_report import FINISHED_WITH_FAILURES
+from tieout.terms import load_terms
+
+
+@task(**remote)
+def compare(company: int, invoice: int) -> Change | None:
+    """Show what differs between the ledger and Procore; None where nothing does, or this run took it over already."""
+    with open_ledger() as ledger, open_erp() as erp:
+        change = refreshing.compare(ledger, erp.capabilities, company, invoice)
+        if change is None or refreshing.refreshed(ledger, change.item, run_id()):
+            return None
+    with _screen.open_screen() as client:
+        client.update_flow_run(run_id(), name=f"Refresh · {publishing.run_name(change.item)}")
+        words = "As it was judged beside as Procore shows it now."
+        _screen.attach(client, run_id(), refresh_form.table(change), f"difference-{invoice}", words)
+    return change
+
+
+@task(**remote)
+def record(change: Change, answer: RefreshAnswer) -> list[str]:
+    """Take the change over, or leave it; with problems nothing is recorded."""
+    by = _asking.signature(answer.decided_by, answer.code)
+    with open_ledger() as ledger, open_erp() as erp:
+        return refreshing.apply(ledger, load_terms(ledger, erp, now()), change, answer, by, run_id(), now)
+
+
+def ask(change: Change) -> None:
+    """Suspend the run until an answer can be recorded; not a task, as only a flow can be suspended.
+
+    An answer counts for what was shown only: when Procore shows something else by then, the question is another one.
+    """
+    describe = partial(refresh_form.description, change)
+    _asking.ask(change.question, RefreshAnswer, describe, partial(record, change))
+
+
+def conclude(steps: Steps, company: int, invoice: int) -> State[None]:
+    """Explain how the invoice stands now, and return the end of the run: red where it could not be taken over."""
+    change = next(iter(steps.of(compare)), None)
+    with open_ledger() as ledger, open_erp() as erp, _screen.open_screen() as client:
+        found = ledger.items(company_id=company, invoice_id=invoice)
+        if not found:
+            words = "It was never sent, so there is nothing to refresh; send-invoices sends it as it is now."
+            return Completed(name="Nothing to Refresh", message=words)
+        items.explain(ledger, erp, client, found[0], steps.unfinished)
+        taken_over = refreshing.refreshed(ledger, found[0], run_id())
+        stands = publishing.standing_of(found[0], items.places(erp))
+    words = f"It is {stands.name}: {stands.message}"
+    if steps.unfinished or (change and change.refusal):
+        told = [*steps.unfinished, change.refusal if change else ""]
+        return Failed(name=FINISHED_WITH_FAILURES, message="; ".join(filter(None, told)))
+    if taken_over:
+        return Completed(name="Refreshed", message=f"By {taken_over.actor}. {words}")
+    if change:
+        return Completed(name="Left", message=f"Nothing was taken over. {words}")
+    return Completed(name="Nothing to Refresh", message=f"Procore shows it as it was judged. {words}")
