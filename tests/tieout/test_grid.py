@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, NIGHT, Desk
+from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, NIGHT, Desk, Killed
 from ledgers import ON_BOTH_DATABASES
 
 from tieout import exporting, grid, settings
 from tieout.errors import RefusedError
 from tieout.grid import Row, Scope
-from tieout.ledger import claims, states
-
-COMPANY_DAY = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)  # the desk's first noon in New York
+from tieout.ledger import states
 
 
 def listed(desk: Desk, **scope: Any) -> dict[int, Row]:
@@ -60,9 +58,7 @@ def test_each_invoice_is_listed_with_its_status_whatever_became_of_it(desk: Desk
     desk.set_status(retrieved, "under_review")
     desk.read()
     desk.judge()
-    prints = {only_project(desk): desk.terms.fingerprint(only_project(desk))}
-    with desk.ledger.transaction(desk.clock(), NIGHT) as tx:
-        claims.claim(tx, prints, timedelta(minutes=5), 1, [claimed])
+    die_at_work(desk, claimed)
 
     rows = listed(desk)
     told = {each: (rows[each].state, rows[each].status) for each in rows}
@@ -89,6 +85,18 @@ def test_each_invoice_is_listed_with_its_status_whatever_became_of_it(desk: Desk
     }
     assert (rows[draft].in_procore, rows[draft].gross) == ("draft", None)
     assert f"already has invoice {rows[failed].number}" in rows[failed].error
+
+
+def die_at_work(desk: Desk, invoice_id: int) -> None:
+    """Have a worker claim the invoice and die."""
+
+    def clock() -> datetime:
+        if desk.states()[invoice_id] == "EXPORTING":
+            raise Killed
+        return desk.clock()
+
+    with pytest.raises(Killed):
+        exporting.export_chunk(desk.ledger, desk.erp, desk.terms, clock, NIGHT, [invoice_id])
 
 
 def play_every_state(
