@@ -28,8 +28,9 @@ from tieout.cli.screen import Run, Screen
 from tieout.ledger.book import upgrade
 from tieout.opening import now, open_ledger
 from tieout.publishing import FAILED_TO_EXPORT
+from tieout.rights import Signature
 
-_APPROVER = "Dana Reyes"
+_APPROVER = {"name": "Dana Reyes", "erp_integrations": "standard", "can_push_to_accounting": True}
 _PROJECTS, _LINES, _WORKERS, _RETRIES = 4, 3, 2, 3
 _LONGEST = 600.0
 _EVERY = '["approved","approved_as_noted","pending_owner_approval"]'
@@ -97,7 +98,8 @@ def _office(folder: Path, facts: dict[str, Any], database: str | None) -> Iterat
         "TIEOUT_PREFECT__WATCH_SCHEDULE": "0 0 1 1 *",
         "TIEOUT_PREFECT__SCHEDULE": "0 0 1 1 *",
         "TIEOUT_POLICY__AUTO_SEND_STATUSES": _EVERY,
-        "TIEOUT_APPROVAL__APPROVERS": json.dumps([_APPROVER]),
+        "TIEOUT_APPROVAL__PROOF": "name",
+        "TIEOUT_PEOPLE": json.dumps([_APPROVER]),
         **({"PREFECT_API_DATABASE_CONNECTION_URL": database} if database else {}),
     }
     with ExitStack() as stack:
@@ -123,7 +125,9 @@ def _accept_all() -> None:
             offered = reviewing.offer(ledger, f"bench-{project_id}", project_id, now)
             if offered is None:
                 raise RuntimeError(f"nothing is Ready to Export in project {project_id}")
-            reviewing.decide(ledger, offered.run_id, _APPROVER, reviewing.ALL, [], now)
+            by = Signature(str(_APPROVER["name"]))
+            if decided := reviewing.decide(ledger, offered.run_id, by, reviewing.ALL, [], now).problems:
+                raise RuntimeError("; ".join(decided))
 
 
 def _set_vendors(facts: dict[str, Any], status: str) -> None:
