@@ -112,15 +112,17 @@ def _explain(
     for piece in _screen.pieces(told.items(), _STORIES):
         payloads = previewing.payloads(ledger, erp, [item for _, item in piece if publishing.badge_of(item)], now)
         happened = reporting.timelines(ledger, [item for _, item in piece])
+        derived = reporting.derivations(ledger, [item for _, item in piece])
         for run, item in piece:
-            story = Story(happened[item.item_id], payload=payloads.get(item.item_id))
+            story = Story(happened[item.item_id], (), payloads.get(item.item_id), derived[item.item_id])
             _tell_story(client, item, run, story, places(erp))
 
 
 def explain(ledger: Ledger, erp: ERP, client: SyncPrefectClient, item: Item, unfinished: Sequence[str] = ()) -> None:
     """Hang the whole story of an item on this run, beginning with the steps that did not finish just now."""
     happened, payload = reporting.timelines(ledger, [item]), previewing.payloads(ledger, erp, [item], now)
-    story = Story(happened[item.item_id], unfinished, payload.get(item.item_id))
+    derived = reporting.derivations(ledger, [item])
+    story = Story(happened[item.item_id], unfinished, payload.get(item.item_id), derived[item.item_id])
     _tell_story(client, item, run_id(), story, places(erp))
 
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from data_contracts.money import in_words
 from data_contracts.reference import Finding
+from tieout.derivation import Derivation, sheets
 from tieout.drift import TWO, open_drift
 from tieout.ledger import states
 from tieout.ledger.book import Item
@@ -134,6 +135,7 @@ class Story:
     timeline: Sequence[tuple[str, str, str]] = ()  # when, what, by whom
     unfinished: Sequence[str] = ()  # steps that did not finish just now
     payload: Payload | None = None
+    derived: Derivation | list[str] | None = None  # how its figures came about
 
 
 NO_STORY: Final = Story()
@@ -216,6 +218,7 @@ def explanation(item: Item, story: Story = NO_STORY, places: Places = NOWHERE) -
     for reason in item.reasons:
         lines += ["", *_in_full(reason, "Warning:" if reason.severity == "warn" else "Stopped by")]
     lines += _payload(item, story.payload) if story.payload else []
+    lines += _proof(story.derived) if isinstance(story.derived, Derivation) else []
     rows = [f"| {cell(at)} | {cell(what)} | {cell(actor)} |" for at, what, actor in story.timeline]
     if rows:
         lines += ["", "## What happened", "", "| when (UTC) | what | by |", "|---|---|---|", *rows]
@@ -333,6 +336,19 @@ def _payload(item: Item, payload: Payload) -> list[str]:
     if payload.body is None:
         return ["", head, "", f"Nothing yet: {cell(payload.missing)}"]
     return ["", head, "", "```json", json.dumps(payload.body, indent=2, ensure_ascii=False, default=str), "```"]
+
+
+def _proof(derived: Derivation) -> list[str]:
+    lines = ["", "## The arithmetic"]
+    for sheet in sheets(derived):
+        rule = "".join("---:|" if heading.endswith(">") else "---|" for heading in sheet.headings)
+        lines += ["", f"**{sheet.title}**", "", _row(heading.rstrip(">") for heading in sheet.headings), f"|{rule}"]
+        lines += [_row(row) for row in sheet.rows]
+    return lines
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(map(cell, cells))} |"
 
 
 def _settled_words(item: Item, menu_path: str) -> str:

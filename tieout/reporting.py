@@ -5,12 +5,17 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from data_contracts.invoice import Invoice
 from data_contracts.money import from_minor, in_words
-from tieout.ledger import history, links, mails, states
+from tieout.connectors.procore import invoice_paths, parse_invoice
+from tieout.derivation import Derivation, derive
+from tieout.ledger import history, links, mails, records, states
 from tieout.ledger.book import Item, Ledger
 from tieout.ledger.history import Happened
+from tieout.ledger.intents import newest_intents
 from tieout.ledger.payments import applications, count_written
 from tieout.ledger.states import EXPORTED, FAILED, HELD, NOT_EXPORTABLE, UNCERTAIN
+from tieout.sending import previous_invoices
 
 _APART = timedelta(hours=1)  # so much may Prefect's clock be ahead of ours, or ours be set back while a run goes on
 # R83 with AM-13: blue is sent and pending, green has a confirmed ERP id, yellow was taken back.
@@ -74,6 +79,33 @@ def timelines(ledger: Ledger, items: Sequence[Item]) -> dict[int, list[tuple[str
     for item_id, at, recipient, stands in mailed:
         told[item_id].append((f"{at:%Y-%m-%d %H:%M:%S}", f"mail to {recipient}", stands))
     return told
+
+
+def derivations(ledger: Ledger, items: Sequence[Item]) -> dict[int, Derivation | list[str]]:
+    """Return by item id how the figures of each came about, as it was judged; or why Procore's invoice is unreadable.
+
+    It must come to what was sent, or else to what the ledger says of it.
+    """
+    with ledger.reading() as connection:
+        bodies = records.bodies(connection, [item.snapshot_id for item in items])
+        parsed = {item.item_id: parse_invoice(bodies[item.snapshot_id], item.company_id) for item in items}
+        readable = {item_id: each for item_id, each in parsed.items() if isinstance(each, Invoice)}
+        earlier = previous_invoices(connection, list(readable.values()))
+        sent = {
+            item_id: intent.voucher
+            for item_id, intent in newest_intents(connection, items).items()
+            if intent.sent_at and intent.content_hash == intent.item.content_hash
+        }
+    made: dict[int, Derivation | list[str]] = {}
+    for item in items:
+        read = parsed[item.item_id]
+        if isinstance(read, Invoice):
+            previous = earlier.get(read.previous_invoice_id_procore or 0)
+            agreed = sent.get(item.item_id) or (item.gross, item.held)
+            made[item.item_id] = derive(read, previous, invoice_paths(bodies[item.snapshot_id]), agreed)
+        else:
+            made[item.item_id] = read
+    return made
 
 
 def payments(ledger: Ledger, item: Item) -> list[dict[str, Any]]:

@@ -3,27 +3,20 @@
 import json as jsons
 from collections.abc import Sequence
 from dataclasses import asdict
-from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
 from rich.console import Group
 from rich.text import Text
 
-from data_contracts.invoice import Invoice
 from data_contracts.money import in_words
-from tieout import billing, opening, reporting
+from tieout import opening, reporting
 from tieout.cli.console import DOT, STYLES, light, notes, out, plain, print_json, readable_ledger, table
-from tieout.connectors.procore import parse_invoice
+from tieout.derivation import Derivation, Tie, sheets
 from tieout.drift import open_drift
 from tieout.errors import SettingsError
 from tieout.ledger import records, states
 from tieout.ledger.book import Item, Ledger
-
-_FIGURES = ("scheduled_value", "work_before", "work_this_period", "stored_before", "stored_now", "moved",
-            "completed_to_date", "held", "exported")  # fmt: skip
-_HEADINGS = ("line", "C scheduled>", "D before>", "E period>", "F before>", "F stored>", "moved>", "G to date>",
-             "held>", "to the ERP>")  # fmt: skip
 
 
 def show(
@@ -37,19 +30,19 @@ def show(
     with readable_ledger() as ledger:
         found = _candidates(ledger, invoice)
         if len(found) == 1:
-            facts = facts_of(ledger, found[0])
+            [derived] = reporting.derivations(ledger, found).values()
+            facts = facts_of(ledger, found[0], derived)
             if json:
                 print_json(facts)
             else:
-                out().print(_in_tables(facts))
+                out().print(_in_tables(facts, derived))
             return
         _explain_none(ledger, invoice) if not found else _list_candidates(found, json)
     raise typer.Exit(2 if found else 1)
 
 
-def facts_of(ledger: Ledger, item: Item) -> dict[str, Any]:
+def facts_of(ledger: Ledger, item: Item, derived: Derivation | list[str]) -> dict[str, Any]:
     """Return what the command shows, as plain values; amounts as text."""
-    read = _read(ledger, item)
     return {
         "invoice": item.number,
         "invoice_id_procore": item.invoice_id,
@@ -63,7 +56,7 @@ def facts_of(ledger: Ledger, item: Item) -> dict[str, Any]:
         "due_now": in_words(item.net, item.currency),
         "in_erp": _place(item),
         "findings": [finding.model_dump(mode="json") for finding in (*item.reasons, *open_drift(item))],
-        "arithmetic": _arithmetic(read) if isinstance(read, Invoice) else {"unreadable": read},
+        "arithmetic": _arithmetic(derived) if isinstance(derived, Derivation) else {"unreadable": derived},
         "payments": reporting.payments(ledger, item),
         "timeline": [asdict(each) for each in reporting.timeline(ledger, item)],
     }
@@ -97,35 +90,25 @@ def _list_candidates(found: Sequence[Item], json: bool) -> None:
         out().print(table(title, ("Procore id", "vendor", "project", "state"), rows))
 
 
-def _read(ledger: Ledger, item: Item) -> Invoice | list[str]:
-    """Return the invoice as it was judged, completed by the one before it, or why it cannot be read."""
-    with ledger.reading() as connection:
-        invoice = _parsed(records.bodies(connection, [item.snapshot_id]), item.snapshot_id, item.company_id)
-        earlier = invoice.previous_invoice_id_procore if isinstance(invoice, Invoice) else None
-        seen = records.sightings_of(connection, [earlier]).get(earlier) if earlier else None
-        snapshot_id = seen.snapshot_id if seen else None
-        before = None
-        if snapshot_id is not None:
-            before = _parsed(records.bodies(connection, [snapshot_id]), snapshot_id, item.company_id)
-    if not isinstance(invoice, Invoice):
-        return invoice
-    return billing.complete(invoice, before if isinstance(before, Invoice) else None)
+def _arithmetic(derived: Derivation) -> dict[str, Any]:
+    return {
+        "header": {each.name: {"amount": str(each.amount), "source": each.source} for each in derived.header},
+        "lines": [
+            {
+                "line": line.label,
+                "line_id_procore": line.line_id_procore,
+                **{name: str(each.amount) for name, each in line.figures.items()},
+                "sources": {name: each.source for name, each in line.figures.items()},
+            }
+            for line in derived.lines
+        ],
+        "ties": [_tie(each) for each in derived.ties],
+        "ties_of_lines": [_tie(each) for line in derived.lines for each in line.ties],
+    }
 
 
-def _parsed(bodies: dict[int, str], snapshot_id: int, company_id: int) -> Invoice | list[str]:
-    return parse_invoice(bodies[snapshot_id], company_id)
-
-
-def _arithmetic(invoice: Invoice) -> dict[str, Any]:
-    lines = [
-        {"line": proof.description, **{name: str(getattr(proof, name)) for name in _FIGURES}}
-        for proof in billing.derivation(invoice)
-    ]
-    ties = [
-        {"equation": tie.equation, "computed": str(tie.computed), "stated": str(tie.stated), "holds": tie.holds}
-        for tie in billing.ties(invoice)
-    ]
-    return {"lines": lines, "ties": ties}
+def _tie(tie: Tie) -> dict[str, Any]:
+    return {"equation": tie.equation, "computed": str(tie.computed), "stated": str(tie.stated), "holds": tie.holds}
 
 
 def _place(item: Item) -> dict[str, str] | None:
@@ -140,12 +123,12 @@ def _place(item: Item) -> dict[str, str] | None:
         return place
 
 
-def _in_tables(facts: dict[str, Any]) -> Group:
+def _in_tables(facts: dict[str, Any], derived: Derivation | list[str]) -> Group:
     parts: list[Any] = [_heading(facts)]
     for finding in facts["findings"]:
         parts.append(plain(f"\n{finding['severity'].capitalize()} ({finding['rule']}): {finding['message']}"))
         parts.append(plain(f"  What to do: {finding['remedy']} Whose move: {finding['owner']}."))
-    parts += ["", *_arithmetic_tables(facts["arithmetic"])]
+    parts += ["", *_proof(derived)]
     if facts["payments"]:
         rows = [
             (light(each["icon"], each["check"]), each["paid_on"], each["amount"], each["discount"], each["problem"])
@@ -171,25 +154,10 @@ def _heading(facts: dict[str, Any]) -> Text:
     return Text.assemble((plain(name).plain, "bold"), "\n", icon, f" {facts['state']}", plain(words))
 
 
-def _arithmetic_tables(arithmetic: dict[str, Any]) -> list[Any]:
-    if "unreadable" in arithmetic:
-        return [plain("Procore's invoice cannot be read: " + "; ".join(arithmetic["unreadable"]))]
-    rows = [(each["line"], *(_grouped(each[name]) for name in _FIGURES)) for each in arithmetic["lines"]]
-    ties = [
-        (
-            each["equation"],
-            _grouped(each["computed"]),
-            _grouped(each["stated"]),
-            "" if each["holds"] else "DOES NOT TIE",
-        )
-        for each in arithmetic["ties"]
-    ]
-    formula = "G703: to the ERP = E period + (F stored - F before) + moved"
-    return [table(formula, _HEADINGS, rows), table("G702", ("equation", "computed>", "stated>", ""), ties)]
-
-
-def _grouped(amount: str) -> str:
-    return f"{Decimal(amount):,}"
+def _proof(derived: Derivation | list[str]) -> list[Any]:
+    if isinstance(derived, Derivation):
+        return [table(sheet.title, sheet.headings, sheet.rows) for sheet in sheets(derived)]
+    return [plain("Procore's invoice cannot be read: " + "; ".join(derived))]
 
 
 def _because(facts: dict[str, Any]) -> str:
