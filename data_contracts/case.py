@@ -47,6 +47,16 @@ class ErpFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Others:
+    """What other invoices have to do with this one, each of them in words."""
+
+    same_number: tuple[str, ...] = ()  # of the vendor
+    same_number_in_erp: tuple[str, ...] = ()  # of other vendors in Procore that are the same vendor in the ERP
+    same_bill: tuple[str, ...] = ()  # the same amount for the same commitment and period
+    waiting: str = ""  # the previous invoice of the commitment, where it is not on its way to the ERP
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One invoice, completed from the one before it, beside its codes, the ERP's facts and the company's policy."""
 
@@ -64,7 +74,7 @@ class Case:
     today: date
     vendor_is_active: bool = True
     contract_matches: bool = True
-    duplicates: tuple[str, ...] = ()
+    others: Others = Others()
     change_orders: Mapping[int, str] = field(default_factory=dict)
     period_is_known: bool = True
     accounting_on: date | None = None
@@ -114,7 +124,7 @@ def line_rows(case: Case) -> list[Row]:
     is_known = case.previous is not None or case.invoice.previous_invoice_id_procore is None
     rows = []
     for position, (line, key) in enumerate(zip(lines, line_keys(lines), strict=True)):
-        row = _line_figures(line)
+        row = _line_figures(line) | _unit_figures(line, case.invoice.currency)
         row |= _past(earlier.get(key)) if is_known else _taken_as_given(row)
         row["previous_work_retained"] += row["retainage_moved"]
         row |= _line_codes(case, position, row["gross"] != 0)
@@ -147,6 +157,29 @@ def _line_figures(line: InvoiceLine) -> Row:
         "sign": -1 if scheduled < 0 else 1,
         "sign_of_work": -1 if done < 0 else 1,
     }
+
+
+def _unit_figures(line: InvoiceLine, currency: str) -> Row:
+    """Give what quantity times price makes, this period and in all; a line that is not billed by unit is as it says."""
+    price = line.unit_price
+    return {
+        "unit_price": _as_text(price),
+        "quantity": _as_text(line.quantity),
+        "scheduled_quantity": _as_text(line.scheduled_quantity),
+        "work_by_unit": _product(line.quantity, price, line.work_this_period),
+        "scheduled_by_unit": _product(line.scheduled_quantity, price, line.scheduled_value),
+        "smallest_unit": 10 ** (4 - minor_digits(currency)),
+    }
+
+
+def _product(quantity: Decimal | None, price: Decimal | None, stated: Decimal) -> int:
+    if quantity is None or not price:
+        return _units(stated)
+    return max(-_BEYOND, min(_BEYOND, round(quantity * price * _SCALE)))
+
+
+def _as_text(factor: Decimal | None) -> str:
+    return "" if factor is None else f"{factor:f}"
 
 
 def _past(before: InvoiceLine | None) -> Row:
@@ -224,9 +257,20 @@ def _past_header(case: Case) -> Row:
     return {
         "previous_is_known": is_previous_known(case),
         "previous_invoice": str(case.invoice.previous_invoice_id_procore or "none"),
+        "application": case.invoice.number_on_commitment,
+        "previous_application": _previous_application(case),
+        "previous_is_on_its_way": not case.others.waiting,
+        "waiting": case.others.waiting,
         "previous_earned": figures[0],
         "previous_total": figures[1],
     }
+
+
+def _previous_application(case: Case) -> int:
+    """Return the number of the invoice before; where that one is not known, what it should be."""
+    if case.previous is not None:
+        return case.previous.number_on_commitment
+    return 0 if case.invoice.previous_invoice_id_procore is None else case.invoice.number_on_commitment - 1
 
 
 def _names(case: Case) -> Row:
@@ -244,8 +288,12 @@ def _names(case: Case) -> Row:
         "number_is_clean": number.isprintable(),
         "number_length": len(number),
         "number_limit": erp.invoice_number_length,
-        "duplicates": len(case.duplicates),
-        "duplicate_of": "; ".join(case.duplicates),
+        "duplicates": len(case.others.same_number),
+        "duplicate_of": "; ".join(case.others.same_number),
+        "duplicates_in_erp": len(case.others.same_number_in_erp),
+        "duplicate_in_erp": "; ".join(case.others.same_number_in_erp),
+        "bills_alike": len(case.others.same_bill),
+        "bill_alike": "; ".join(case.others.same_bill),
         "vendor": case.vendor_name or f"Vendor {invoice.vendor_id_procore}",
         "vendor_erp": case.vendor_erp,
         "vendor_is_active": case.vendor_is_active or case.vendor_erp is None,

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from data_contracts.contract import Contract
-from data_contracts.money import Amount
+from data_contracts.money import Amount, Factor
 
 ZERO = Decimal("0.00")  # written as amounts that were read are, since the hash is taken from the text
 SENDABLE = ("approved", "approved_as_noted", "pending_owner_approval")  # requirement R15
@@ -45,6 +45,9 @@ class InvoiceLine(Contract):
     stored_retainage_before: Amount | None = None
     stored_released: Amount = ZERO
     retainage_moved: Amount = ZERO
+    quantity: Factor | None = None  # of the work this period; these three on lines that are billed by unit only
+    scheduled_quantity: Factor | None = None
+    unit_price: Factor | None = None
 
     @property
     def gross(self) -> Decimal:
@@ -151,14 +154,20 @@ class Invoice(Contract):
         """Whether its status lets a project administrator send it to the ERP (R15)."""
         return self.status in SENDABLE
 
-    def number_key(self, with_commitment: bool = False) -> str:
+    @property
+    def period(self) -> str:
+        """The period that it bills, as a list shows it."""
+        return f"{self.period_start} to {self.period_end}" if self.period_start else ""
+
+    def number_key(self, with_commitment: bool = False, vendor_id: int | None = None) -> str:
         """Return what two invoices share when a bookkeeper would take them for the same (requirements C15, C16).
 
         Case, spaces, punctuation and leading zeros do not tell invoice numbers apart; a blank number has no key.
+        `vendor_id` asks for the key that it would have as another vendor's.
         """
         number = normalised_number(self.invoice_number)
         commitment = self.commitment_id_procore if with_commitment else ""
-        return f"{self.vendor_id_procore}|{commitment}|{number}" if number else ""
+        return f"{vendor_id or self.vendor_id_procore}|{commitment}|{number}" if number else ""
 
     def differences(self, later: "Invoice") -> dict[str, tuple[str, str]]:
         """Return what of all that an approver decides on is otherwise in `later`: by field, here and there.

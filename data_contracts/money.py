@@ -61,7 +61,13 @@ def _canonical(amount: Decimal) -> Decimal:
     return finest.normalize()
 
 
+def _plain(factor: Decimal) -> Decimal:
+    """Write equal factors alike, of as many places as they have."""
+    return factor.normalize() + 0  # never -0
+
+
 Amount = Annotated[Decimal, BeforeValidator(parse_amount), AfterValidator(_canonical)]
+Factor = Annotated[Decimal, BeforeValidator(parse_amount), AfterValidator(_plain)]  # a quantity, a price per unit
 
 
 def in_words(amount: Decimal, currency: str) -> str:

@@ -143,6 +143,23 @@ RULES: tuple[Rule, ...] = (
         (_at_most("duplicates", 0, "The number {number} of {vendor} is taken: {duplicate_of}."),),
     ),
     Rule(
+        "number-duplicate-in-erp", "hold", "header",
+        "No invoice of another Procore vendor that is the same vendor in the ERP has the number.",
+        "Give one of the two vendors its own code in Procore or the mapping table, or one of the invoices another "
+        "number in Procore.",
+        ACCOUNTING,
+        (_at_most("duplicates_in_erp", 0, "{vendor} is {vendor_erp} in {erp}, as is another vendor of Procore, and the "
+                                          "number {number} is taken: {duplicate_in_erp}."),),
+    ),
+    Rule(
+        "billed-twice", "warn", "header",
+        "No other invoice bills the same amount on the same commitment for the same period.",
+        "Compare the two invoices in Procore; reject this one if it is the other once more.",
+        PROJECT_MANAGER,
+        (_at_most("bills_alike", 0, "{commitment} was billed {gross} for the period from {period_start} to "
+                                    "{period_end} before: {bill_alike}."),),
+    ),
+    Rule(
         "lines-sum", "hold", "header",
         "The lines add up to the header: completed and stored, retainage on work, retainage on stored materials.",
         _FIGURES, PROJECT_MANAGER,
@@ -228,6 +245,19 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
+        "sequence", "warn", "header",
+        "The invoice follows, without a gap, one of the commitment that is in the ERP or on its way there.",
+        "Look at the earlier invoice in Procore and let it go first; what it bills is not in {erp}.",
+        PROJECT_MANAGER,
+        (
+            Check("gap_in_sequence", "This is application {application} of {commitment}; the one before it is "
+                                     "application {previous_application}.",
+                  "application - previous_application", kwargs={"value_set": [1]}),
+            _holds("previous_is_on_its_way", "The previous invoice of {commitment} is not on its way to {erp}: "
+                                             "{waiting}."),
+        ),
+    ),
+    Rule(
         "line-identity", "hold", "line",
         "Work this period + change in stored materials + materials moved = change in total completed and stored.",
         _FIGURES, PROJECT_MANAGER,
@@ -245,6 +275,22 @@ RULES: tuple[Rule, ...] = (
         (_ties("gap_total", "work_before + work_this_period + stored_now - completed_to_date",
                "{line}: previous work {work_before} + this period {work_this_period} + stored {stored_now} "
                "is not {completed_to_date}: off by {gap_total}."),),
+    ),
+    Rule(
+        "unit-price", "hold", "line",
+        "Where a line is billed by unit, quantity times unit price is the amount, to the cent: this period and in all.",
+        "Correct the quantity, the unit price or the amount in Procore.",
+        PROJECT_MANAGER,
+        (
+            _holds("work_is_by_unit", "{line}: {quantity} at a price of {unit_price} make {work_by_unit}, but "
+                                      "{work_this_period} of work is billed.",
+                   "((work_by_unit - work_this_period) * 2 <= smallest_unit)"
+                   " & ((work_this_period - work_by_unit) * 2 <= smallest_unit)"),
+            _holds("scheduled_is_by_unit", "{line}: {scheduled_quantity} at a price of {unit_price} make "
+                                           "{scheduled_by_unit}, but {scheduled_value} is scheduled.",
+                   "((scheduled_by_unit - scheduled_value) * 2 <= smallest_unit)"
+                   " & ((scheduled_value - scheduled_by_unit) * 2 <= smallest_unit)"),
+        ),
     ),
     Rule(
         "retainage-bounds", "hold", "line",

@@ -16,7 +16,8 @@ _MONEY = frozenset(
     "to_release sum_scheduled sum_completed sum_completed_before sum_work_retained sum_stored_retained previous_earned "
     "previous_total scheduled_value work_before work_this_period stored_now stored_before moved completed_before "
     "work_retainage_before retained_to_date stored_retainage_before previous_completed previous_stored "
-    "previous_stored_retainage previous_work_retained gap_identity gap_total foots_3 foots_5 foots_6 foots_9".split()
+    "previous_stored_retainage previous_work_retained gap_identity gap_total foots_3 foots_5 foots_6 foots_9 "
+    "work_by_unit scheduled_by_unit".split()
 )
 
 

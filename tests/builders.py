@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from data_contracts.case import Case
+from data_contracts.case import Case, Others
 from data_contracts.commitment import (
     BillingPeriod,
     Commitment,
@@ -244,7 +244,7 @@ def a_case(invoice: Invoice | None = None, previous: Invoice | None = None, **ar
         reference=around.get("reference", _REFERENCE),
         capabilities=some_capabilities(**around.get("erp", {})),
         previous=previous,
-        duplicates=around.get("duplicates", ()),
+        others=around.get("others", Others()),
         policy=Policy(**around.get("policy", {})),
         today=today,
     )

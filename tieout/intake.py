@@ -189,12 +189,11 @@ def _sighting(tx: Transaction, company_id: int, fetched: FetchedInvoice, known: 
 
 def _as_listed(invoice: Invoice) -> dict[str, str]:
     """Return what a list shows of an invoice, whether it is ever sent or not."""
-    period = f"{invoice.period_start} to {invoice.period_end}" if invoice.period_start else ""
     return {
         "number": invoice.invoice_number[:200],
         "vendor": invoice.vendor_name[:300],
         "commitment": invoice.commitment_name[:300],
-        "period": period,
+        "period": invoice.period,
         "billed_on": str(invoice.billed_on or ""),
     }
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
 
-from data_contracts.case import Case, Coding, ErpFacts
+from data_contracts.case import Case, Coding, ErpFacts, Others
 from data_contracts.commitment import Commitment, ProjectBooks, Vendor
 from data_contracts.expectations import validate
 from data_contracts.invoice import Invoice
@@ -31,7 +31,7 @@ def build_case(
     reference: Reference,
     capabilities: Capabilities,
     previous: Invoice | None,
-    duplicates: Sequence[str],
+    others: Others,
     policy: Policy,
     today: date,
 ) -> Case:
@@ -55,7 +55,7 @@ def build_case(
         today=today,
         vendor_is_active=vendor in codes.vendors,
         contract_matches=codes.has_contract(contract, vendor, job),
-        duplicates=tuple(duplicates),
+        others=others,
         change_orders=_change_orders(commitment),
         period_is_known=any(each.period_id_procore == invoice.period_id_procore for each in books.periods),
         accounting_on=billing.accounting_on(invoice, reference, policy),

@@ -7,6 +7,7 @@ import csv
 import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -54,6 +55,20 @@ class Mapping:
         """Return the ERP's vendor code."""
         vendor = self._vendors.get(vendor_id) if vendor_id is not None else None
         return (vendor and vendor.erp_code) or self._row("vendor", vendor_id)
+
+    def same_in_erp(self, vendor_id: int | None) -> list[int]:
+        """Return the other vendors of Procore that are the same vendor in the ERP."""
+        code = self.vendor(vendor_id)
+        return [each for each in self._vendors_by_code.get(code, []) if each != vendor_id] if code else []
+
+    @cached_property
+    def _vendors_by_code(self) -> dict[str, list[int]]:
+        named = {int(procore) for kind, procore, _ in self._rows if kind == "vendor"}
+        found: dict[str, list[int]] = {}
+        for vendor_id in sorted(named | self._vendors.keys()):
+            if code := self.vendor(vendor_id):
+                found.setdefault(code, []).append(vendor_id)
+        return found
 
     def vendor_name(self, vendor_id: int | None) -> str:
         """Return the vendor's name in Procore's directory, empty when it is not there."""

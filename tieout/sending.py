@@ -20,6 +20,7 @@ from tieout.ledger.book import Item, Ledger, Reader, Transaction, canonical, dig
 from tieout.ledger.letters import lock, unlock
 from tieout.ledger.records import Sighting
 from tieout.ledger.reviews import supersede_reviews
+from tieout.others import others, with_held_before
 from tieout.rights import Signature
 from tieout.terms import Terms, known_projects
 
@@ -27,8 +28,6 @@ Clock = Callable[[], datetime]
 REFUSED = "refused"
 _PIECE = 125  # invoices that are judged together, in one batch of checks
 _JUDGED_AGAIN = (*states.JUDGED, states.ACCEPTED, states.FAILED)
-# An invoice number is taken while the invoice that bears it is on its way to the ERP or there.
-_TAKEN = (states.ACCEPTED, states.EXPORTING, states.UNCERTAIN, states.FAILED, *states.IN_ERP)
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,8 @@ def read_cases(
     today = now.astimezone(terms.zone).date()
     books, mapping = terms.books[project_id], terms.mapping(project_id, today)
     previous = previous_invoices(connection, invoices)
-    taken = _numbers_taken(connection, terms, invoices)
+    complete = [billing.complete(each, previous.get(each.previous_invoice_id_procore or 0)) for each in invoices]
+    known = others(connection, terms.policy, mapping, complete)
     return [
         build_case(
             invoice=invoice,
@@ -148,11 +148,11 @@ def read_cases(
             reference=terms.reference,
             capabilities=terms.capabilities,
             previous=previous.get(invoice.previous_invoice_id_procore or 0),
-            duplicates=taken.get(invoice.invoice_id_procore, ()),
+            others=known[invoice.invoice_id_procore],
             policy=terms.policy,
             today=today,
         )
-        for invoice in invoices
+        for invoice in complete
     ]
 
 
@@ -227,7 +227,7 @@ def _read(
     cases = read_cases(connection, terms, project_id, readable, now) if readable else []
     # As the case has it: Procore's view omits what a line started from, and the amounts depend on that.
     sound = {case.invoice.invoice_id_procore: case.invoice for case in cases}
-    findings = judge(cases) if cases else {}
+    findings = with_held_before(cases, judge(cases)) if cases else {}
     items = {item.invoice_id: item for item in find_items(connection, invoice_id=list(invoice_ids))}
     readings = []
     for invoice_id, sighting in seen.items():
@@ -398,19 +398,3 @@ def previous_invoices(connection: Reader, invoices: Sequence[Invoice]) -> dict[i
             if isinstance(parsed, Invoice):
                 found[invoice_id] = parsed
     return found
-
-
-def _numbers_taken(connection: Reader, terms: Terms, invoices: Sequence[Invoice]) -> dict[int, tuple[str, ...]]:
-    """Say for each invoice which others bear its number: those on their way to the ERP, and earlier sendable ones."""
-    with_commitment = terms.policy.invoice_number == "with_commitment"
-    keys = {invoice.invoice_id_procore: invoice.number_key(with_commitment) for invoice in invoices}
-    sharing = records.sharing_number(connection, {key for key in keys.values() if key})
-    return {
-        invoice_id: tuple(
-            f"invoice {other.invoice_id} on commitment {other.commitment_id} ({state or other.status})"
-            for other, state in sharing.get(key, [])
-            if other.invoice_id != invoice_id
-            and (state in _TAKEN or (other.invoice_id < invoice_id and other.status in SENDABLE))
-        )
-        for invoice_id, key in keys.items()
-    }

@@ -22,7 +22,7 @@ from builders import (
     some_books,
 )
 
-from data_contracts.case import Case
+from data_contracts.case import Case, Others
 from data_contracts.commitment import ChangeOrder, CommitmentLine
 from data_contracts.expectations import validate
 from data_contracts.reference import ErpSubcontract, ErpVendor, Finding
@@ -86,6 +86,12 @@ def deduction(done: str, held: str = "0.00") -> Case:
     return lines(a_line(), a_second_line(stored_now="0.00", stored_retainage_now="0.00", **figures))
 
 
+def by_unit(**factors: str) -> Case:
+    """A line of which 3,999.93 is billed by quantity and price."""
+    done = {"work_this_period": "3999.93", "completed_to_date": "3999.93", "work_retained": "0.00"}
+    return lines(a_line(**done, **factors))
+
+
 def after_certificate(certified: str) -> Case:
     """The month after an invoice whose own line 6 said so much, whatever its lines said."""
     before = an_invoice(summary_changes={"earned_less_retainage": certified})
@@ -130,7 +136,20 @@ EXAMPLES: dict[str, tuple[Example, Example]] = {
     ),
     "number-duplicate": (
         a_case,
-        lambda: a_case(duplicates=("invoice 12 of SC-002", "invoice 13 of SC-003")),
+        lambda: a_case(others=Others(same_number=("invoice 12 of SC-002", "invoice 13 of SC-003"))),
+    ),
+    "number-duplicate-in-erp": (
+        a_case,
+        lambda: a_case(others=Others(same_number_in_erp=("invoice 12 of vendor 99",))),
+    ),
+    "billed-twice": (a_case, lambda: a_case(others=Others(same_bill=("invoice 12",)))),
+    "sequence": (
+        lambda: next_month({}),
+        lambda: next_month({}, number_on_commitment=3),
+    ),
+    "unit-price": (
+        lambda: by_unit(quantity="114.3", unit_price="34.995"),  # 3,999.9285
+        lambda: by_unit(quantity="114.4", unit_price="34.995"),
     ),
     "lines-sum": (
         a_case,

@@ -12,7 +12,7 @@ import pytest
 from builders import a_case, an_invoice
 from pydantic import SecretStr
 
-from data_contracts.case import Case
+from data_contracts.case import Case, Others
 from data_contracts.expectations import validate
 from data_contracts.invoice import Invoice
 from data_contracts.reference import Finding
@@ -111,7 +111,7 @@ def judge_everything(contractor: Contractor, site: procore.Procore, erp: spectru
                 reference=reference,
                 capabilities=erp.capabilities,
                 previous=invoices.get(each.previous_invoice_id_procore or 0),
-                duplicates=[f"invoice {other}" for other in same_number[each.number_key()] if other != key],
+                others=Others(tuple(f"invoice {other}" for other in same_number[each.number_key()] if other != key)),
                 policy=Policy(),
                 today=TODAY,
             )

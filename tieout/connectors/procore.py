@@ -161,6 +161,11 @@ _ITEM = {
     "stored_released": "materials_stored_retainage_released_this_period",
     "retainage_moved": "materials_retainage_retained_moved",
 }
+_UNIT_ITEM = {
+    "quantity": "work_completed_this_period_quantity",
+    "scheduled_quantity": "scheduled_quantity",
+    "unit_price": "scheduled_unit_price",
+}
 _CHANGE_ITEM = _ITEM | {"commitment_line_id_procore": "commitment_line_item_id"}
 _PERSON = {"user_id_procore": "id", "name": "name", "email": "login"}
 _PROJECT = {"project_id_procore": "id", "name": "name", "number": "project_number", "is_active": "active"}
@@ -214,7 +219,7 @@ _CURRENCY = {
     "currency": "currency_configuration.currency_iso_code",
     "base_currency": "currency_configuration.base_currency_iso_code",
 }
-_PARTS = {"lines": _Names(_ITEM), "summary": _Names(_SUMMARY), "created_by": _Names(_PERSON)}
+_PARTS = {"lines": _Names(_ITEM | _UNIT_ITEM), "summary": _Names(_SUMMARY), "created_by": _Names(_PERSON)}
 _COMMITMENT_PARTS = {"lines": _Names(_COMMITMENT_LINE), "change_orders": _Names(_CHANGE_ORDER)}
 _INVOICE_NAMES = _Names(_HEADER | _CURRENCY | {"lines": "items"}, _PARTS)
 _OLDER_INVOICE_NAMES = _Names(_INVOICE_NAMES.fields | {"summary": "g702"}, _PARTS)
@@ -385,6 +390,8 @@ def _line_fields(item: Any) -> Any:
         return item
     fields = _take(item, _ITEM if item.get("commitment_line_item_id") is None else _CHANGE_ITEM)
     fields.setdefault("commitment_line_id_procore", None)
+    if item.get("accounting_method") == "unit":
+        fields |= _take(item, _UNIT_ITEM)
     wbs = item.get("wbs_code")
     if isinstance(wbs, dict) and wbs.get("flat_code") is not None:
         fields["wbs_code"] = _text(wbs["flat_code"])

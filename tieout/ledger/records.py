@@ -122,6 +122,20 @@ def sharing_number(connection: Connection, number_keys: Iterable[str]) -> dict[s
     return found
 
 
+def billed_on(
+    connection: Connection, commitment_ids: Iterable[int], states: Sequence[str]
+) -> list[tuple[int, str, int, int]]:
+    """Return the invoices on these commitments in `states`: commitment, period, invoice id and gross in minor units."""
+    found: list[tuple[int, str, int, int]] = []
+    seen, item = schema.sighting, schema.item
+    same = (item.c.company_id == seen.c.company_id) & (item.c.invoice_id == seen.c.invoice_id)
+    for piece in in_pieces(commitment_ids):
+        query = select(item.c.commitment_id, seen.c.period, item.c.invoice_id, item.c.gross_minor)
+        query = query.select_from(item.join(seen, same)).where(item.c.commitment_id.in_(piece))
+        found += connection.execute(query.where(item.c.state.in_(states))).tuples()
+    return found
+
+
 def unjudged(connection: Connection, project_id: int, states: Sequence[str], fingerprint: str) -> list[int]:
     """Return the invoices of a project that are new, and those in `states` that other terms judged last."""
     seen, item = schema.sighting.c, schema.item.c

@@ -94,7 +94,7 @@ item = Table(
     Column("company_id", BigInteger, nullable=False),
     Column("invoice_id", BigInteger, nullable=False),
     Column("project_id", BigInteger, nullable=False),
-    Column("commitment_id", BigInteger),
+    Column("commitment_id", BigInteger, index=True),
     Column("erp", String(40), nullable=False),
     Column("company_erp", String(40), nullable=False),
     Column("state", String(16), nullable=False, index=True),

@@ -100,6 +100,7 @@ def _bill(deal: Deal, requisition: Document, lines: list[Line], month: int, rng:
         _deduct(line, _billed(lines))
     if deal.over_bills and last:
         lines[0].work += lines[0].scheduled - lines[0].total + cents(lines[0].scheduled * Decimal("0.03"))
+        by_quantity(lines[0])
         _retain(lines[0], rate, deal.rate)
     if deal.releases and last and month:
         _release(lines)
@@ -155,10 +156,15 @@ def _take_back(line: Line, billed: Decimal) -> None:
     """Undo a part of what was billed too much, `billed` being the whole invoice; what is retained stays as it is."""
     rest = max(ZERO, billed - line.work)
     line.work = -min(cents(line.previous_work * Decimal("0.2")), cents(rest / 2))
+    by_quantity(line)
+    line.work_retained = ZERO
+
+
+def by_quantity(line: Line) -> None:
+    """Bill the work of a line that is priced by unit as a quantity, of which the amount follows."""
     if line.unit_price:
         line.quantity = cents(line.work / line.unit_price)
         line.work = cents(line.quantity * line.unit_price)
-    line.work_retained = ZERO
 
 
 def _billed(lines: list[Line]) -> Decimal:

@@ -68,6 +68,8 @@ def _settle_terms(directory: Directory, deal: Deal, plan: Plan, trade: Trade, va
 def _trade_for(rng: random.Random, label: str, varied: bool) -> Trade:
     if label == "line-identity":
         return rng.choice([trade for trade in TRADES if trade.stores])
+    if label == "unit-price":
+        return rng.choice([trade for trade in TRADES if trade.unit])
     return rng.choice(TRADES) if varied else rng.choice([trade for trade in TRADES if not trade.unit])
 
 
@@ -101,7 +103,7 @@ def _commitment(directory: Directory, plan: Plan, trade: Trade, project: Documen
             "origin_data": vendor["origin_data"],
         },
         "project": {"id": project["id"], "name": project["name"]},
-        "accounting_method": "unit" if trade.unit and not is_order and rng.random() < 0.7 else "amount",
+        "accounting_method": "unit" if _is_by_unit(rng, trade, label) else "amount",
         "requisitions_are_enabled": True,
         "billing_schedule_of_values_status": "approved",
         "contract_date": "2026-01-05",
@@ -125,6 +127,10 @@ def _commitment(directory: Directory, plan: Plan, trade: Trade, project: Documen
     if by_row:
         directory.erp.map("subcontract", commitment["id"], erp_number)
     return commitment
+
+
+def _is_by_unit(rng: random.Random, trade: Trade, label: str) -> bool:
+    return label == "unit-price" or bool(trade.unit and label != "purchase-order" and rng.random() < 0.7)
 
 
 def _schedule(directory: Directory, plan: Plan, trade: Trade, commitment: Document, count: int) -> list[Document]:

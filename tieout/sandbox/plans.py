@@ -10,6 +10,7 @@ from tieout.sandbox.troubles import (
     DUPLICATE,
     DUPLICATE_PAIRS,
     NEWEST_INVOICE,
+    RARE,
     ROUND,
     WHOLE_COMMITMENT,
 )
@@ -18,6 +19,7 @@ LONGEST = 5
 UNSENDABLE = ("draft", "under_review", "revise_and_resubmit")
 ALSO_SENDABLE = ("pending_owner_approval", "approved_as_noted")
 ENOUGH = 56  # invoices; fewer carry a part of the labels only
+MANY = 100  # carry the rare labels as well
 
 
 @dataclass
@@ -62,7 +64,7 @@ def _labels(invoices: int) -> tuple[list[str], list[str], list[str], list[str]]:
     rounds = max(1, round(invoices * 0.22 / ROUND))
     return (
         list(WHOLE_COMMITMENT) * rounds,
-        list(NEWEST_INVOICE) * rounds,
+        [*NEWEST_INVOICE, *(RARE if invoices >= MANY else ())] * rounds,
         list(ANY_INVOICE) * rounds,
         list(DUPLICATE_PAIRS) * rounds,
     )

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from tieout.sandbox.applications import gross
+from tieout.sandbox.applications import by_quantity, gross
 from tieout.sandbox.books import ErpInvoice
 from tieout.sandbox.invoice_documents import Document, earned, fill, read_lines, write_summary
 from tieout.sandbox.progress import CENT, ZERO, cents
@@ -43,6 +43,8 @@ NEWEST_INVOICE = (
     "net-negative",
     "unreadable",
 )
+# Of the same kind, where there are so many invoices that the share of trouble stays moderate.
+RARE = ("unit-price",)
 # A trouble of the header, on any invoice; the duplicates come in pairs and both carry the label.
 ANY_INVOICE = ("number-missing", "number-too-long", "already-in-erp", "dates", "currency", "tax-not-carried")
 DUPLICATE = "number-duplicate"
@@ -127,6 +129,13 @@ def _line_adds_up(case: Case) -> None:
     _shift(second, "work_completed_from_previous_application", Decimal("-1.00"))
 
 
+def _unit_price(case: Case) -> None:
+    """Let one more unit be counted than is billed."""
+    case.keep()
+    counted = [item for item in case.requisition["items"] if item["accounting_method"] == "unit"]
+    _shift(counted[0], "work_completed_this_period_quantity", Decimal("1.00"))
+
+
 def _retainage_bounds(case: Case) -> None:
     case.keep()
     lines = read_lines(case.requisition, case.before)
@@ -157,6 +166,7 @@ def _bill_nothing(case: Case, release: Decimal, work: Decimal) -> None:
         line.stored_held = line.stored_held_before - line.held_moved
     target = max(lines, key=lambda line: line.previous_work)
     target.work = cents(target.previous_work * work)
+    by_quantity(target)
     fill(case.requisition, lines, earned(case.before))
 
 
@@ -254,6 +264,7 @@ _BREAKERS: dict[str, Callable[[Case], None]] = {
     "line-identity": _line_identity,
     "line-adds-up": _line_adds_up,
     "retainage-bounds": _retainage_bounds,
+    "unit-price": _unit_price,
     "change-order-unapproved": _change_order_unapproved,
     "nothing-to-post": _nothing_to_post,
     "release-only": _release_only,

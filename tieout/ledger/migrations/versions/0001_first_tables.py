@@ -153,6 +153,7 @@ def _create_tables() -> None:
     )
     op.create_index("item_by_project", "item", ["project_id", "state"], unique=False)
     op.create_index(op.f("ix_item_state"), "item", ["state"], unique=False)
+    op.create_index(op.f("ix_item_commitment_id"), "item", ["commitment_id"], unique=False)
     is_open = sa.text("drift <> '[]'")
     op.create_index("open_drift", "item", ["item_id"], sqlite_where=is_open, postgresql_where=is_open)
     op.create_index(op.f("ix_item_vendor_erp"), "item", ["vendor_erp"], unique=False)
