@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from tieout import settings
-from tieout.cli.console import notes, out, print_json, readable_ledger
+from tieout.cli.console import bar, notes, out, print_json, readable_ledger
 from tieout.ledger.audit import head as newest_link
 from tieout.ledger.audit import rebuild as derive_again
 from tieout.ledger.audit import verify as find_breaks
@@ -29,7 +29,8 @@ def upgrade() -> None:
 @ledger.command()
 def backup(file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")]) -> None:
     """Copy the ledger into a file while work goes on. For SQLite; PostgreSQL has `pg_dump`."""
-    copy_to(settings.ledger_url(), file)
+    with bar("Copying the ledger") as progress:
+        copy_to(settings.ledger_url(), file, progress)
     notes().print(f"The ledger was copied to {file}.")
 
 
@@ -42,16 +43,16 @@ def verify(
 
     Every run's report ends with the head of its time. Give one as --anchor to prove that nothing was cut off since.
     """
-    with readable_ledger() as opened:
-        breaks, head = find_breaks(opened, anchor), newest_link(opened)
+    with readable_ledger() as opened, bar("Checking every commit and invoice", hidden=json) as progress:
+        breaks, head = find_breaks(opened, anchor, progress), newest_link(opened)
     _tell(breaks, {"is_whole": not breaks, "breaks": breaks, "head": head}, f"The chains are whole. Head: {head}", json)
 
 
 @audit.command()
 def rebuild(json: Json = False) -> None:
     """Derive every invoice's state and figures again from its events and compare; exit status 1 when one differs."""
-    with readable_ledger() as opened:
-        derived, differences = derive_again(opened)
+    with readable_ledger() as opened, bar("Deriving every invoice again", hidden=json) as progress:
+        derived, differences = derive_again(opened, progress)
     facts = {"derived": derived, "differences": differences}
     _tell(differences, facts, f"All {derived} invoices stand as their events tell.", json)
 

@@ -2,17 +2,21 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from rich import box
 from rich.console import Console
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
 from tieout import settings
 from tieout.ledger.book import Ledger
 from tieout.ledger.version import require_current
+from tieout.progress import Progress
 
 STYLES = {"blue": "dodger_blue1", "green": "green3", "yellow": "yellow3"}
 DOT = "●"
@@ -27,6 +31,19 @@ def out() -> Console:
 def notes() -> Console:
     """Return the console on standard error: progress and complaints, never what a program reads."""
     return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _WIDTH)
+
+
+@contextmanager
+def bar(words: str, hidden: bool = False) -> Iterator[Progress]:
+    """Show on a terminal how far it is, as long as one waits; in a pipe or a log nothing.
+
+    Until it is told anything, it only shows that something is going on, and for how long.
+    """
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    is_hidden = hidden or not sys.stderr.isatty()
+    with Bars(*columns, console=notes(), transient=True, disable=is_hidden) as bars:
+        shown = bars.add_task(words, total=None)
+        yield lambda done, whole: bars.update(shown, completed=done, total=whole)
 
 
 def print_json(facts: Any) -> None:

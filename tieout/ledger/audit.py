@@ -10,14 +10,16 @@ from datetime import datetime
 from itertools import groupby, islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, Table, select
+from sqlalchemy import Connection, Row, Select, Table, func, select
 
 from tieout.ledger import schema, states
 from tieout.ledger.book import ITEM, Item, Ledger, digest_of, event_hash
 from tieout.ledger.records import bodies, in_pieces
+from tieout.progress import Progress, followed, unseen
 
 _AT_ONCE = 500  # rows that are read, and items that are compared, in one go
 _BODIES = 50  # bodies in memory at once
+_SEALS = select(schema.seal).order_by(schema.seal.c.seal_id)
 Event = Row[Any]
 
 
@@ -34,15 +36,18 @@ class History(NamedTuple):
         return f"invoice {self.item.number} (item {item_id})" if self.item else f"item {item_id}"
 
 
-def verify(ledger: Ledger, anchor: str = "") -> list[str]:
+def verify(ledger: Ledger, anchor: str = "", progress: Progress = unseen) -> list[str]:
     """Return what is wrong, a sentence each; an empty list says that all is as it happened.
 
     `anchor` is a `head` that was kept outside of the database: without one, nobody can tell that the newest
-    commits were cut off.
+    commits were cut off. `progress` counts commits and then items.
     """
     with ledger.reading() as connection:
-        problems = list(_check_seals(connection, anchor))
-        for piece in in_pieces(_histories(connection), _AT_ONCE):
+        seals, items = _count(connection, schema.seal), _count(connection, schema.item)
+        links = followed(_stream(connection, _SEALS), seals + items, progress)
+        problems = list(_check_seals(connection, links, anchor))
+        histories = in_pieces(_histories(connection), _AT_ONCE)
+        for piece in followed(histories, seals + items, progress, len, done=seals):
             for history in piece:
                 problems += _check_chain(history.events)
                 problems += _differences(history)
@@ -52,12 +57,12 @@ def verify(ledger: Ledger, anchor: str = "") -> list[str]:
     return problems
 
 
-def rebuild(ledger: Ledger) -> tuple[int, list[str]]:
+def rebuild(ledger: Ledger, progress: Progress = unseen) -> tuple[int, list[str]]:
     """Derive every item again from its events; return how many there are, and where the ledger says otherwise."""
     derived = 0
     problems: list[str] = []
     with ledger.reading() as connection:
-        for history in _histories(connection):
+        for history in followed(_histories(connection), _count(connection, schema.item), progress):
             problems += _differences(history)
             derived += 1
     return derived, problems
@@ -173,11 +178,11 @@ def _check_bodies(connection: Connection, histories: Sequence[History]) -> Itera
                 yield f"{history.name}: what Procore showed of it (snapshot {snapshot_id}) was changed or removed"
 
 
-def _check_seals(connection: Connection, anchor: str) -> Iterator[str]:
-    event, seal = schema.event.c, schema.seal.c
+def _check_seals(connection: Connection, links: Iterable[Row[Any]], anchor: str) -> Iterator[str]:
+    event = schema.event.c
     hashes = (row.hash for row in _stream(connection, select(event.hash).order_by(event.event_id)))
     previous, is_anchored = "", not anchor
-    for link in _stream(connection, select(schema.seal).order_by(seal.seal_id)):
+    for link in links:
         digest = digest_of(*islice(hashes, link.events))
         if link.previous_hash != previous or link.hash != digest_of(previous, link.digest):
             yield f"commit {link.seal_id} does not follow the commit before it"
@@ -200,6 +205,10 @@ def _by_item(
     for row in connection.execute(query.order_by(*table.primary_key)):
         found.setdefault(row.item_id, []).append(row)
     return found
+
+
+def _count(connection: Connection, table: Table) -> int:
+    return connection.execute(select(func.count()).select_from(table)).scalar_one()
 
 
 def _stream(connection: Connection, query: Select[Any]) -> Iterator[Any]:

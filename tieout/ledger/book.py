@@ -34,10 +34,12 @@ from tieout.errors import MismatchError, SettingsError, TransientError
 from tieout.ledger import schema
 from tieout.ledger.states import is_allowed
 from tieout.ledger.writes import StaleRowsError, Writes
+from tieout.progress import Progress, unseen
 
 Reader: TypeAlias = Connection  # an open connection that reads one consistent state
 _READING = "reading"
 _LARGE = ("cache_size=-65536", "wal_autocheckpoint=8000")  # 64 MiB of pages; the log is emptied each 32 MiB
+_INSTRUCTIONS = 10_000  # of SQLite's own, between two looks at how far a copy is: some milliseconds
 VARIABLES = 500  # bound variables per IN list; databases have a limit
 
 
@@ -366,9 +368,10 @@ def upgrade(url: str) -> None:
     engine.dispose()
 
 
-def copy_to(url: str, file: Path) -> None:
+def copy_to(url: str, file: Path, progress: Progress = unseen) -> None:
     """Write a SQLite ledger's present state into a new file; others may go on writing meanwhile.
 
+    `progress` counts bytes, of as many as the ledger takes now.
     Raises SettingsError for PostgreSQL, whose own `pg_dump` does it, and when the file is there.
     """
     engine = _engine(url)
@@ -377,8 +380,20 @@ def copy_to(url: str, file: Path) -> None:
     if file.exists():
         raise SettingsError("Ledger", "a copy", f"{file} is there already")
     with _in_plain_words(), closing(engine.raw_connection()) as connection:  # for it is refused in a transaction
+        _tell_copied(connection.driver_connection, file, progress)
         connection.cursor().execute("VACUUM INTO ?", (str(file),))
     engine.dispose()
+
+
+def _tell_copied(connection: Any, file: Path, progress: Progress) -> None:
+    """Have SQLite tell now and then how much of the copy is written."""
+    [whole] = connection.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchone()
+
+    def tell() -> int:
+        progress(min(file.stat().st_size, whole) if file.exists() else 0, whole)
+        return 0  # go on
+
+    connection.set_progress_handler(tell, _INSTRUCTIONS)
 
 
 def read_items(connection: Connection, query: Select[Any], given: dict[str, Any] | None = None) -> list[Item]:

@@ -1,14 +1,8 @@
 """`tieout people`: a phone is set up by the QR code that a real terminal shows, and the list tells how all stand."""
 
 import json
-import os
-import pty
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,58 +12,17 @@ import pytest
 import zxingcpp
 from desk import APPROVER, SENDER
 from ledgers import Ledgers
+from terminal import COMMAND, terminal
 
 from tieout import codes
 from tieout.ledger.book import Ledger
 from tieout.rights import APPROVER as ACCOUNTING_APPROVER
 from tieout.rights import Signature, objections
 
-COMMAND = [sys.executable, "-m", "tieout.cli", "people"]
 PROMPT = "The six digits that the app shows"
 KEY = "a key of the company that is long enough"
 # Which halves of a character are light: segno draws two rows of the code in one line.
 HALVES = {"█": (1, 1), "▀": (1, 0), "▄": (0, 1), " ": (0, 0)}
-
-
-@dataclass
-class Terminal:
-    """A command in a terminal of its own."""
-
-    process: "subprocess.Popen[bytes]"
-    side: int
-    seen: bytes = b""
-
-    def read_until(self, words: str) -> str:
-        """Return what is shown until these words come, and forget it."""
-        deadline = time.monotonic() + 60
-        while words.encode() not in self.seen:
-            assert time.monotonic() < deadline, self.seen.decode()
-            self.seen += self.read()
-        shown, _, self.seen = self.seen.partition(words.encode())
-        return shown.decode()
-
-    def read(self) -> bytes:
-        try:
-            return os.read(self.side, 65536)
-        except OSError:  # Linux's way to say that the other side is closed
-            raise AssertionError(f"it ended: {self.seen.decode()}") from None
-
-    def type(self, words: str) -> None:
-        os.write(self.side, f"{words}\n".encode())
-
-
-@contextmanager
-def terminal(*arguments: str) -> Iterator[Terminal]:
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen([*COMMAND, *arguments], stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    try:
-        yield Terminal(process, ours)
-        process.wait(60)
-    finally:
-        process.kill()
-        process.wait()
-        os.close(ours)
 
 
 @pytest.fixture
@@ -99,12 +52,12 @@ def sign(url: str, code: str) -> list[str]:
 
 
 def listed() -> dict[str, dict[str, Any]]:
-    done = subprocess.run([*COMMAND, "list", "--json"], capture_output=True, text=True, check=True)
+    done = subprocess.run([*COMMAND, "people", "list", "--json"], capture_output=True, text=True, check=True)
     return {row["name"]: row for row in json.loads(done.stdout)}
 
 
 def test_a_phone_is_set_up_by_the_qr_code_in_the_terminal(url: str):
-    with terminal("enrol", APPROVER) as screen:
+    with terminal("people", "enrol", APPROVER) as screen:
         shown = screen.read_until(PROMPT)
         uri = scan(shown)
         phone = pyotp.parse_uri(uri)
@@ -124,7 +77,7 @@ def test_a_phone_is_set_up_by_the_qr_code_in_the_terminal(url: str):
 
 
 def test_the_address_in_the_code_is_printed_where_it_is_asked_for_and_nothing_counts_unconfirmed(url: str):
-    with terminal("enrol", APPROVER, "--show-uri") as screen:
+    with terminal("people", "enrol", APPROVER, "--show-uri") as screen:
         shown = screen.read_until(PROMPT)
         assert scan(shown) in shown
         for _ in range(2):
@@ -145,7 +98,7 @@ def test_the_address_in_the_code_is_printed_where_it_is_asked_for_and_nothing_co
     ],
 )
 def test_nobody_is_set_up_who_is_unknown_or_where_others_read_along(url: str, arguments: list[str], words: str):
-    done = subprocess.run([*COMMAND, "enrol", *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run([*COMMAND, "people", "enrol", *arguments], capture_output=True, text=True, check=False)
 
     assert done.returncode == 1
     assert words in " ".join(done.stderr.split())
@@ -154,7 +107,7 @@ def test_nobody_is_set_up_who_is_unknown_or_where_others_read_along(url: str, ar
 
 def test_without_a_key_it_says_which(url: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TIEOUT_APPROVAL__KEY", "short")
-    with terminal("enrol", APPROVER) as screen:
+    with terminal("people", "enrol", APPROVER) as screen:
         screen.read_until("shorter than 32 bytes")
 
     assert screen.process.returncode == 1
@@ -173,5 +126,5 @@ def test_the_list_tells_who_may_do_what_and_who_is_locked(url: str):
     assert rows[SENDER]["may"] == "send from 7, 8"
     assert rows[APPROVER]["locked"].startswith("locked until ")
     assert rows[SENDER]["locked"] == ""
-    done = subprocess.run([*COMMAND, "list"], capture_output=True, text=True, check=True)
+    done = subprocess.run([*COMMAND, "people", "list"], capture_output=True, text=True, check=True)
     assert "dana@example.com" in done.stdout
