@@ -159,15 +159,14 @@ class Invoice(Contract):
         """The period that it bills, as a list shows it."""
         return f"{self.period_start} to {self.period_end}" if self.period_start else ""
 
-    def number_key(self, with_commitment: bool = False, vendor_id: int | None = None) -> str:
-        """Return what two invoices share when a bookkeeper would take them for the same (requirements C15, C16).
+    def number_key(self, vendor_id: int | None = None) -> str:
+        """Return what two invoices share when a bookkeeper would take them for the same (requirements C15).
 
         Case, spaces, punctuation and leading zeros do not tell invoice numbers apart; a blank number has no key.
         `vendor_id` asks for the key that it would have as another vendor's.
         """
         number = normalised_number(self.invoice_number)
-        commitment = self.commitment_id_procore if with_commitment else ""
-        return f"{vendor_id or self.vendor_id_procore}|{commitment}|{number}" if number else ""
+        return f"{vendor_id or self.vendor_id_procore}|{number}" if number else ""
 
     def differences(self, later: "Invoice") -> dict[str, tuple[str, str]]:
         """Return what of all that an approver decides on is otherwise in `later`: by field, here and there.

@@ -35,7 +35,7 @@ def code_of(text: str) -> str:
 
 
 def told_commands(text: str) -> set[str]:
-    words = re.findall(r"(?:^|\s|/)tieout ((?:ledger|audit|people) \w+|\w+)", code_of(text), re.MULTILINE)
+    words = re.findall(r"(?:^|\s|/)tieout ((?:ledger|audit|people|policy) \w+|\w+)", code_of(text), re.MULTILINE)
     return {f"tieout {each}" for each in words}
 
 

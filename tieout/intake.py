@@ -163,7 +163,7 @@ def _sighting(tx: Transaction, company_id: int, fetched: FetchedInvoice, known: 
     seen |= {"invoice_id": fetched.invoice_id_procore}
     if isinstance(parsed, Invoice):
         content_hash, status, updated_at = parsed.content_hash(), parsed.status, parsed.updated_at
-        key = parsed.number_key(settings.policy().invoice_number == "with_commitment")
+        key = parsed.number_key()
         commitment_id: int | None = parsed.commitment_id_procore
         shown = _as_listed(parsed)
     else:

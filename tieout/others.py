@@ -54,12 +54,12 @@ def _numbers_taken(
     connection: Reader, policy: Policy, codes: mapping.Mapping, invoices: Sequence[Invoice]
 ) -> dict[int, tuple[tuple[str, ...], tuple[str, ...]]]:
     """Say for each invoice which others bear its number: of its vendor, and of others that are one in the ERP."""
-    with_commitment = policy.invoice_number == "with_commitment"
-    keys = {invoice.invoice_id_procore: [invoice.number_key(with_commitment)] for invoice in invoices}
+    is_alone = policy.invoice_number == "alone"  # else the commitment tells the ERP's numbers apart (C16)
+    commitments = {invoice.invoice_id_procore: invoice.commitment_id_procore for invoice in invoices}
+    keys = {invoice.invoice_id_procore: [invoice.number_key()] for invoice in invoices}
     for invoice in invoices:
-        if not with_commitment:  # else the ERP's numbers differ already
-            same = codes.same_in_erp(invoice.vendor_id_procore)
-            keys[invoice.invoice_id_procore] += [invoice.number_key(vendor_id=each) for each in same]
+        same = codes.same_in_erp(invoice.vendor_id_procore) if is_alone else []
+        keys[invoice.invoice_id_procore] += map(invoice.number_key, same)
     sharing = records.sharing_number(connection, {key for each in keys.values() for key in each if key})
 
     def bearers(invoice_id: int, keys: Sequence[str]) -> tuple[str, ...]:
@@ -68,6 +68,7 @@ def _numbers_taken(
             for key in keys
             for other, state in sharing.get(key, [])
             if other.invoice_id != invoice_id
+            and (is_alone or other.commitment_id == commitments[invoice_id])
             and (state in _TAKEN or (other.invoice_id < invoice_id and other.status in SENDABLE))
         )
 

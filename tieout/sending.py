@@ -163,7 +163,7 @@ def place(tx: Transaction, terms: Terms, project: str, reading: Reading, asked: 
         return item  # first its fate in the ERP must be known; it stays fresh and is judged then
     if sighting.is_fresh:
         records.store_sighting(tx, replace(sighting, is_fresh=False))
-    is_sendable = sighting.status in SENDABLE and not sighting.is_gone
+    is_sendable = sighting.may_be_sent
     if item is None or item.state in states.OUTSIDE:
         return _enter(tx, terms, project, reading, asked) if is_sendable else item
     if item.state in states.IN_ERP or item.state == states.GONE:
@@ -360,7 +360,7 @@ def _amounts(invoice: Invoice) -> dict[str, int]:
 
 
 def _may_be_sent(sighting: Sighting, item: Item | None) -> bool:
-    return sighting.status in SENDABLE and not sighting.is_gone and (item is None or item.state in states.OUTSIDE)
+    return sighting.may_be_sent and (item is None or item.state in states.OUTSIDE)
 
 
 def _answer(invoice_id: int, sighting: Sighting | None, before: Item | None, after: Item | None) -> Answer:

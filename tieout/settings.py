@@ -288,6 +288,12 @@ def policy() -> Policy:
     return Policy(**read_section(_PolicySection, "policy").model_dump())
 
 
+def policy_with(changes: dict[str, Any]) -> Policy:
+    """Return the policy of now with some of its values changed; SettingsError names what is unknown or wrong."""
+    values = {**policy().model_dump(), **changes}
+    return Policy(**_checked(_PolicySection, "policy", values, "TIEOUT_NOT_FROM_THE_ENVIRONMENT__").model_dump())
+
+
 def mapping_csv() -> Path | None:
     """Return the path of the mapping table; a relative one begins where `tieout.toml` is."""
     path = read_section(MappingSection, "mapping").csv

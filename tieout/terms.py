@@ -45,10 +45,16 @@ class Terms:
 
 
 def load_terms(ledger: Ledger, erp: ERP, now: datetime) -> Terms:
-    """Read the terms from the ledger's references, the settings and the mapping table."""
-    company, policy = settings.company(), settings.policy()
+    """Read the terms from the ledger's references, the settings and the mapping table; a new policy gets a version."""
+    policy = settings.policy()
     with ledger.transaction(now, "settings") as tx:
         version = records.policy_version(tx, policy.model_dump(mode="json"))
+    return read_terms(ledger, erp, policy, version)
+
+
+def read_terms(ledger: Ledger, erp: ERP, policy: settings.Policy, version: int = 0) -> Terms:
+    """Read the terms with this policy; writes nothing."""
+    company = settings.company()
     with ledger.reading() as connection:
         stored = records.references(connection, "")
     if f"erp/{company.erp}" not in stored:

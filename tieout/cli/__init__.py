@@ -13,6 +13,7 @@ from tieout.cli.docs import docs
 from tieout.cli.doctor import doctor
 from tieout.cli.grid import grid
 from tieout.cli.people import people
+from tieout.cli.policy import policy
 from tieout.cli.sandbox import sandbox
 from tieout.cli.show import show
 from tieout.cli.status import status
@@ -43,3 +44,4 @@ for command in (demo, sandbox, deploy, doctor, status, show, grid, docs):
 app.add_typer(ledger, name="ledger")
 app.add_typer(audit, name="audit")
 app.add_typer(people, name="people")
+app.add_typer(policy, name="policy")

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, delete, insert, select
 
+from data_contracts.invoice import SENDABLE
 from tieout.ledger import schema
 from tieout.ledger.book import VARIABLES, Transaction, canonical, to_change
 from tieout.ledger.waits import lasts
@@ -37,6 +38,11 @@ class Sighting:
     commitment: str = ""
     period: str = ""
     billed_on: str = ""  # YYYY-MM-DD
+
+    @property
+    def may_be_sent(self) -> bool:
+        """Whether its status in Procore lets it be sent to the ERP (R15)."""
+        return self.status in SENDABLE and not self.is_gone
 
 
 def in_pieces(values: Iterable[Any_], size: int = VARIABLES) -> Iterator[list[Any_]]:
