@@ -38,7 +38,7 @@ chaos: .venv/.stamp system
 docs: .venv/.stamp
 	$(BIN)/tieout docs
 
-# The pictures of the README, taken from the demo.
+# The pictures of the README and of the operator's guide, taken from the demo.
 screenshots: .venv/.stamp system
 	$(BIN)/python -m docs.screenshots
 

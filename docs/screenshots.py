@@ -1,4 +1,4 @@
-"""Take the pictures of the README from the demo: `make screenshots`."""
+"""Take the pictures of the README and the operator's guide from the demo: `make screenshots`."""
 
 import json
 import signal
@@ -21,6 +21,8 @@ def take() -> None:
     IMAGES.mkdir(exist_ok=True)
     with _demo() as links, browsing(links["prefect"]) as screen:
         item, review = next(iter(links["mend"])), next(iter(links["reviews"]))
+        screen.open_today()
+        _picture(screen, "today", HEIGHT)
         screen.open_runs(view="Failed to Export")
         screen.expect_words(item)
         _picture(screen, "failed-to-export", 960)

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticUndefined
 
-from tieout import alarms, errors, settings
+from tieout import alarms, errors, exporting, reasons, settings
 from tieout.cli.docs import pages
 from tieout.connectors import procore
 from tieout.connectors.base import ERP, available_erps
@@ -107,6 +108,21 @@ def test_the_runbook_has_a_heading_for_everything_an_operator_sees_fail():
 
     seen = {*FAILING.values(), DRIFTED, ALARM, FINISHED_WITH_FAILURES, SUPERSEDED, "Ready to Export"}
     assert seen - set(headings) == set()
+
+
+def test_the_runbook_has_a_heading_for_every_cause_that_is_no_rule():
+    told = set(re.findall(r"^### ([a-z-]+)$", read("runbook.md"), re.MULTILINE))
+
+    sources = [inspect.getsource(module) for module in (reasons, exporting)]
+    causes = {reasons.TRANSIENT, *re.findall(r'\brule(?:=|, .* = )"([a-z-]+)"', "".join(sources))}
+    assert {"answer-lost", "two-in-erp", "figures-moved"} <= causes
+    assert causes - told == set()
+
+
+def test_the_guide_tells_of_every_deployment():
+    deployed = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+
+    assert {each["name"] for each in deployed} - set(re.findall(r"`([a-z-]+)`", read("operator.md"))) == set()
 
 
 def test_the_runbook_has_a_heading_for_every_alarm():

@@ -86,9 +86,9 @@ class Row:
     """One invoice; amounts are None where nobody has judged it and its figures cannot be read."""
 
     status: str
-    error: str
     number: str
     vendor: str
+    error: str
     commitment: str
     period: str
     gross: Decimal | None
@@ -106,7 +106,7 @@ class Row:
 
 
 _COLUMNS = (
-    *("status", "error message", "number", "vendor", "commitment", "period", "gross", "retainage", "net", "paid"),
+    *("status", "number", "vendor", "error message", "commitment", "period", "gross", "retainage", "net", "paid"),
     *("currency", "ERP document", "batch", "updated at", "status in Procore", "state", "provenance", "Procore id"),
 )
 
