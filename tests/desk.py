@@ -27,6 +27,7 @@ from tieout import (
     opening,
     outbox,
     paying,
+    previewing,
     reviewing,
     sending,
     settings,
@@ -40,6 +41,7 @@ from tieout.ledger import audit, states
 from tieout.ledger.book import Item, Ledger
 from tieout.ledger.intents import live_intents
 from tieout.paying import Written
+from tieout.previewing import Forecast
 from tieout.reviewing import Decided, Offer
 from tieout.rights import Signature
 from tieout.sandbox.contractor import Contractor
@@ -202,6 +204,18 @@ class Desk:
                 return dict(counts)
             counts.update(done.counts)
         raise AssertionError(f"still exporting after {_MOST_CHUNKS} chunks")
+
+    def foresee(self, only: Sequence[int] | None = None) -> list[Forecast]:
+        """Say what exporting would do now, of what is due or of these invoices."""
+        due = previewing.due(self.ledger, self.terms)
+        items = due if only is None else self.ledger.items(invoice_id=list(only))
+        return previewing.foresee(self.ledger, self.erp, self.terms, items, self.clock())
+
+    def payload(self, invoice_id: int) -> dict[str, Any]:
+        """Return what would be sent of an invoice now."""
+        [forecast] = self.foresee([invoice_id])
+        assert forecast.body is not None, forecast.would
+        return forecast.body
 
     def settle(self) -> None:
         """Take over from the dead, and look for what is uncertain."""

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
+from data_contracts.case import Case
 from data_contracts.invoice import Invoice
 from data_contracts.money import in_words
 from data_contracts.reference import Finding
@@ -26,11 +26,10 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True)
 class Exported:
-    """What became of a claimed chunk; `payloads` only in a dry run."""
+    """What became of a claimed chunk."""
 
     counts: dict[str, int] = field(default_factory=dict)
     invoice_ids: tuple[int, ...] = ()
-    payloads: tuple[dict[str, Any], ...] = ()
 
 
 def waiting(ledger: Ledger) -> int:
@@ -53,16 +52,6 @@ def export_chunk(
     return Exported(dict(Counter(item.state for item in after)), tuple(item.invoice_id for item in after))
 
 
-def preview(ledger: Ledger, erp: ERP, terms: Terms, clock: Clock, only: Sequence[int] | None = None) -> Exported:
-    """Show the exact payloads that would be sent now; writes nothing anywhere."""
-    accepted = ledger.items(state=states.ACCEPTED)
-    items = [item for item in accepted if only is None or item.invoice_id in only]
-    with ledger.reading() as connection:
-        made = vouchers(connection, terms, items, clock())
-    payloads = tuple(erp.preview(each) for each in made.values() if isinstance(each, Voucher))
-    return Exported({"WOULD EXPORT": len(payloads)}, tuple(item.invoice_id for item in items), payloads)
-
-
 def _claim(
     ledger: Ledger, erp: ERP, terms: Terms, clock: Clock, actor: str, only: Sequence[int] | None
 ) -> tuple[list[int], list[Intent]]:
@@ -77,7 +66,7 @@ def _claim(
     with ledger.transaction(clock(), actor) as tx:
         items = free(tx, prints, size, only)
         live = live_intents(tx.connection, [item for item in items if item.lease_token])  # claimed before
-        kept = {key: each for key, each in live.items() if each.sent_at and each.content_hash == each.item.content_hash}
+        kept = {item_id: each for item_id, each in live.items() if is_kept(each)}
         anew = vouchers(tx.connection, terms, [item for item in items if item.item_id not in kept], tx.now)
         for item in items:
             if item.item_id in kept:
@@ -91,6 +80,11 @@ def _claim(
             else:
                 intents.append(open_intent(tx, item, made, erp.preview(made), patience.lease))
     return [item.item_id for item in items], intents
+
+
+def is_kept(intent: Intent) -> bool:
+    """Whether it is sent just as it was frozen: it may have been sent, and the invoice is still the same (law 6)."""
+    return intent.sent_at is not None and intent.content_hash == intent.item.content_hash
 
 
 def _look_first(ledger: Ledger, erp: ERP, intents: Sequence[Intent], clock: Clock, actor: str) -> list[Intent]:
@@ -186,8 +180,12 @@ def _ours(tx: Transaction, intents: Sequence[Intent]) -> list[Intent]:
 
 def vouchers(connection: Reader, terms: Terms, items: Sequence[Item], now: datetime) -> dict[int, Voucher | Finding]:
     """Build what each item becomes in the ERP, by item id; a Finding where a code is gone since."""
-    made: dict[int, Voucher | Finding] = {}
-    batch = billing.batch_code(now, terms.zone, terms.policy.batch_weekday)
+    return {item.item_id: voucher_of(terms, item, case, now) for item, case in cases_of(connection, terms, items, now)}
+
+
+def cases_of(connection: Reader, terms: Terms, items: Sequence[Item], now: datetime) -> list[tuple[Item, Case]]:
+    """Read what each item's voucher is made of, as it was judged, those of a project together."""
+    found: list[tuple[Item, Case]] = []
     by_project: dict[int, list[Item]] = {}
     for item in items:
         by_project.setdefault(item.project_id, []).append(item)
@@ -195,12 +193,16 @@ def vouchers(connection: Reader, terms: Terms, items: Sequence[Item], now: datet
         bodies = records.bodies(connection, [item.snapshot_id for item in group])
         parsed = [parse_invoice(bodies[item.snapshot_id], item.company_id) for item in group]
         invoices = [invoice for invoice in parsed if isinstance(invoice, Invoice)]
-        for item, case in zip(group, read_cases(connection, terms, project_id, invoices, now), strict=True):
-            accounting_on = billing.accounting_on(case.invoice, terms.reference, terms.policy)
-            key = invoice_key(item.company_id, item.invoice_id)
-            voucher = billing.voucher(case, key, batch, accounting_on)
-            made[item.item_id] = (isinstance(voucher, Voucher) and _moved(item, voucher)) or voucher
-    return made
+        found += zip(group, read_cases(connection, terms, project_id, invoices, now), strict=True)
+    return found
+
+
+def voucher_of(terms: Terms, item: Item, case: Case, now: datetime) -> Voucher | Finding:
+    """Build what an item becomes in the ERP; a Finding where a code is gone, or its figures moved, since."""
+    batch = billing.batch_code(now, terms.zone, terms.policy.batch_weekday)
+    accounting_on = billing.accounting_on(case.invoice, terms.reference, terms.policy)
+    voucher = billing.voucher(case, invoice_key(item.company_id, item.invoice_id), batch, accounting_on)
+    return (isinstance(voucher, Voucher) and _moved(item, voucher)) or voucher
 
 
 def _moved(item: Item, voucher: Voucher) -> Finding | None:

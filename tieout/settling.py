@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from data_contracts.reference import Finding
 from data_contracts.voucher import Created, ErpInvoice, Outcome, Voucher
@@ -24,6 +24,8 @@ from tieout.ledger.waits import first_look, lasts
 from tieout.reasons import TRANSIENT
 
 Clock = Callable[[], datetime]
+# The ERP holds nothing, just this, something else under our key, or a stranger's invoice under its number.
+Presence = Literal["new", "equal", "different", "taken"]
 _DIED = "the worker that had claimed it died"
 
 
@@ -53,12 +55,22 @@ def settle_answer(tx: Transaction, intent: Intent, outcome: Outcome) -> Item:
     return fail(tx, intent.item, reasons.refused(intent, outcome))
 
 
+def compare(intent: Intent, there: Sequence[ErpInvoice]) -> Presence:
+    """Say what it is that a look found, compared with what is to be sent."""
+    if not there:
+        return "new"
+    if len(there) == 1 and there[0].equals(intent.voucher):
+        return "equal"
+    is_ours = any(each.key == intent.voucher.key and each.state != "void" for each in there)
+    return "different" if is_ours or intent.sent_at else "taken"
+
+
 def settle_found(tx: Transaction, intent: Intent, there: Sequence[ErpInvoice]) -> Item:
     """Settle what a look found: ours and equal is exported, a stranger's is refused, the rest a person decides."""
-    if len(there) == 1 and there[0].equals(intent.voucher):
+    presence = compare(intent, there)
+    if presence == "equal":
         return exported(tx, intent, there[0].document_id_erp, states.FIND, {"state in the ERP": there[0].state})
-    is_ours = any(each.key == intent.voucher.key and each.state != "void" for each in there)
-    if not is_ours and intent.sent_at is None:
+    if presence == "taken":
         close_intent(tx, intent.item, "not sent", as_text(there), is_live=False)
         return fail(tx, intent.item, [reasons.number_taken(intent, there[0])])
     keep_evidence(tx, intent.item, there)

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from desk import APPROVER, SENDER
 
-from tieout import exporting
+from tieout import previewing
 from tieout.ledger.book import Item
 from tieout.opening import now, open_erp, open_ledger
 from tieout.terms import load_terms
@@ -67,10 +67,11 @@ def uncertain(stage: Any) -> Item:
     chosen = stage.items("READY")[0]
     stage.accept(chosen)
     with open_ledger() as ledger, open_erp() as erp:
-        [document] = exporting.preview(ledger, erp, load_terms(ledger, erp, now()), now, [chosen.invoice_id]).payloads
+        items = ledger.items(invoice_id=chosen.invoice_id)
+        [forecast] = previewing.foresee(ledger, erp, load_terms(ledger, erp, now()), items, now())
     spectrum = stage.sandbox.facts["spectrum"]
     user = (spectrum["company_code"], spectrum["authorization_id"])
-    body = {"APInvoices": [{**document, "Retention_Amount": "0.00"}]}
+    body = {"APInvoices": [{**(forecast.body or {}), "Retention_Amount": "0.00"}]}
     httpx.post(f"{spectrum['url']}/vendor/invoice", json=body, auth=user, timeout=30).raise_for_status()
     stage.play("sync-invoices")
     stage.set("export", lease_seconds=0.1)  # an outcome that is unknown for three leases is shown

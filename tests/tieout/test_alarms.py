@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from data_contracts.commitment import Project
 from data_contracts.reference import Problem
-from tieout import alarms, exporting, intake, observing, paying, preflight, sending, settling
+from tieout import alarms, intake, observing, paying, preflight, sending, settling
 from tieout.cli import app
 from tieout.errors import TransientError
 from tieout.terms import known_projects
@@ -347,7 +347,7 @@ def test_a_retry_begins_the_waiting_again(desk: Desk):
     """What was refused and lay there for days is not stuck the moment somebody tries again."""
     night(desk)
     [first, *_] = desk.accept()
-    [payload] = exporting.preview(desk.ledger, desk.erp, desk.terms, desk.clock, [first]).payloads
+    payload = desk.payload(first)
     desk.enter({**payload, "Remarks": "typed by hand", "Retention_Amount": "0.00"})
     nights(desk, 2)
     assert desk.states()[first] == "FAILED"

@@ -1,6 +1,5 @@
 """Accepted invoices reach Spectrum, each exactly once, whatever gets lost on the way. Counted in Spectrum's tables."""
 
-import json
 import signal
 import socket
 import subprocess
@@ -43,7 +42,7 @@ def posts(desk: Desk) -> int:
 
 def hand_key(desk: Desk, invoice_id: int, **changes: Any) -> None:
     """A clerk types an invoice into Spectrum that has the number of ours."""
-    [payload] = exporting.preview(desk.ledger, desk.erp, desk.terms, desk.clock, [invoice_id]).payloads
+    payload = desk.payload(invoice_id)
     desk.enter({**payload, "Remarks": "typed by hand", **changes})
 
 
@@ -498,18 +497,6 @@ def test_only_what_the_terms_of_now_judged_is_claimed(desk: Desk):
     desk.night()
 
     assert set(desk.states().values()) == {"EXPORTED"}
-
-
-@AFTER_A_NIGHT
-def test_a_dry_run_shows_the_payloads_and_writes_nothing(desk: Desk):
-    accepted = accepted_at(desk)
-    shown = exporting.preview(desk.ledger, desk.erp, desk.terms, desk.clock)
-
-    assert shown.counts == {"WOULD EXPORT": len(accepted)}
-    assert {each["Batch_Code"] for each in shown.payloads} == {"20260307"}
-    assert json.dumps(shown.payloads)
-    assert posts(desk) == 0
-    assert set(desk.states().values()) == {"ACCEPTED"}
 
 
 @AFTER_A_NIGHT

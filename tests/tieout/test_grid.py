@@ -119,7 +119,7 @@ def play_every_state(
 
 
 def preview(desk: Desk, invoice_id: int) -> dict[str, Any]:
-    [document] = exporting.preview(desk.ledger, desk.erp, desk.terms, desk.clock, [invoice_id]).payloads
+    document = desk.payload(invoice_id)
     return document
 
 

@@ -7,7 +7,7 @@ from desk import AFTER_A_NIGHT, APPROVER, PEOPLE, SENDER, Desk
 from ledgers import ON_BOTH_DATABASES
 
 from benchmarks.post_office import PostOffice
-from tieout import exporting, rejecting, retrieving, sending
+from tieout import rejecting, retrieving, sending
 from tieout.choosing import Chosen, choose
 from tieout.errors import RefusedError
 from tieout.rejecting import Rejected
@@ -113,8 +113,7 @@ def test_a_failed_invoice_that_the_erp_shows_under_our_key_is_not_rejected(desk:
 @AFTER_A_NIGHT
 def test_a_stranger_that_has_the_number_does_not_keep_a_failed_invoice_from_being_rejected(desk: Desk):
     invoice_id = desk.accept()[0]
-    terms = desk.terms
-    [document, *_] = exporting.preview(desk.ledger, desk.erp, terms, desk.clock, [invoice_id]).payloads
+    document = desk.payload(invoice_id)
     desk.enter({**document, "Remarks": "by hand", "Retention_Amount": "0.00"})
     desk.export()
     assert desk.item(invoice_id).cause == "already-in-erp"

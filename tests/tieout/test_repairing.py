@@ -7,7 +7,7 @@ import pytest
 from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, APPROVER, NIGHT, SENDER, Desk, amount
 
 from data_contracts.forms import SettleAnswer
-from tieout import drift, exporting, observing, paying, repairing, sending, settle_form
+from tieout import drift, observing, paying, repairing, sending, settle_form
 from tieout.connectors.base import invoice_key
 from tieout.errors import RefusedError
 from tieout.ledger.book import Item, LostRaceError
@@ -362,7 +362,7 @@ def test_what_was_decided_is_known_to_the_run_in_which_it_was(desk: Desk):
 def test_what_is_found_before_the_first_send_is_decided_at_once(desk: Desk):
     desk.night()
     first = desk.accept()[0]
-    [payload] = exporting.preview(desk.ledger, desk.erp, desk.terms, desk.clock, [first]).payloads
+    payload = desk.payload(first)
     desk.enter({**payload, "Retention_Amount": "0.00"})
     desk.export()
     assert desk.item(first).cause == "differs-in-erp"
@@ -442,7 +442,7 @@ def test_an_unlinked_one_that_accounting_restores_is_found_and_not_doubled(desk:
     unlink(desk, first)
     send(desk, first)
     desk.accept()
-    [payload] = exporting.preview(desk.ledger, desk.erp, desk.terms, desk.clock, [first]).payloads
+    payload = desk.payload(first)
     desk.enter(payload)
     desk.night()
     [there] = of_ours(desk, first)

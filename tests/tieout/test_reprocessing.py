@@ -6,7 +6,7 @@ import pytest
 from desk import AFTER_A_NIGHT, APPROVER, SENDER, Desk
 from ledgers import ON_BOTH_DATABASES
 
-from tieout import exporting, reprocessing
+from tieout import reprocessing
 from tieout.choosing import choose
 from tieout.errors import RefusedError
 from tieout.rights import Signature
@@ -59,7 +59,7 @@ def test_what_was_not_imported_is_sent_and_an_error_is_judged_again(desk: Desk):
 
 
 def preview(desk: Desk, invoice_id: int) -> dict[str, object]:
-    [document] = exporting.preview(desk.ledger, desk.erp, desk.terms, desk.clock, [invoice_id]).payloads
+    document = desk.payload(invoice_id)
     return document
 
 

@@ -6,7 +6,7 @@ from desk import AFTER_A_NIGHT, NIGHT, Desk
 
 from data_contracts.money import in_words
 from data_contracts.reference import Finding
-from tieout import exporting, opening, sending, settling
+from tieout import opening, sending, settling
 from tieout.reporting import timeline
 
 
@@ -201,7 +201,7 @@ def test_what_is_put_back_as_it_was_found_before_is_told_again(desk: Desk):
 def test_a_voided_one_of_another_number_is_nobody_s_and_one_is_sent(desk: Desk):
     desk.night()
     first = desk.accept()[0]
-    [payload] = exporting.preview(desk.ledger, desk.erp, desk.terms, desk.clock, [first]).payloads
+    payload = desk.payload(first)
     desk.enter({**payload, "Invoice_Number": "OLD-1"})
     old = desk.row(payload["Vendor_Code"], "OLD-1")
     desk.play("spectrum", "post", {"invoices": [[payload["Vendor_Code"], "OLD-1"]]})
@@ -222,7 +222,7 @@ def test_what_failed_once_is_exported_with_the_warnings_that_it_was_accepted_wit
     warned = [each.rule for each in desk.item(newest).reasons]
     assert (desk.states()[newest], warned) == ("READY", ["over-billed"])
     desk.accept()
-    [payload] = exporting.preview(desk.ledger, desk.erp, desk.terms, desk.clock, [newest]).payloads
+    payload = desk.payload(newest)
     vendor = payload["Vendor_Code"]
     desk.play("spectrum", "vendors", {"code": vendor, "status": "N"})
     desk.export([newest])

@@ -14,6 +14,7 @@ from tieout.cli.doctor import doctor
 from tieout.cli.grid import grid
 from tieout.cli.people import people
 from tieout.cli.policy import policy
+from tieout.cli.preview import preview
 from tieout.cli.sandbox import sandbox
 from tieout.cli.show import show
 from tieout.cli.status import status
@@ -39,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # a traceback must not show what a variable holds
     help="Carry approved subcontractor invoices from Procore into an ERP, and bring the payments back.",
 )
-for command in (demo, sandbox, deploy, doctor, status, show, grid, docs):
+for command in (demo, sandbox, deploy, doctor, status, show, preview, grid, docs):
     app.command()(command)
 app.add_typer(ledger, name="ledger")
 app.add_typer(audit, name="audit")

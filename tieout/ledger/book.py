@@ -127,6 +127,7 @@ class Ledger:
     def __init__(self, url: str) -> None:
         """Open the database of this URL; its tables must be there (see `upgrade`)."""
         self.engine = _engine(url)
+        self._is_rehearsing, self._rehearsed = False, list[Connection]()
 
     def __enter__(self) -> "Ledger":
         """Return itself."""
@@ -142,14 +143,43 @@ class Ledger:
 
         Raises TransientError, in the database's words, when it cannot be reached or cannot write.
         """
-        with _in_plain_words(), self.engine.begin() as connection:
-            tx = Transaction(connection, now, actor)
+        with _in_plain_words(), self._beginning() as connection:
+            tx = Transaction(connection, now, actor, self._is_rehearsing)
             yield tx
             tx.seal()
 
     @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Let everything inside happen as it would, and undo it at the end: what a dry run shows.
+
+        Others who write wait from the first transaction inside to the end; so nothing inside may take long after it.
+        """
+        self._is_rehearsing = True
+        try:
+            yield
+        finally:
+            self._is_rehearsing = False
+            while self._rehearsed:
+                self._rehearsed.pop().close()  # which rolls back
+
+    @contextmanager
+    def _beginning(self) -> Iterator[Connection]:
+        if not self._is_rehearsing:
+            with self.engine.begin() as connection:
+                yield connection
+            return
+        if not self._rehearsed:
+            self._rehearsed.append(self.engine.connect())
+            self._rehearsed[0].begin()
+        with self._rehearsed[0].begin_nested():
+            yield self._rehearsed[0]
+
+    @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Read one consistent state without holding up writers; raises TransientError as `transaction` does."""
+        if self._rehearsed:
+            yield self._rehearsed[0]
+            return
         options: dict[str, Any] = {_READING: True}
         if self.engine.dialect.name == "postgresql":
             options["isolation_level"] = "REPEATABLE READ"  # SQLite's readers have it so without asking
@@ -191,9 +221,9 @@ def _query(names: tuple[str, ...], lists: tuple[str, ...], is_to_change: bool) -
 class Transaction:
     """One unit of work; made by `Ledger.transaction` only."""
 
-    def __init__(self, connection: Connection, now: datetime, actor: str) -> None:
-        """Work at the moment `now` in the name of `actor`."""
-        self.now, self.actor = now.astimezone(UTC), actor
+    def __init__(self, connection: Connection, now: datetime, actor: str, is_rehearsal: bool = False) -> None:
+        """Work at the moment `now` in the name of `actor`; of a rehearsal nothing will remain."""
+        self.now, self.actor, self.is_rehearsal = now.astimezone(UTC), actor, is_rehearsal
         self._connection, self._writes = connection, Writes(connection)
         self._events: list[dict[str, Any]] = []
         self._ids: Iterator[int] = iter(())
