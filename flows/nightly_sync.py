@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks import checks, erp, grids, items, ledger, notices, procore, reports, watch
+from tasks import checks, erp, grids, items, ledger, notices, previews, procore, reports, watch
 from tasks._policy import Writers
 from tasks._run import night_name
 from tasks._steps import Steps
@@ -17,14 +17,15 @@ def nightly_sync(projects: list[int] | None = None, dry_run: bool = False):
     exports what was accepted, and writes the ERP's payments to Payments Issued.
 
     - **projects**: only these Procore project ids; empty means all.
-    - **dry_run**: show what waits, write nothing.
+    - **dry_run**: show what would be exported, payload by payload, beside what the ERP holds; write nothing. It goes by
+      what was last read of Procore.
 
     When it is red (*Finished with Failures*), open its Artifacts tab: every failure is listed with its cause, and each
     invoice has a run of its own in the view *Failed to Export*. Mend the cause there and press Retry. When it is red
     as an *Alarm*, its message says what is wrong. *Left to Another Run* means that another night was going on already.
     """
     if dry_run:
-        return reports.preview("Nightly sync")
+        return previews.exports("nightly-sync")
     # The whole night is never left to a run over some projects.
     turns = () if projects else (NIGHT, PAYMENTS)
     with Steps("Nightly sync", *turns) as steps:

@@ -2,14 +2,14 @@
 
 from prefect import flow
 
-from tasks import decisions, erp, grids, items, procore, reports
+from tasks import decisions, erp, grids, items, previews, procore, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
 from tieout.ledger.states import ACCEPTED
 
 
 @flow(task_runner=Writers())
-def reprocess_invoices(project: int, invoices: list[str], requested_by: str, code: str = ""):
+def reprocess_invoices(project: int, invoices: list[str], requested_by: str, code: str = "", dry_run: bool = False):
     """Request that invoices which are *Not imported* or *Error* in `show-invoices` are read, judged and sent again.
 
     Nothing is exported that nobody accepted: what is sound goes to *Ready to Export*; what was accepted before, at
@@ -20,9 +20,12 @@ def reprocess_invoices(project: int, invoices: list[str], requested_by: str, cod
     - **invoices**: invoice numbers, or Procore invoice ids.
     - **requested_by**: your name; you need Admin on the project's Commitments tool. It is kept with the invoice.
     - **code**: the six digits that your authenticator app shows now.
+    - **dry_run**: only say what would come of each invoice, by what was last read; it needs no code.
 
     When it is red (*Finished with Failures*), the message says which invoices were not reprocessed, and why.
     """
+    if dry_run:
+        return previews.reprocess(project, invoices, requested_by)
     steps = Steps("Reprocess invoices")
     visible = steps.go(procore.list_projects, [project]) or []
     steps.each(procore.fetch_changed_invoices, visible)

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks import checks, erp, grids, items, ledger, procore, reports
+from tasks import checks, erp, grids, items, ledger, previews, procore, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
 
@@ -16,13 +16,13 @@ def retry_exports(
     - **cause**: only this cause, as in the tag `cause:...` of the items.
     - **project**: only this Procore project id.
     - **invoices**: only these Procore invoice ids.
-    - **dry_run**: only list what would be tried, with amounts and causes. Switch it off to try.
+    - **dry_run**: only list what would be tried, with amounts, causes and what would come of it. Switch it off to try.
 
     When it is red (*Finished with Failures*), some failed again: the Artifacts tab says why.
     """
     chosen = ledger.list_failed(cause, project, invoices)
     if dry_run:
-        return reports.preview_retry(chosen)
+        return previews.retry(chosen)
     steps = Steps("Retry exports")
     projects = ledger.projects_of(chosen)
     steps.each(procore.fetch_changed_invoices, projects)

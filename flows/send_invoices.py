@@ -2,13 +2,13 @@
 
 from prefect import flow
 
-from tasks import decisions, erp, grids, items, procore, reports
+from tasks import decisions, erp, grids, items, previews, procore, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
 
 
 @flow(task_runner=Writers())
-def send_invoices(project: int, sent_by: str, invoices: list[str] | None = None, code: str = ""):
+def send_invoices(project: int, sent_by: str, invoices: list[str] | None = None, code: str = "", dry_run: bool = False):
     """Send invoices of one project to the ERP for acceptance. Accounting is asked before anything is exported.
 
     Approved, Approved as Noted and Pending Owner Approval can be sent; each other one is refused with its reason.
@@ -18,9 +18,12 @@ def send_invoices(project: int, sent_by: str, invoices: list[str] | None = None,
     - **sent_by**: your name; you need Admin on the project's Commitments tool. It is kept with the invoice.
     - **invoices**: invoice numbers, or Procore ids; empty sends all of the project that may be sent.
     - **code**: the six digits that your authenticator app shows now.
+    - **dry_run**: only say what would come of each invoice, by what was last read; it needs no code.
 
     When it is red (*Finished with Failures*), its message says which invoices were not sent, and why.
     """
+    if dry_run:
+        return previews.send(project, invoices or [], sent_by)
     steps = Steps("Send invoices")
     visible = steps.go(procore.list_projects, [project]) or []
     steps.each(procore.fetch_changed_invoices, visible)

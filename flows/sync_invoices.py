@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks import checks, erp, grids, items, ledger, procore, reports
+from tasks import checks, erp, grids, items, ledger, previews, procore, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
 
@@ -12,13 +12,14 @@ def sync_invoices(project: int | None = None, dry_run: bool = False):
     """Bring invoices from Procore into the ERP now, without waiting for the night. Payments are not touched.
 
     - **project**: only this Procore project id; empty means all.
-    - **dry_run**: show what waits, write nothing.
+    - **dry_run**: show what would be exported, payload by payload, beside what the ERP holds; write nothing. It goes by
+      what was last read of Procore.
 
     When it is red (*Finished with Failures*), open its Artifacts tab: every failure is listed with its cause, and each
     invoice has a run of its own in the view *Failed to Export*. Mend the cause there and press Retry.
     """
     if dry_run:
-        return reports.preview("Sync invoices")
+        return previews.exports("sync-invoices")
     steps = Steps("Sync invoices")
     visible = steps.go(procore.list_projects, [project] if project else None) or []
     steps.each(procore.fetch_changed_invoices, visible)

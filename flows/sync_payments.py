@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks import erp, grids, items, ledger, procore, reports
+from tasks import erp, grids, items, ledger, previews, procore, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
 from tasks._turns import PAYMENTS
@@ -15,14 +15,14 @@ def sync_payments(dry_run: bool = False, asked_by: str = "", code: str = ""):
     Voids become a reversing row. What was written already is found, not written again. While a night or another run
     of this does the same, it ends *Left to Another Run*.
 
-    - **dry_run**: show how the invoices stand, write nothing.
+    - **dry_run**: list what would be written to Payments Issued, write nothing.
     - **asked_by**: your name; you need Admin on ERP Integrations, or be an accounting approver. A schedule needs none.
     - **code**: the six digits that your authenticator app shows now.
 
     When it is red (*Finished with Failures*), the Artifacts tab says what could not be written and why; run it again.
     """
     if dry_run:
-        return reports.preview("Sync payments")
+        return previews.payments()
     with Steps("Sync payments", PAYMENTS) as steps:
         if steps.other:
             return reports.left_to(steps.other)

@@ -2,13 +2,13 @@
 
 from prefect import flow
 
-from tasks import erp, grids, items, procore, repairs
+from tasks import erp, grids, items, previews, procore, repairs
 from tasks._policy import Writers
 from tasks._steps import Steps
 
 
 @flow(task_runner=Writers())
-def unlink_invoice(company: int, invoice: int, unlinked_by: str, reason: str, code: str = ""):
+def unlink_invoice(company: int, invoice: int, unlinked_by: str, reason: str, code: str = "", dry_run: bool = False):
     """Cut the tie to an AP invoice that is *gone* from the ERP, so that the invoice can be corrected and sent again.
 
     It looks in the ERP first. An invoice is gone when two looks, some minutes apart, did not find it; the message
@@ -21,9 +21,12 @@ def unlink_invoice(company: int, invoice: int, unlinked_by: str, reason: str, co
     - **unlinked_by**: your name; you must be an accounting approver.
     - **reason**: why; it is kept with the invoice.
     - **code**: the six digits that your authenticator app shows now.
+    - **dry_run**: only say whether it would be unlinked, by what the last look found; it needs no code.
 
     When it is red (*Finished with Failures*), nothing was unlinked or a later step did not finish: see the message.
     """
+    if dry_run:
+        return previews.unlink(company, invoice, unlinked_by, reason)
     steps = Steps("Unlink invoice")
     steps.go(erp.observe_invoices, [invoice])
     if not steps.unfinished:

@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State, StateType
 from tasks import _screen, approvers, decisions, erp, items, notices, procore, watch
 from tasks._run import actor, run_id, started_at
 from tasks._steps import Steps
-from tieout import exporting, publishing, reporting, settings
+from tieout import publishing, reporting, settings
 from tieout.ledger import audit, states
 from tieout.opening import open_erp, open_ledger
 from tieout.publishing import FAILING, Standing
@@ -42,32 +42,6 @@ def conclude_item(steps: Steps, company: int, invoice: int) -> State[Any]:
         words = f"{standing.name}, see its own run in that view. {standing.message}"
         standing = Standing("FAILED", FINISHED_WITH_FAILURES, words)
     return _state(standing)
-
-
-def preview_retry(chosen: list[int]) -> State[Any]:
-    """List what would be tried again, with amounts and causes, by what the ledger knows now."""
-    with open_ledger() as ledger:
-        found = ledger.items(invoice_id=chosen)
-    causes = "; ".join(f"{cause}: {publishing.in_sum(group)}" for cause, group in publishing.by_cause(found).items())
-    words = f"Would be tried again: {publishing.in_sum(found)}. {causes}".strip()
-    with _screen.open_screen() as client:
-        _screen.attach_table(client, run_id(), publishing.as_table(found), "retry-exports-preview", words)
-    return _state(Standing("COMPLETED", "Previewed", f"Nothing was tried; the list is on the Artifacts tab. {words}"))
-
-
-def preview(title: str) -> State[Any]:
-    """Show what a run would work on, by what the ledger knows now; nothing is read or written outside."""
-    with open_ledger() as ledger:
-        report = RunReport(f"{title}: preview", counts=reporting.counts(ledger))
-        report.failing = ledger.items(state=tuple(FAILING))
-        report.figures = [("would be exported", str(exporting.waiting(ledger)))]
-    with _screen.open_screen() as client:
-        _screen.attach(client, run_id(), report.markdown(), f"{_key(title)}-preview", report.in_short())
-    return _state(
-        Standing(
-            "COMPLETED", "Previewed", f"Nothing was written; the list is on the Artifacts tab. {report.in_short()}"
-        )
-    )
 
 
 def left_to(other: str) -> State[Any]:

@@ -87,6 +87,14 @@ def collect(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> Collected:
     return Collected(len(shown), tuple(_not_shown(item, entry) for item, entry in new if (item, entry) not in shown))
 
 
+def foresee(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> list[ProcorePayment]:
+    """Return what would be written to Payments Issued now; nothing is taken over and nothing written."""
+    with ledger.rehearsal():
+        collect(ledger, erp, clock, actor)
+        with ledger.reading() as connection:
+            return payments.owed(connection)
+
+
 def write(ledger: Ledger, procore: Procore, clock: Clock) -> Written:
     """Write the open payments, each exactly once: intent, look, send, look, settle (design section 2).
 

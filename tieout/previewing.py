@@ -13,7 +13,7 @@ from data_contracts.invoice import Invoice
 from data_contracts.money import in_words
 from data_contracts.reference import Finding
 from data_contracts.voucher import ErpInvoice, Voucher
-from tieout import exporting, settling
+from tieout import exporting, intake, settling
 from tieout.connectors.base import ERP
 from tieout.connectors.procore import parse_invoice
 from tieout.errors import SettingsError
@@ -65,6 +65,13 @@ class Forecast:
         if self.voucher is None or self.presence not in ("different", "taken"):
             return {}
         return self.there[0].differences(self.voucher)
+
+
+def read_terms(ledger: Ledger, erp: ERP, clock: Callable[[], datetime]) -> Terms:
+    """Read by what is judged, with the ERP's master data as it is at this moment; nothing of it is kept."""
+    with ledger.rehearsal():
+        intake.read_reference(ledger, erp, clock)
+        return load_terms(ledger, erp, clock())
 
 
 def due(ledger: Ledger, terms: Terms) -> list[Item]:

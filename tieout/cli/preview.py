@@ -10,7 +10,6 @@ from tieout.cli.console import notes, out, plain, print_json, readable_ledger, t
 from tieout.ledger import states
 from tieout.ledger.book import Item, Ledger
 from tieout.previewing import Forecast
-from tieout.terms import load_terms
 
 
 def preview(
@@ -21,14 +20,13 @@ def preview(
     """Show the exact payload of what would be exported now, and whether the ERP has it: new, equal or different.
 
     Without an argument: what the next night exports. For a project, also what waits to be accepted or failed.
-    By what was last read of Procore. Exit status 1: nothing of that name in the ledger.
+    By what was last read of Procore, and the ERP's master data of now.
+    Exit status 1: nothing of that name in the ledger.
     """
     with readable_ledger() as ledger, opening.open_erp() as erp:
-        now = opening.now()
-        with ledger.rehearsal():  # a policy that changed becomes a new version only in a real run
-            terms = load_terms(ledger, erp, now)
+        terms = previewing.read_terms(ledger, erp, opening.now)
         chosen = _chosen(ledger, what) if what else previewing.due(ledger, terms)
-        forecasts = previewing.foresee(ledger, erp, terms, chosen, now)
+        forecasts = previewing.foresee(ledger, erp, terms, chosen, opening.now())
     if what and not chosen:
         notes().print(f"Nothing of {what!r} was ever sent.", style="red", markup=False)
         raise typer.Exit(1)

@@ -92,6 +92,12 @@ def unwritten(connection: Connection) -> dict[tuple[int, int], list[int]]:
     return found
 
 
+def owed(connection: Connection) -> list[ProcorePayment]:
+    """Return what Procore does not show yet, oldest first."""
+    query = select(_TABLE.c.body).where(_IS_OPEN).order_by(_TABLE.c.payment_id)
+    return [ProcorePayment.model_validate_json(body) for body in connection.execute(query).scalars()]
+
+
 def claim(tx: Transaction, payment_ids: Iterable[int], lease: timedelta, deadline: timedelta) -> list[Claimed]:
     """Take open payments under a lease with a new fencing token.
 
