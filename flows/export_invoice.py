@@ -31,7 +31,7 @@ def export_invoice(company: int, invoice: int):
     steps.go(erp.observe_invoices, [invoice])
     if not steps.unfinished:
         steps.go(checks.judge_again, [invoice])
-        steps.go(erp.export_chunk, 1, only=[invoice])
+        steps.go(erp.export_chunk, erp.ALONE, only=[invoice])
     steps.go(procore.deliver_letters)
     steps.in_order(items.open_reviews, items.publish)
     grids.keep_at_leisure(steps)

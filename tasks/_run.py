@@ -17,6 +17,11 @@ def run_id() -> str:
     return str(runtime.flow_run.id)
 
 
+def task_run_id() -> str | None:
+    """Return the id of the task run; None where the flow itself is at work."""
+    return str(runtime.task_run.id) if runtime.task_run.id else None
+
+
 def actor() -> str:
     """Return the name under which this run acts in the ledger."""
     return f"run {run_id()}"

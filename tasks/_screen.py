@@ -3,13 +3,14 @@
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby, islice
 from typing import Any, TypeVar
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import ArtifactCreate
+from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterName,
@@ -28,6 +29,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 
 from tieout.errors import SettingsError, TransientError
+from tieout.progress import Progress, followed, unseen
 from tieout.publishing import Creation, Move, Run, Standing
 
 _PAGE = 200
@@ -139,14 +141,16 @@ def as_run(run: FlowRun) -> Run | None:
     )
 
 
-def create(client: SyncPrefectClient, deployment: UUID, creations: Sequence[Creation]) -> list[str]:
+def create(
+    client: SyncPrefectClient, deployment: UUID, creations: Sequence[Creation], progress: Progress = unseen
+) -> list[str]:
     """Create runs in their final states and return their ids in order.
 
     The server answers 200 even where rows failed: each row is looked at and the failed ones are sent again,
     which their idempotency keys make safe.
     """
     ids: dict[str, str] = {}
-    for piece in pieces(creations, _BULK):
+    for piece in followed(pieces(creations, _BULK), len(creations), progress, len):
         left = piece
         for _ in range(_TRIES):
             rows = [_row(each) for each in left]
@@ -163,10 +167,9 @@ def create(client: SyncPrefectClient, deployment: UUID, creations: Sequence[Crea
     return [ids[each.key] for each in creations]
 
 
-def move(client: SyncPrefectClient, moves: Iterable[Move]) -> None:
+def move(client: SyncPrefectClient, moves: Sequence[Move], progress: Progress = unseen) -> None:
     """Move runs to other states, only from those in which they were seen: one that is retried meanwhile stays."""
-    moves = list(moves)
-    for each in moves:
+    for each in followed(moves, len(moves), progress):
         if each.name is not None:
             client.update_flow_run(UUID(each.run_id), name=each.name, tags=each.tags)
 
@@ -207,6 +210,31 @@ def attach_table(
 def show(client: SyncPrefectClient, key: str, markdown: str, description: str) -> None:
     """Write a Markdown artifact that belongs to no run; the newest one of its key is shown."""
     client.create_artifact(ArtifactCreate(type="markdown", key=key, data=markdown, description=description))
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar that shows on a run how far it is; one that belongs to a step is listed below what the run itself shows."""
+
+    run_id: str
+    task_run_id: str | None
+    words: str
+    things: str
+    artifact: UUID | None = None  # once it was drawn
+
+
+def draw(client: SyncPrefectClient, bar: Bar, done: int, whole: int) -> Bar:
+    """Draw a bar that is so far, where it is drawn already as a change of it."""
+    described = f"{bar.words}: {done} of {whole} {bar.things}"
+    share = min(100.0, round(100 * done / whole, 1))
+    if bar.artifact:
+        client.update_artifact(bar.artifact, ArtifactUpdate(data=share, description=described))
+        return bar
+    step = UUID(bar.task_run_id) if bar.task_run_id else None
+    made = ArtifactCreate(
+        type="progress", data=share, description=described, flow_run_id=UUID(bar.run_id), task_run_id=step
+    )
+    return replace(bar, artifact=client.create_artifact(made).id)
 
 
 def next_start(client: SyncPrefectClient, deployment: str) -> datetime | None:

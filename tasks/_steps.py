@@ -1,14 +1,17 @@
 """How a flow takes its steps: one that fails is noted and the next one goes on; the run's end tells all."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, Self
 
 from prefect import Task, unmapped
 from prefect.logging import get_run_logger
 
-from tasks import _turns
+from tasks import _progress, _turns
 from tasks._run import run_id, speak_plainly
 from tieout.errors import TieoutError
+from tieout.exporting import Chunk
+from tieout.progress import followed
 
 
 class Steps:
@@ -45,9 +48,14 @@ class Steps:
             self.go(step)
 
     def each(self, step: Task[..., Any], values: Sequence[Any] | None, **same: Any) -> list[Any]:
-        """Take one step for each value, a few at a time, and return the results of those that finished."""
-        futures = step.map(list(values or ()), **{name: unmapped(value) for name, value in same.items()})
-        taken = [self._take(step, future.result(raise_on_failure=False)) for future in futures]
+        """Take one step for each project or chunk, a few at a time, and return the results of those that finished."""
+        values = list(values or ())
+        futures = step.map(values, **{name: unmapped(value) for name, value in same.items()})
+        sizes = [value.size if isinstance(value, Chunk) else 1 for value in values]
+        things = "invoices" if any(isinstance(value, Chunk) for value in values) else "projects"
+        with _progress.shown(_name(step), things) as progress:
+            going = followed(zip(futures, sizes, strict=True), sum(sizes), progress, itemgetter(1))
+            taken = [self._take(step, future.result(raise_on_failure=False)) for future, _ in going]
         return [result for result in taken if result is not None]
 
     def note(self, step: Task[..., Any], result: Any) -> Any:
@@ -63,7 +71,11 @@ class Steps:
         _turns.hold(self.turns)
         if isinstance(result, BaseException):
             words = str(result) if isinstance(result, TieoutError) else f"{type(result).__name__}: {result}"
-            self.unfinished.append(f"{step.name.replace('_', ' ').replace('-', ' ')}: {words}")
+            self.unfinished.append(f"{_name(step)}: {words}")
             get_run_logger().error("%s did not finish: %s", step.name, words)
             return None
         return self.note(step, result)
+
+
+def _name(step: Task[..., Any]) -> str:
+    return step.name.replace("_", " ").replace("-", " ")

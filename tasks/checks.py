@@ -2,6 +2,7 @@
 
 from prefect import task
 
+from tasks import _progress
 from tasks._policy import remote
 from tasks._run import actor
 from tieout import reviewing, sending
@@ -13,16 +14,16 @@ from tieout.terms import load_terms
 @task(**remote, task_run_name="judge project {project}")
 def judge(project: int) -> Judged:
     """Judge what is new in one project, and again what was judged by other terms."""
-    with open_ledger() as ledger, open_erp() as erp:
-        return sending.judge_project(ledger, load_terms(ledger, erp, now()), project, now, actor())
+    with open_ledger() as ledger, open_erp() as erp, _progress.shown(f"judge project {project}") as progress:
+        return sending.judge_project(ledger, load_terms(ledger, erp, now()), project, now, actor(), progress)
 
 
 @task(**remote)
 def judge_again(invoices: list[int]) -> dict[int, str]:
     """Judge these invoices by what Procore shows now because a person asked; return the state of each."""
-    with open_ledger() as ledger, open_erp() as erp:
+    with open_ledger() as ledger, open_erp() as erp, _progress.shown("judge again") as progress:
         terms = load_terms(ledger, erp, now())
-        sending.rejudge(ledger, terms, invoices, now, actor())
+        sending.rejudge(ledger, terms, invoices, now, actor(), progress=progress)
         return {item.invoice_id: item.state for item in ledger.items(invoice_id=invoices)}
 
 

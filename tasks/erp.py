@@ -1,15 +1,15 @@
 """Steps that talk to the contractor's ERP, whichever it is."""
 
-from math import ceil
-
 from prefect import task
 
 from tasks._policy import remote
 from tasks._run import actor
 from tieout import exporting, intake, observing, paying, settings, settling
-from tieout.exporting import Exported
+from tieout.exporting import Chunk, Exported
 from tieout.opening import now, open_erp, open_ledger
 from tieout.terms import load_terms
+
+ALONE = Chunk(number=1, size=1)  # one invoice, which is named
 
 
 @task(**remote)
@@ -20,16 +20,16 @@ def read_reference() -> None:
 
 
 @task(**remote)
-def list_chunks(only: list[int] | None = None) -> list[int]:
-    """Return the numbers of the chunks in which all that is accepted can be exported."""
+def list_chunks(only: list[int] | None = None) -> list[Chunk]:
+    """Return the chunks in which all that is accepted can be exported."""
     with open_ledger() as ledger, open_erp() as erp:
         size = min(settings.export().chunk, erp.capabilities.invoices_per_call)
         waiting = exporting.waiting(ledger) if only is None else len(only)
-    return list(range(1, ceil(waiting / size) + 1))
+    return exporting.in_chunks(waiting, size)
 
 
-@task(**remote, task_run_name="export chunk {chunk}")
-def export_chunk(chunk: int, only: list[int] | None = None) -> Exported:
+@task(**remote, task_run_name="export chunk {chunk.number}")
+def export_chunk(chunk: Chunk, only: list[int] | None = None) -> Exported:
     """Claim the next accepted invoices and export them. Safe to run again after any failure."""
     with open_ledger() as ledger, open_erp() as erp:
         return exporting.export_chunk(ledger, erp, load_terms(ledger, erp, now()), now, actor(), only)

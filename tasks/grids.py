@@ -7,13 +7,14 @@ from prefect import State, task
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.states import Completed, Failed
 
-from tasks import _screen, procore
+from tasks import _progress, _screen, procore
 from tasks._policy import remote, screen
 from tasks._run import run_id
 from tasks._steps import Steps
 from tieout import grid, settings
 from tieout.grid import DateBasis, Grid, Scope
 from tieout.opening import now, open_ledger
+from tieout.progress import followed
 from tieout.publishing import cell
 from tieout.run_report import FINISHED_WITH_FAILURES
 
@@ -32,10 +33,11 @@ def show(project: int, past_days: int | None, date_basis: DateBasis) -> Grid:
 @task(**screen)
 def write(projects: list[int], rest: timedelta = timedelta()) -> int:
     """Write the lists of these projects, and of those in which anything happened since lists were written last."""
-    with open_ledger() as ledger, _screen.open_screen() as client:
+    shown = _progress.shown("list invoices", "projects")
+    with open_ledger() as ledger, _screen.open_screen() as client, shown as progress:
         event_id, moved = grid.moved_projects(ledger, now, rest)
         wanted = sorted({*projects, *moved})
-        for project in wanted:
+        for project in followed(wanted, len(wanted), progress):
             _attach(client, grid.write(ledger, Scope(project), now))
         if moved:
             grid.note_written(ledger, event_id, now)

@@ -8,7 +8,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelled
 
-from tasks import _screen, _today
+from tasks import _progress, _screen, _today
 from tasks._policy import screen
 from tasks._run import run_id
 from tieout import previewing, publishing, reporting, reviewing, settings
@@ -18,6 +18,7 @@ from tieout.ledger.book import Item, Ledger, find_items
 from tieout.ledger.links import drifted
 from tieout.ledger.reviews import read_reviews
 from tieout.opening import now, open_erp, open_ledger
+from tieout.progress import Progress, followed
 from tieout.publishing import FAILING, Creation, Move, Places, Plan, Run, Story
 
 DEPLOYMENT = "export-invoice"
@@ -41,11 +42,13 @@ def publish() -> dict[tuple[int, int], str]:
             told |= {item.item_id: item for item in items}
             if not plan:
                 break
-            created = _screen.create(client, deployment, plan.creations)
-            stories |= zip(created, plan.creations, strict=True)
-            _screen.move(client, plan.moves)
+            with _progress.shown("show as items") as progress:
+                created = _screen.create(client, deployment, plan.creations, progress)
+                stories |= zip(created, plan.creations, strict=True)
+                _screen.move(client, plan.moves, progress)
             stories |= {each.run_id: each for each in plan.moves}
-        _explain(ledger, erp, client, list(told.values()), stories)
+        with _progress.shown("explain items") as progress:
+            _explain(ledger, erp, client, list(told.values()), stories, progress)
         _today.refresh(ledger, client)
     return _standing(items, runs)
 
@@ -104,12 +107,17 @@ def _both(ledger: Ledger, found: list[FlowRun]) -> tuple[list[Item], list[Run]]:
 
 
 def _explain(
-    ledger: Ledger, erp: ERP, client: SyncPrefectClient, items: list[Item], changed: Mapping[str, Creation | Move]
+    ledger: Ledger,
+    erp: ERP,
+    client: SyncPrefectClient,
+    items: list[Item],
+    changed: Mapping[str, Creation | Move],
+    progress: Progress,
 ) -> None:
     by_invoice = {(item.company_id, item.invoice_id): item for item in items}
     told = {run_id: by_invoice[each.invoice] for run_id, each in changed.items() if each.invoice in by_invoice}
     _screen.tell(client, {run_id: each.standing for run_id, each in changed.items() if run_id in told})
-    for piece in _screen.pieces(told.items(), _STORIES):
+    for piece in followed(_screen.pieces(told.items(), _STORIES), len(told), progress, len):
         payloads = previewing.payloads(ledger, erp, [item for _, item in piece if publishing.badge_of(item)], now)
         happened = reporting.timelines(ledger, [item for _, item in piece])
         derived = reporting.derivations(ledger, [item for _, item in piece])

@@ -2,6 +2,7 @@
 
 from prefect import task
 
+from tasks import _progress
 from tasks._policy import remote
 from tasks._run import actor, night_name, run_id, started_at
 from tieout import mailing, notices, reporting, settings
@@ -30,5 +31,5 @@ def remind_of_reviews() -> None:
 @task(**remote)
 def deliver_mail() -> mailing.Mailed:
     """Send every mail that is owed, each once; what the server refuses is reported and changes no decision."""
-    with open_ledger() as ledger, open_mailer() as mailer:
-        return mailing.deliver(ledger, mailer, now)
+    with open_ledger() as ledger, open_mailer() as mailer, _progress.shown("send mail", "mails") as progress:
+        return mailing.deliver(ledger, mailer, now, progress)

@@ -2,6 +2,7 @@
 
 from prefect import task
 
+from tasks import _progress
 from tasks._policy import remote
 from tieout import intake, outbox, paying
 from tieout.errors import SettingsError, TransientError
@@ -24,8 +25,9 @@ def list_projects(wanted: list[int] | None = None) -> list[int]:
 @task(**remote, task_run_name="fetch changed invoices of project {project}")
 def fetch_changed_invoices(project: int) -> Fetched:
     """Store what changed in one project since the last time."""
-    with open_ledger() as ledger, open_procore() as procore:
-        return intake.fetch_changed(ledger, procore, project, now)
+    words = f"fetch changed invoices of project {project}"
+    with open_ledger() as ledger, open_procore() as procore, _progress.shown(words) as progress:
+        return intake.fetch_changed(ledger, procore, project, now, progress)
 
 
 @task(**remote, task_run_name="take census of project {project}")
@@ -45,15 +47,17 @@ def fetch_invoice(invoice: int) -> None:
 @task(**remote)
 def read_books(projects: list[int]) -> list[str]:
     """Read the commitments, codes and periods of the projects in which something waits; return what is amiss."""
-    with open_ledger() as ledger, open_procore() as procore:
-        return [problem.message for problem in intake.read_books(ledger, procore, projects, now)]
+    shown = _progress.shown("read commitments, codes and periods", "projects")
+    with open_ledger() as ledger, open_procore() as procore, shown as progress:
+        return [problem.message for problem in intake.read_books(ledger, procore, projects, now, progress)]
 
 
 @task(**remote)
 def write_payments() -> paying.Written:
     """Write the ERP's payments to Payments Issued, each once."""
-    with open_ledger() as ledger, open_procore() as procore:
-        done = paying.write(ledger, procore, now)
+    shown = _progress.shown("write to Payments Issued", "payments")
+    with open_ledger() as ledger, open_procore() as procore, shown as progress:
+        done = paying.write(ledger, procore, now, progress)
     if done.is_interrupted:
         raise TransientError("Procore", "Payments Issued", "it went away while payments were written")
     return done
@@ -62,5 +66,5 @@ def write_payments() -> paying.Written:
 @task(**remote)
 def deliver_letters() -> outbox.Delivered:
     """Write locks and origin data back; what Procore refuses is reported and delays no export."""
-    with open_ledger() as ledger, open_procore() as procore:
-        return outbox.deliver(ledger, procore, now)
+    with open_ledger() as ledger, open_procore() as procore, _progress.shown("write back to Procore") as progress:
+        return outbox.deliver(ledger, procore, now, progress)

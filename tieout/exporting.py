@@ -25,6 +25,14 @@ Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True)
+class Chunk:
+    """A portion of what is accepted; which invoices are in it shows when it is claimed."""
+
+    number: int
+    size: int
+
+
+@dataclass(frozen=True)
 class Exported:
     """What became of a claimed chunk."""
 
@@ -35,6 +43,12 @@ class Exported:
 def waiting(ledger: Ledger) -> int:
     """Return how many accepted invoices wait to be exported."""
     return len(ledger.items(state=states.ACCEPTED))
+
+
+def in_chunks(waiting: int, size: int) -> list[Chunk]:
+    """Return the chunks of at most `size` in which so many invoices can be exported."""
+    starts = range(0, waiting, size)
+    return [Chunk(number, min(size, waiting - start)) for number, start in enumerate(starts, start=1)]
 
 
 def export_chunk(

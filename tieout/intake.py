@@ -17,6 +17,7 @@ from tieout.ledger.book import Ledger, Transaction, canonical, digest_of
 from tieout.ledger.census import Census
 from tieout.ledger.letters import Origin, put_right
 from tieout.ledger.records import Sighting
+from tieout.progress import Progress, followed, unseen
 from tieout.terms import known_projects
 
 Clock = Callable[[], datetime]
@@ -53,7 +54,9 @@ def list_projects(ledger: Ledger, procore: Procore, clock: Clock) -> list[int]:
     return [project.project_id_procore for project in projects]
 
 
-def fetch_changed(ledger: Ledger, procore: Procore, project_id: int, clock: Clock) -> Fetched:
+def fetch_changed(
+    ledger: Ledger, procore: Procore, project_id: int, clock: Clock, progress: Progress = unseen
+) -> Fetched:
     """Store every invoice of the project that changed since the last time; a 403 passes the project over.
 
     Once a week everything is listed: an invoice that was deleted shows in no listing of what changed (law 9). So it is
@@ -79,7 +82,7 @@ def fetch_changed(ledger: Ledger, procore: Procore, project_id: int, clock: Cloc
         known = records.sightings(connection, project_id) if is_whole else records.sightings_of(connection, listed)
     news = [stub for stub in stubs if _is_news(stub, known.get(stub.invoice_id_procore))]
     complaints = [problem.message for problem in problems]
-    for piece in records.in_pieces(news, _PIECE):
+    for piece in followed(records.in_pieces(news, _PIECE), len(news), progress, len):
         complaints += _store(ledger, procore, project_id, piece, clock)
     if not complaints:  # what was not seen is read again: the watermark stays
         if is_whole:
@@ -198,7 +201,9 @@ def _as_listed(invoice: Invoice) -> dict[str, str]:
     }
 
 
-def read_books(ledger: Ledger, procore: Procore, project_ids: Iterable[int], clock: Clock) -> list[Problem]:
+def read_books(
+    ledger: Ledger, procore: Procore, project_ids: Iterable[int], clock: Clock, progress: Progress = unseen
+) -> list[Problem]:
     """Read the reference data of those projects in which something waits to be judged, and the vendors once."""
     projects, problems = known_projects(ledger), []
     waiting = [project_id for project_id in project_ids if project_id in projects and _waits(ledger, project_id)]
@@ -207,7 +212,7 @@ def read_books(ledger: Ledger, procore: Procore, project_ids: Iterable[int], clo
     vendors = "\n".join(vendor.model_dump_json() for vendor in procore.vendors())
     with ledger.transaction(clock(), "intake") as tx:
         records.store_reference(tx, "vendors", vendors)
-    for project_id in waiting:
+    for project_id in followed(waiting, len(waiting), progress):
         try:
             books, found = procore.project_books(projects[project_id])
         except RefusedError as refusal:

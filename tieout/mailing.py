@@ -10,6 +10,7 @@ from tieout.errors import RefusedError, SettingsError, TieoutError, TransientErr
 from tieout.ledger import mails
 from tieout.ledger.book import Ledger
 from tieout.ledger.mails import Posting
+from tieout.progress import Progress, followed, unseen
 
 Clock = Callable[[], datetime]
 _ACTOR = "mail"
@@ -39,7 +40,7 @@ class _Reply:
         return str(self.error) if self.error else ""
 
 
-def deliver(ledger: Ledger, mailer: Mailer, clock: Clock) -> Mailed:
+def deliver(ledger: Ledger, mailer: Mailer, clock: Clock, progress: Progress = unseen) -> Mailed:
     """Send every mail that is owed once; what the server cannot take now stays for the next pass.
 
     Any number of workers may do this at the same time. Raises SettingsError where the server turns us away: then
@@ -50,7 +51,7 @@ def deliver(ledger: Ledger, mailer: Mailer, clock: Clock) -> Mailed:
     if not waiting or not settings.mail().is_on:
         return Mailed()
     replies: list[_Reply] = []
-    for mail_id in waiting:
+    for mail_id in followed(waiting, len(waiting), progress):
         try:
             mailer.connect()  # before the mail is marked: while the server is away, nothing is
         except TransientError as away:

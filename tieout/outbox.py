@@ -14,6 +14,7 @@ from tieout.ledger import letters, records
 from tieout.ledger.book import Ledger, Transaction
 from tieout.ledger.letters import Owed
 from tieout.ledger.records import Sighting
+from tieout.progress import Progress, followed, unseen
 
 Clock = Callable[[], datetime]
 _PIECE = 50  # items per commit
@@ -40,7 +41,7 @@ class _Reply:
     is_unsent: bool = False  # surely nothing left
 
 
-def deliver(ledger: Ledger, procore: Procore, clock: Clock) -> Delivered:
+def deliver(ledger: Ledger, procore: Procore, clock: Clock, progress: Progress = unseen) -> Delivered:
     """Write the newest letter of every item once; what Procore cannot take now stays for the next pass.
 
     Any number of workers may do this at the same time. Whoever holds an item keeps the others from it, so they are the
@@ -53,7 +54,7 @@ def deliver(ledger: Ledger, procore: Procore, clock: Clock) -> Delivered:
     with ThreadPoolExecutor(settings.export().writers) as pool:
         while newest := _untried(ledger, tried):
             tried |= {*newest.values()}
-            for piece in records.in_pieces(newest, _PIECE):
+            for piece in followed(records.in_pieces(newest, _PIECE), len(newest), progress, len):
                 replies += _deliver_piece(ledger, procore, piece, clock, pool)
     return Delivered(
         done=sum(reply.fetched is not None for reply in replies),

@@ -25,6 +25,7 @@ from tieout.ledger.links import LINKED
 from tieout.ledger.payments import Claimed
 from tieout.ledger.waits import first_look
 from tieout.matching import Entry, LinkKey
+from tieout.progress import Progress, followed, unseen
 
 Clock = Callable[[], datetime]
 Shown = dict[str, list[FetchedPayment]]  # what a commitment's Payments Issued shows, by origin_id
@@ -95,7 +96,7 @@ def foresee(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> list[ProcoreP
             return payments.owed(connection)
 
 
-def write(ledger: Ledger, procore: Procore, clock: Clock) -> Written:
+def write(ledger: Ledger, procore: Procore, clock: Clock, progress: Progress = unseen) -> Written:
     """Write the open payments, each exactly once: intent, look, send, look, settle (design section 2).
 
     The row of a payment is its intent. Any number of workers may do this at the same time.
@@ -105,7 +106,8 @@ def write(ledger: Ledger, procore: Procore, clock: Clock) -> Written:
     done: list[_Done] = []
     closed: dict[int, str] = {}  # projects whose Commitments or Payments Issued tool is off, found by looking (R9, R10)
     is_interrupted = False
-    for (project_id, _), payment_ids in owed.items():
+    whole = sum(map(len, owed.values()))
+    for (project_id, _), payment_ids in followed(owed.items(), whole, progress, lambda each: len(each[1])):
         if project_id in closed:
             _note(ledger, payment_ids, closed[project_id], clock)
             continue

@@ -21,6 +21,7 @@ from tieout.ledger.letters import lock, unlock
 from tieout.ledger.records import Sighting
 from tieout.ledger.reviews import supersede_reviews
 from tieout.others import others, with_held_before
+from tieout.progress import Progress, followed, unseen
 from tieout.rights import Signature
 from tieout.terms import Terms, known_projects
 
@@ -69,12 +70,14 @@ class Reading:
         return [finding for finding in self.findings if finding.severity != "warn"]
 
 
-def judge_project(ledger: Ledger, terms: Terms, project_id: int, clock: Clock, actor: str) -> Judged:
+def judge_project(
+    ledger: Ledger, terms: Terms, project_id: int, clock: Clock, actor: str, progress: Progress = unseen
+) -> Judged:
     """Judge what is new in the project and, where its terms changed, what was judged before."""
     with ledger.reading() as connection:
         seen = records.unjudged(connection, project_id, _JUDGED_AGAIN, terms.fingerprint(project_id))
     counts: Counter[str] = Counter()
-    for piece in records.in_pieces(seen, _PIECE):
+    for piece in followed(records.in_pieces(seen, _PIECE), len(seen), progress, len):
         counts.update(_judge_piece(ledger, terms, project_id, piece, clock, actor))
     return Judged(dict(counts))
 
@@ -92,6 +95,7 @@ def rejudge(
     clock: Clock,
     actor: str,
     refresh: dict[str, str] | None = None,
+    progress: Progress = unseen,
 ) -> None:
     """Judge these invoices, sent before or not, because a person asked for it, each project's together.
 
@@ -102,9 +106,12 @@ def rejudge(
     with ledger.reading() as connection:
         for sighting in records.sightings_of(connection, invoice_ids).values():
             by_project.setdefault(sighting.project_id, []).append(sighting.invoice_id)
-    for project_id, ours in by_project.items():
-        for piece in records.in_pieces(ours, _PIECE):
-            _judge_piece(ledger, terms, project_id, piece, clock, actor, asked=True, refresh=refresh)
+    pieces = [
+        (project_id, piece) for project_id, ours in by_project.items() for piece in records.in_pieces(ours, _PIECE)
+    ]
+    whole = sum(len(piece) for _, piece in pieces)
+    for project_id, piece in followed(pieces, whole, progress, lambda each: len(each[1])):
+        _judge_piece(ledger, terms, project_id, piece, clock, actor, asked=True, refresh=refresh)
 
 
 def send(

@@ -172,6 +172,17 @@ class Stage:
         found = self.client.request("POST", "/artifacts/filter", json={**wanted, "sort": "CREATED_DESC"}).json()
         return str(found[0]["data"])
 
+    def await_bars(self, ended: State[Any], *words: str) -> None:
+        """Wait until the run that ended so shows full bars that say this; they are drawn on the side."""
+        run = {"any_": [str(ended.state_details.flow_run_id)]}
+        wanted = {"artifacts": {"flow_run_id": run, "type": {"any_": ["progress"]}}}
+
+        def full() -> set[str]:
+            found = self.client.request("POST", "/artifacts/filter", json=wanted).json()
+            return {each["description"] for each in found if float(each["data"]) == 100}
+
+        until(lambda: set(words) <= full(), 10, f"bars say {words}")
+
     def put_state(self, run_id: Any, type_: str, name: str) -> None:
         """Set a run's state as a person could."""
         body = {"state": {"type": type_, "name": name}, "force": True}

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from desk import APPROVER
 
+from tasks import _progress
+
 
 @pytest.mark.sandbox(projects=2, invoices=40)
 def test_a_night_offers_what_is_sound_and_shows_what_is_not_by_the_worker(stage: Any):
@@ -25,10 +27,15 @@ def test_a_night_offers_what_is_sound_and_shows_what_is_not_by_the_worker(stage:
 
 
 @pytest.mark.sandbox(projects=2, invoices=16, no_troubles=True)
-def test_accepted_invoices_are_exported_paid_and_the_payments_brought_back_once(stage: Any):
+def test_accepted_invoices_are_exported_paid_and_the_payments_brought_back_once(
+    stage: Any, monkeypatch: pytest.MonkeyPatch
+):
     stage.accept_by_policy()
-    first = stage.play("nightly-sync")
+    with monkeypatch.context() as patched:
+        patched.setattr(_progress, "_QUIET_SECONDS", 0.0)  # every step counts as a slow one
+        first = stage.play("nightly-sync")
     assert first.name == "Completed", first.message
+    stage.await_bars(first, "fetch changed invoices: 3 of 3 projects", "export chunk: 16 of 16 invoices")
     exported = stage.items("EXPORTED")
     assert stage.items() == exported
     assert {row["Invoice_Number"].strip() for row in stage.sandbox.spectrum("invoices")} >= {i.number for i in exported}
