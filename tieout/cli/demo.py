@@ -3,7 +3,7 @@
 import signal
 import sys
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -11,14 +11,13 @@ from typing import Annotated, Any
 import httpx
 import typer
 from rich.console import Console
-from rich.status import Status
 
 from data_contracts.forms import ALL
 from data_contracts.invoice import Invoice
 from tieout import reporting, reviewing
 from tieout.cli import proof
 from tieout.cli.cast import Cast, Site
-from tieout.cli.console import notes, out, print_json, table
+from tieout.cli.console import bar, notes, out, print_json, table
 from tieout.cli.processes import EndedError
 from tieout.cli.stage import APPROVER, Stage, raised
 from tieout.cli.status import facts_of, in_tables
@@ -76,7 +75,7 @@ class _Progress:
 
     def __init__(self) -> None:
         self._console, self._began = notes(), time.monotonic()
-        self._status: AbstractContextManager[Any] = nullcontext()
+        self._shown = ExitStack()
 
     def __enter__(self) -> "_Progress":
         return self
@@ -86,13 +85,10 @@ class _Progress:
 
     def __call__(self, words: str) -> None:
         """Begin something; empty words end what was begun."""
-        if isinstance(self._status, Status):
-            self._status.stop()
+        self._shown.close()
         if words:
             self._console.print(f"{time.monotonic() - self._began:5.1f} s  {words}", markup=False)
-        if words and self._console.is_terminal:
-            self._status = self._console.status("")
-            self._status.start()
+            self._shown.enter_context(bar("       "))
 
 
 def _policy(stage: Stage) -> Facts:
