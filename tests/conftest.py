@@ -9,16 +9,16 @@ from stand_ins import StandIns, standing_in
 from xdist.scheduler import LoadScopeScheduling
 
 _PREFECT_FIXTURES = {"prefect_server", "stage", "worker"}
-_WITH_PREFECT = "tests/flows"
-# What takes longest begins first, so that two processes end at about the same time.
-_FIRST = (_WITH_PREFECT, "tests/test_demo.py")
+_WITH_PREFECT = "tests/flows/"
+# What takes longest begins first, so that all processes end at about the same time.
+_FIRST = ("tests/flows/test_browser.py", _WITH_PREFECT, "tests/test_demo.py")
 
 
 class _Groups(LoadScopeScheduling):
-    """Gives a process whole groups of tests, in the order in which they were collected."""
+    """Gives a process whole files, whose tests share fixtures, in the order in which they were collected."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return _group(nodeid)
+        return _file(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
@@ -33,16 +33,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Only tests/flows may start a Prefect server: everything else stays fast."""
     for item in items:
         wants = _PREFECT_FIXTURES & set(getattr(item, "fixturenames", ()))
-        if wants and _group(item.nodeid) != _WITH_PREFECT:
+        if wants and not item.nodeid.startswith(_WITH_PREFECT):
             raise pytest.UsageError(f"{item.nodeid} asks for {', '.join(sorted(wants))}: only {_WITH_PREFECT} may")
-    order = {group: place for place, group in enumerate(_FIRST)}
-    items.sort(key=lambda item: order.get(_group(item.nodeid), len(order)))
+    items.sort(key=lambda item: next((n for n, path in enumerate(_FIRST) if item.nodeid.startswith(path)), len(_FIRST)))
 
 
-def _group(nodeid: str) -> str:
-    """Return what one process does alone: all that needs the one Prefect server, or a file, which shares fixtures."""
-    file = nodeid.partition("::")[0]
-    return _WITH_PREFECT if file.startswith(f"{_WITH_PREFECT}/") else file
+def _file(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
 
 
 @pytest.fixture(scope="session")
