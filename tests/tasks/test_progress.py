@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from threading import Thread
 
 import pytest
@@ -63,7 +64,12 @@ def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], int]]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(30)
         taken: list[socket.socket] = []
-        Thread(target=lambda: taken.append(listener.accept()[0]), daemon=True).start()
+
+        def take() -> None:
+            with suppress(OSError):  # nobody came
+                taken.append(listener.accept()[0])
+
+        Thread(target=take, daemon=True).start()
         monkeypatch.setitem(flow_run.FIELDS, "id", lambda: "00000000-0000-0000-0000-000000000001")
         with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{listener.getsockname()[1]}/api"}):
             yield lambda: len(taken)
