@@ -47,12 +47,18 @@ class Screen:
         self.page.locator(".p-tab:visible").get_by_text(name, exact=True).click()
 
     def open_artifact(self) -> Locator:
-        """Open the newest artifact of the run and return its text."""
+        """Open the newest artifact of the run that is a text and return it."""
         self.open_tab("Artifacts")
-        self.page.locator(".artifact-card").first.click()
+        self.page.locator(".artifact-card", has_text="Markdown").first.click()
         text = self.page.locator("article.markdown-renderer:has(h1)")
         text.wait_for()
         return text
+
+    def open_today(self) -> None:
+        """Open the landing page: the newest of the artifacts of its name."""
+        self.page.goto(f"{self.url}/artifacts/key/today")
+        self.page.locator(".artifact-timeline-item-content a").first.click()
+        self.page.locator("article.markdown-renderer:has(h1)").wait_for()
 
     def retry(self) -> None:
         """Press Retry and confirm."""
@@ -65,6 +71,15 @@ class Screen:
         form = self.page.get_by_role("dialog")
         form.locator(".schema-form-property").first.wait_for()  # the dialog is there before its questions are
         return form
+
+    def run_form(self, deployment_id: Any, **answers: str | list[str] | bool) -> None:
+        """Fill in the form of *Custom run* and submit it; what is not named stays as it is."""
+        self.page.goto(f"{self.url}/deployments/deployment/{deployment_id}/run")
+        for name, answer in answers.items():
+            label = self.page.locator(".schema-form-property__label", has_text=re.compile(rf"^{name}( \(Optional\))?$"))
+            _answer(self.page.locator(".schema-form-property", has=label), answer)
+        self.page.get_by_role("button", name="Submit").click()
+        self.page.get_by_role("button", name="Submit").wait_for(state="hidden")
 
     def fill(self, form: Locator, **answers: str) -> None:
         """Type answers into the fields of these titles."""
@@ -91,6 +106,22 @@ class Screen:
         # The text of a closed drop-down of Prefect 3.8 does not open it; its arrow does.
         self.page.locator(".p-select", has_text="(default)").locator(".p-select-button__icon").click()
         return self.page
+
+
+def _answer(question: Locator, answer: str | list[str] | bool) -> None:
+    if isinstance(answer, bool):
+        switch = question.get_by_role("switch")
+        if (switch.get_attribute("aria-checked") == "true") != answer:
+            switch.click()
+        return
+    kind = question.get_by_role("button", name="list" if isinstance(answer, list) else re.compile("^(str|int)$"))
+    question.locator("textarea, input, .p-button-group").first.wait_for()
+    if kind.count():  # what may be left empty is, until its kind is chosen
+        kind.click()
+    for number, text in enumerate(answer if isinstance(answer, list) else [answer]):
+        if isinstance(answer, list):
+            question.get_by_role("button", name="Add item").click()
+        question.locator("textarea, input:not([type=checkbox])").nth(number).fill(text)
 
 
 @contextmanager

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from browser import CHROMIUM, Screen, browsing
-from desk import APPROVER
+from desk import APPROVER, SENDER
+from phones import enrol
 
 from tieout import reviewing
+from tieout.ledger.book import Item
 from tieout.opening import now, open_ledger
 from tieout.rights import Signature
 
@@ -76,7 +78,9 @@ def test_an_item_whose_cause_is_mended_in_procore_is_offered_for_a_new_acceptanc
 
 
 @SOUND
-def test_a_review_form_rejects_one_with_a_reason_and_exports_the_rest(stage: Any, open_ui: Open):
+def test_a_review_form_with_the_right_code_rejects_one_with_a_reason_and_exports_the_rest(stage: Any, open_ui: Open):
+    stage.set("approval", proof="totp")
+    phone = enrol()
     stage.play("sync-invoices")
     review, ready = stage.waiting_review(), stage.items("READY")
     bad, good = ready[0], ready[1:]
@@ -86,26 +90,86 @@ def test_a_review_form_rejects_one_with_a_reason_and_exports_the_rest(stage: Any
     form = screen.open_form()
     assert set(form.locator("tbody td:first-child").all_inner_texts()) == {item.number for item in ready}
 
-    screen.fill(form, Decided_by=APPROVER, Accept="all", Reject=f"{bad.number}:")
+    words = {"Decided_by": APPROVER, "Accept": "all", "Reject": f"{bad.number}: the lien waiver is missing"}
+    screen.fill(form, **words, Code=phone.wrong_code())
     screen.submit(form)
     asked = stage.wait_after(review)
     assert asked.state_name == "Suspended"
     assert not stage.items("ACCEPTED", "REJECTED", "EXPORTED")
     screen.page.reload()
     form = screen.open_form()
-    assert f"a reason is needed for rejecting {bad.number}" in form.inner_text()
+    assert "the code is wrong" in form.inner_text()
 
-    screen.fill(form, Decided_by=APPROVER, Accept="all", Reject=f"{bad.number}: the lien waiver is missing")
+    screen.fill(form, **words, Code=phone.code())
     screen.submit(form)
     screen.expect_state("Decided")
 
     [rejected] = stage.items("REJECTED")
     assert rejected.invoice_id == bad.invoice_id
-    assert stage.sandbox.procore(f"requisitions/{bad.invoice_id}")["origin_id"] is None, "it can be edited again"
-    assert {item.number for item in stage.items("EXPORTED")} == {item.number for item in good}
+    assert not locked(stage, bad.invoice_id), "it can be edited again"
     numbers = {number for _, number in in_spectrum(stage)}
     assert {item.number for item in good} <= numbers
     assert bad.number not in numbers
+
+
+@SOUND
+def test_the_send_form_sends_what_may_be_sent_and_refuses_each_other_one_with_its_reason(stage: Any, open_ui: Open):
+    stage.set("policy", auto_send_statuses=[])
+    stage.play("nightly-sync")
+    project = stage.sandbox.procore("contractor")["projects"][0]["id"]
+    good, draft, *_ = sorted(stage.sandbox.procore("requisitions"), key=lambda row: row["id"])
+    stage.sandbox.procore(f"requisitions/{draft['id']}/approve", {"status": "draft"})
+    numbers = [good["invoice_number"], str(draft["id"])]
+    screen = open_ui()
+
+    run_by_form(stage, screen, "send-invoices", project=str(project), sent_by=APPROVER, invoices=numbers)
+    screen.expect_state("Finished with Failures")
+    assert f"{APPROVER} may not send" in screen.open_artifact().inner_text()
+    assert not locked(stage, good["id"])
+
+    run_by_form(stage, screen, "send-invoices", project=str(project), sent_by=SENDER, invoices=numbers)
+    screen.expect_state("Finished with Failures")
+    report = screen.open_artifact().inner_text()
+    assert "its status is draft; only Approved, Approved as Noted and Pending" in report
+    assert locked(stage, good["id"])
+    assert not locked(stage, draft["id"])
+
+    review = stage.waiting_review()
+    screen.open_today()
+    screen.page.get_by_role("link", name="waiting for an approver").click()
+    screen.expect_words(review.name)
+
+
+@SOUND
+def test_all_of_one_cause_are_tried_again_by_one_form_that_first_only_lists_them(stage: Any, open_ui: Open):
+    stage.play("sync-invoices")
+    ready = stage.items("READY")
+    vendors = {str(stage.vendor_of(item)) for item in ready}
+    accept(ready)
+    for vendor in vendors:
+        stage.sandbox.spectrum("vendors", {"code": vendor, "status": "N"})
+    stage.play("sync-invoices")
+    before = in_spectrum(stage)
+    screen = open_ui()
+    screen.open_runs(view="Failed to Export")
+    for run in stage.runs("Failed to Export"):
+        screen.expect_words(run.name)
+
+    for vendor in vendors:
+        stage.sandbox.spectrum("vendors", {"code": vendor, "status": "A"})
+    run_by_form(stage, screen, "retry-exports", cause="vendor-inactive")
+    screen.expect_state("Previewed")
+    screen.open_tab("Artifacts")
+    screen.expect_words(f"Would be tried again: {len(ready)} ")
+    assert in_spectrum(stage) == before
+
+    run_by_form(stage, screen, "retry-exports", cause="vendor-inactive", dry_run=False)
+    screen.expect_state("Completed")
+    assert {number for _, number in in_spectrum(stage) - before} == {item.number for item in ready}
+    screen.open_runs(view="Exported")
+    for run in stage.runs("Exported"):
+        screen.expect_words(run.name)
+    assert len(stage.runs("Exported")) == len(ready)
 
 
 @pytest.mark.usefixtures("worker")
@@ -117,13 +181,31 @@ def fail_for_an_inactive_vendor(stage: Any) -> str:
     """Accept one invoice, whose vendor accounting makes inactive before the export; return the vendor's code."""
     stage.play("sync-invoices")
     chosen = stage.items("READY")[0]
-    with open_ledger() as ledger:
-        reviewing.offer(ledger, "by hand", chosen.project_id, now)
-        reviewing.decide(ledger, "by hand", Signature(APPROVER), [chosen.number], [], now)
+    accept([chosen])
     vendor = str(stage.vendor_of(chosen))
     stage.sandbox.spectrum("vendors", {"code": vendor, "status": "N"})
     stage.play("sync-invoices")
     return vendor
+
+
+def accept(items: list[Item]) -> None:
+    """Accept invoices of one project without the form."""
+    with open_ledger() as ledger:
+        reviewing.offer(ledger, "by hand", items[0].project_id, now)
+        numbers = [item.number for item in items]
+        assert not reviewing.decide(ledger, "by hand", Signature(APPROVER), numbers, [], now).problems
+
+
+def run_by_form(stage: Any, screen: Screen, flow: str, **answers: Any) -> None:
+    """Start a run by the form of its deployment, and open its page."""
+    before = {run.id for run in stage.runs(flow=flow)}
+    screen.run_form(stage.client.read_deployment_by_name(f"{flow}/{flow}").id, **answers)
+    [started] = {run.id for run in stage.runs(flow=flow)} - before
+    screen.page.goto(f"{stage.ui_url}/runs/flow-run/{started}")
+
+
+def locked(stage: Any, invoice_id: int) -> bool:
+    return stage.sandbox.procore(f"requisitions/{invoice_id}")["origin_id"] is not None
 
 
 def in_spectrum(stage: Any) -> set[tuple[str, str]]:

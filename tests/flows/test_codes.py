@@ -2,49 +2,14 @@
 
 import os
 import re
-import time
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
-import pyotp
 import pytest
 from desk import APPROVER
+from phones import enrol
 from sqlalchemy import create_engine, inspect, text
 
-from tieout import codes
-from tieout.opening import now, open_ledger
-
 pytestmark = pytest.mark.sandbox(projects=1, invoices=4, no_troubles=True)
-
-
-@dataclass
-class Phone:
-    """An authenticator app whose owner never types a code twice."""
-
-    app: pyotp.TOTP
-    newest: int = 0
-
-    def code(self) -> str:
-        """Return the next code that counts, waiting for it if need be."""
-        while (step := int(now().timestamp()) // 30 + 1) <= self.newest:
-            time.sleep(0.5)
-        self.newest = max(self.newest + 1, step - 1)
-        return self.app.at(self.newest * 30)
-
-    def wrong_code(self) -> str:
-        near = {self.app.at(now() + timedelta(seconds=30 * step)) for step in range(-5, 6)}
-        return next(code for code in map(str, range(100000, 100020)) if code not in near)
-
-
-def enrol() -> Phone:
-    with open_ledger() as ledger:
-        issued = codes.issue(ledger, APPROVER, now)
-        app = pyotp.parse_uri(issued.uri)
-        assert isinstance(app, pyotp.TOTP)
-        phone = Phone(app, int(now().timestamp()) // 30 - 2)
-        assert codes.confirm(ledger, issued, phone.code(), now)
-    return phone
 
 
 def test_a_review_asks_again_for_a_code_until_it_is_right_and_no_secret_is_left_behind(stage: Any):
