@@ -136,8 +136,9 @@ def test_the_send_form_sends_what_may_be_sent_and_refuses_each_other_one_with_it
 
     review = stage.waiting_review()
     screen.open_today()
-    screen.page.get_by_role("link", name="waiting for an approver").click()
-    screen.expect_words(review.name)
+    with screen.page.expect_popup() as opened:  # a link of an artifact opens a window of its own
+        screen.page.get_by_role("link", name="waiting for an approver").click()
+    opened.value.get_by_text(review.name).first.wait_for()
 
 
 @SOUND
