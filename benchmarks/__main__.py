@@ -6,7 +6,6 @@ A Prefect server of its own, the stand-ins without rate limits, SQLite for both 
 import argparse
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from tieout import settings
 from tieout.cli.processes import Processes
 from tieout.cli.screen import Screen
 from tieout.ledger.book import upgrade
+from tieout.sandbox.sockets import free_port
 
 _PROJECTS = 4
 _EVERY = '["approved","approved_as_noted","pending_owner_approval"]'
@@ -45,7 +45,7 @@ def main() -> None:
 
 def _measure(folder: Path, facts: dict[str, Any], invoices: int) -> bool:
     upgrade(settings.ledger_url())
-    port = _free_port()
+    port = free_port()
     os.environ.update(
         {
             "PREFECT_HOME": str(folder / "prefect"),
@@ -93,12 +93,6 @@ def _night(facts: dict[str, Any]) -> tuple[dict[str, float], int]:
 def _projects(facts: dict[str, Any]) -> list[int]:
     found = httpx.get(f"{facts['procore']['api_url']}/_sandbox/contractor").json()["projects"]
     return [int(project["id"]) for project in found]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

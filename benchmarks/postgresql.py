@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 
 from tieout.ledger.book import upgrade
-from tieout.sandbox.sockets import HOST, listen
+from tieout.sandbox.sockets import HOST, free_port
 
 ROLE = "tieout"
 FAST, CRASH = signal.SIGINT, signal.SIGQUIT
@@ -156,9 +156,7 @@ def running(is_durable: bool = True) -> Iterator[PostgreSQL]:
     with tempfile.TemporaryDirectory(prefix="tieout-postgresql-", dir=_open_to(user)) as name:
         if user:
             shutil.chown(name, user)
-        with listen(HOST, 0) as probe:
-            port = probe.getsockname()[1]
-        server = PostgreSQL(Path(name), programs, port, user)
+        server = PostgreSQL(Path(name), programs, free_port(), user)
         try:
             server._set_up(is_durable)
             yield server

@@ -6,7 +6,6 @@ A Prefect server of its own, on SQLite and on PostgreSQL, with two process worke
 import argparse
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from tieout.ledger.book import upgrade
 from tieout.opening import now, open_ledger
 from tieout.publishing import FAILED_TO_EXPORT
 from tieout.rights import Signature
+from tieout.sandbox.sockets import free_port
 
 _APPROVER = {"name": "Dana Reyes", "erp_integrations": "standard", "can_push_to_accounting": True}
 _PROJECTS, _LINES, _WORKERS, _RETRIES = 4, 3, 2, 3
@@ -86,7 +86,7 @@ def _measure(database: str, url: str | None, invoices: int) -> bool:
 @contextmanager
 def _office(folder: Path, facts: dict[str, Any], database: str | None) -> Iterator[Screen]:
     """Run a Prefect server and two workers, with the flows deployed and an empty ledger."""
-    port = _free_port()
+    port = free_port()
     ours = {
         "PREFECT_HOME": str(folder / "prefect"),
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
@@ -177,12 +177,6 @@ def _moment(text: str) -> float:
 
 def _median(values: list[float]) -> float:
     return sorted(values)[len(values) // 2]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

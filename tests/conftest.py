@@ -42,13 +42,6 @@ def _file(nodeid: str) -> str:
     return nodeid.partition("::")[0]
 
 
-@pytest.fixture(autouse=True)
-def _whose_settings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the settings file of the stories with Prefect, which stays for the session, from all others."""
-    if not request.node.nodeid.startswith(_WITH_PREFECT):
-        monkeypatch.delenv("TIEOUT_CONFIG", raising=False)
-
-
 @pytest.fixture(scope="session")
 def stand_ins() -> Iterator[StandIns]:
     with standing_in() as procore, standing_in() as spectrum:

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -32,6 +31,7 @@ from tieout.ledger.book import Item, Ledger, upgrade
 from tieout.opening import now, open_erp, open_ledger
 from tieout.rights import Signature
 from tieout.sandbox.contractor import build
+from tieout.sandbox.sockets import free_port
 from tieout.terms import load_terms
 
 ROOT = Path(__file__).parents[2]
@@ -266,12 +266,6 @@ def _lives(process: "subprocess.Popen[str]") -> bool:
     return True
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def until(is_so: Callable[[], bool], seconds: float, what: str) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
@@ -371,12 +365,11 @@ def sandbox(tmp_path: Path, request: pytest.FixtureRequest, stand_ins: StandIns)
 
 
 @pytest.fixture(scope="session")
-def worker(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Deploy the flows and start one worker for the session; return the settings file that each story rewrites."""
+def worker(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Deploy the flows and start one worker for the session; return its environment, in which every story plays."""
     folder = tmp_path_factory.mktemp("worker")
-    config = folder / "tieout.toml"
     ours = {
-        "TIEOUT_CONFIG": str(config),
+        "TIEOUT_CONFIG": str(folder / "tieout.toml"),
         "TIEOUT_APPROVAL__KEY": KEY,
         "PREFECT_API_URL": prefect_server,
         "PREFECT_HOME": str(folder),
@@ -391,16 +384,18 @@ def worker(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
         deploy()
         command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "tieout", "--type", "process"]
         process = start(command, dict(os.environ), folder / "worker.log")
-        try:
-            yield config
-        finally:
-            stop(process)
+    try:
+        yield ours
+    finally:
+        stop(process)
 
 
 @pytest.fixture
-def stage(prefect_server: str, worker: Path, sandbox: Sandbox, tmp_path: Path) -> Iterator[Stage]:
+def stage(worker: dict[str, str], sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     """Set the stage for one story: new stand-ins, an empty ledger, no runs in Prefect."""
-    ui_url = prefect_server.removesuffix("/api")
+    for name, value in worker.items():
+        monkeypatch.setenv(name, value)
+    config, ui_url = Path(worker["TIEOUT_CONFIG"]), worker["PREFECT_API_URL"].removesuffix("/api")
     tables = {
         **sandbox.facts,
         "ledger": {"url": f"sqlite:///{tmp_path}/ledger.sqlite"},
@@ -409,10 +404,10 @@ def stage(prefect_server: str, worker: Path, sandbox: Sandbox, tmp_path: Path) -
         "people": PEOPLE,
         "prefect": {"ui_url": ui_url},
     }
-    write_toml(worker, tables)
+    write_toml(config, tables)
     upgrade(settings.ledger_url())
     with get_client(sync_client=True) as client:
-        yield Stage(sandbox, settings.ledger_url(), ui_url, client, worker, tables, datetime.now(UTC))
+        yield Stage(sandbox, settings.ledger_url(), ui_url, client, config, tables, datetime.now(UTC))
         sweep(client)
 
 

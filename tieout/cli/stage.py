@@ -4,7 +4,6 @@ import json
 import os
 import shlex
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +17,7 @@ from tieout.cli.processes import Processes
 from tieout.cli.screen import Screen
 from tieout.errors import SettingsError
 from tieout.ledger.book import upgrade
+from tieout.sandbox.sockets import free_port
 
 APPROVER = "Ada Approver"
 POOL = "demo"
@@ -53,7 +53,7 @@ def raised(
     """Start everything, and end everything afterwards; `policy` is asked once the stand-ins are there."""
     folder = folder.resolve()
     with _ours_alone(folder, keep):
-        port = _free_port()
+        port = free_port()
         environment = _clean(os.environ) | _prefect(folder, port)
         with Processes(environment, folder / "logs") as processes:
             screen = Screen(f"http://127.0.0.1:{port}", processes.check)
@@ -175,9 +175,3 @@ def _prefect(folder: Path, port: int) -> dict[str, str]:
         "NO_COLOR": "1",
         "PYTHONUNBUFFERED": "1",
     }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

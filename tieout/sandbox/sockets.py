@@ -52,6 +52,12 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on now, for a server that can only be told a number."""
+    with listen(HOST, 0) as probe:
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
 def serving(app: ASGIApp, host: str = HOST) -> Iterator[str]:
     """Serve one application from a thread of this process and yield its address: for tests and benchmarks."""
