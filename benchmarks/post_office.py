@@ -48,7 +48,7 @@ class PostOffice:
         if self.answers[:1] == ["drop"]:
             self.answers.pop(0)
             assert server.transport
-            server.transport.abort()  # type: ignore[attr-defined]
+            server.transport.abort()  # type: ignore[attr-defined]  # of a socket, which can
             return "421 gone"
         envelope.rcpt_tos.append(address)
         return "250 OK"
@@ -63,7 +63,7 @@ class PostOffice:
         self.taken.append(message)
         if answer == "lose":
             assert server.transport
-            server.transport.abort()  # type: ignore[attr-defined]
+            server.transport.abort()  # type: ignore[attr-defined]  # of a socket, which can
         return "250 taken"
 
 

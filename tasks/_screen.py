@@ -197,6 +197,13 @@ def attach(client: SyncPrefectClient, run_id: str, markdown: str, key: str | Non
     client.create_artifact(made)
 
 
+def introduce(run_id: str, name: str, markdown: str, key: str, description: str) -> None:
+    """Name a run for what it is about to ask, and hang what it asks about on it."""
+    with open_screen() as client:
+        client.update_flow_run(UUID(run_id), name=name)
+        attach(client, run_id, markdown, key, description)
+
+
 def attach_table(
     client: SyncPrefectClient, run_id: str, rows: Sequence[dict[str, str]], key: str, description: str
 ) -> None:

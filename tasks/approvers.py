@@ -26,10 +26,8 @@ def offer(project: int) -> Offer | None:
             return None
         items = reviewing.waiting_projects(ledger).get(project, [])
     if review.is_open and items:
-        with _screen.open_screen() as client:
-            client.update_flow_run(run_id(), name=review_name(items))
-            words = "Every offered invoice with its retention, commitment, period and warnings."
-            _screen.attach(client, run_id(), review_form.whole_table(offered), "ready-to-export", words)
+        words = "Every offered invoice with its retention, commitment, period and warnings."
+        _screen.introduce(run_id(), review_name(items), review_form.whole_table(offered), "ready-to-export", words)
     return offered
 
 

@@ -20,9 +20,8 @@ from tieout.ledger.reviews import read_reviews
 from tieout.opening import now, open_erp, open_ledger
 from tieout.progress import Progress, followed
 from tieout.publishing import FAILING, Creation, Move, Places, Plan, Run, Story
+from tieout.today import ITEMS, REVIEWS
 
-DEPLOYMENT = "export-invoice"
-REVIEWS = "review-invoices"
 _PATIENCE = 3  # leases, after which an unknown outcome is shown
 _LOOKS = 4  # until nothing is left to put right: runs may be moved and deleted while they are compared
 _STORIES = 100  # that are read from the ledger together
@@ -35,7 +34,7 @@ def publish() -> dict[tuple[int, int], str]:
     The landing page is written anew, too.
     """
     with open_ledger() as ledger, open_erp() as erp, _screen.open_screen() as client:
-        deployment, stories = _screen.deployment_id(client, DEPLOYMENT), dict[str, Creation | Move]()
+        deployment, stories = _screen.deployment_id(client, ITEMS), dict[str, Creation | Move]()
         told: dict[int, Item] = {}  # also what is settled by the first look and gone from the next one
         for _ in range(_LOOKS):
             items, runs, plan = _compare(ledger, erp, client, deployment)
@@ -117,13 +116,14 @@ def _explain(
     by_invoice = {(item.company_id, item.invoice_id): item for item in items}
     told = {run_id: by_invoice[each.invoice] for run_id, each in changed.items() if each.invoice in by_invoice}
     _screen.tell(client, {run_id: each.standing for run_id, each in changed.items() if run_id in told})
+    where = places(erp)
     for piece in followed(_screen.pieces(told.items(), _STORIES), len(told), progress, len):
         payloads = previewing.payloads(ledger, erp, [item for _, item in piece if publishing.badge_of(item)], now)
         happened = reporting.timelines(ledger, [item for _, item in piece])
         derived = reporting.derivations(ledger, [item for _, item in piece])
         for run, item in piece:
             story = Story(happened[item.item_id], (), payloads.get(item.item_id), derived[item.item_id])
-            _tell_story(client, item, run, story, places(erp))
+            _tell_story(client, item, run, story, where)
 
 
 def explain(ledger: Ledger, erp: ERP, client: SyncPrefectClient, item: Item, unfinished: Sequence[str] = ()) -> None:

@@ -24,10 +24,8 @@ def compare(company: int, invoice: int) -> Change | None:
         change = refreshing.compare(ledger, erp.capabilities, company, invoice)
         if change is None or refreshing.refreshed(ledger, change.item, run_id()):
             return None
-    with _screen.open_screen() as client:
-        client.update_flow_run(run_id(), name=f"Refresh · {publishing.run_name(change.item)}")
-        words = "As it was judged beside as Procore shows it now."
-        _screen.attach(client, run_id(), refresh_form.table(change), f"difference-{invoice}", words)
+    name, words = f"Refresh · {publishing.run_name(change.item)}", "As it was judged beside as Procore shows it now."
+    _screen.introduce(run_id(), name, refresh_form.table(change), f"difference-{invoice}", words)
     return change
 
 

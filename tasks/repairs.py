@@ -25,10 +25,8 @@ def look(company: int, invoice: int) -> Doubt | None:
     with open_ledger() as ledger, open_erp() as erp:
         doubt = repairing.examine(ledger, erp, company, invoice, now, actor())
     if doubt is not None:
-        with _screen.open_screen() as client:
-            client.update_flow_run(run_id(), name=f"Settle · {publishing.run_name(doubt.item)}")
-            words = "What was sent beside what the ERP shows."
-            _screen.attach(client, run_id(), settle_form.description(doubt), f"evidence-{invoice}", words)
+        name, words = f"Settle · {publishing.run_name(doubt.item)}", "What was sent beside what the ERP shows."
+        _screen.introduce(run_id(), name, settle_form.description(doubt), f"evidence-{invoice}", words)
     return doubt
 
 

@@ -48,7 +48,7 @@ def left_to(other: str) -> State[Any]:
     """Return the end of a run that leaves its job to the one that does it already."""
     with _screen.open_screen() as client:
         name = _screen.name_of(client, other)
-    where = f"{settings.prefect_section().ui_url}/runs/flow-run/{other}"
+    where = publishing.run_at(settings.prefect_section().ui_url, other)
     words = (
         f"{name} does this just now, see {where}. Nobody needs to act; if it is stuck, cancel it and run this again."
     )

@@ -80,7 +80,7 @@ def _claim(
     with ledger.transaction(clock(), actor) as tx:
         items = free(tx, prints, size, only)
         live = live_intents(tx.connection, [item for item in items if item.lease_token])  # claimed before
-        kept = {item_id: each for item_id, each in live.items() if is_kept(each)}
+        kept = {item_id: each for item_id, each in live.items() if each.is_kept}
         anew = vouchers(tx.connection, terms, [item for item in items if item.item_id not in kept], tx.now)
         for item in items:
             if item.item_id in kept:
@@ -94,11 +94,6 @@ def _claim(
             else:
                 intents.append(open_intent(tx, item, made, erp.preview(made), patience.lease))
     return [item.item_id for item in items], intents
-
-
-def is_kept(intent: Intent) -> bool:
-    """Whether it is sent just as it was frozen: it may have been sent, and the invoice is still the same (law 6)."""
-    return intent.sent_at is not None and intent.content_hash == intent.item.content_hash
 
 
 def _look_first(ledger: Ledger, erp: ERP, intents: Sequence[Intent], clock: Clock, actor: str) -> list[Intent]:

@@ -16,7 +16,7 @@ from tieout.connectors.procore import parse_invoice, web_url
 from tieout.connectors.wire import plain
 from tieout.ledger import ages, alarms, mails, records
 from tieout.ledger.book import Item, Ledger, Transaction
-from tieout.publishing import Places, by_cause
+from tieout.publishing import Places, by_cause, run_at, runs_at
 
 Clock = Callable[[], datetime]
 _LONGEST_SUBJECT = 200
@@ -141,12 +141,12 @@ def _night(night: Night) -> str:
     if night.unfinished:
         parts.append("Steps that did not finish:\n" + "\n".join(f"- {plain(each)}" for each in night.unfinished))
     parts.append(f"Failing now, with those of earlier nights: {len(night.failing)}")
-    parts.append(f"The whole report: {night.ui_url}/runs/flow-run/{night.run_id}")
+    parts.append(f"The whole report: {run_at(night.ui_url, night.run_id)}")
     return "\n\n".join(parts) + "\n"
 
 
 def _view(state: str) -> str:
-    return f"{settings.prefect_section().ui_url}/runs?state={state.replace(' ', '%20')}"
+    return runs_at(settings.prefect_section().ui_url, state)
 
 
 def _told_at(moment: datetime) -> str:

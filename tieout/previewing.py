@@ -20,7 +20,7 @@ from tieout.errors import SettingsError
 from tieout.judging import judge
 from tieout.ledger import records, states
 from tieout.ledger.book import Item, Ledger, Reader
-from tieout.ledger.intents import Intent, live_intents, newest_intents
+from tieout.ledger.intents import Intent, live_intents, sent_vouchers
 from tieout.ledger.records import Sighting
 from tieout.reasons import TRANSIENT
 from tieout.terms import Terms, load_terms
@@ -90,7 +90,7 @@ def foresee(ledger: Ledger, erp: ERP, terms: Terms, items: Sequence[Item], now: 
         frozen = {
             item_id: intent
             for item_id, intent in live_intents(connection, items).items()
-            if exporting.is_kept(intent) or intent.item.state in _SENT
+            if intent.is_kept or intent.item.state in _SENT
         }
         seen = records.sightings_of(connection, [item.invoice_id for item in items])
         rest = [item for item in items if item.item_id not in frozen and item.state not in _SENT]
@@ -166,11 +166,7 @@ def payloads(ledger: Ledger, erp: ERP, items: Iterable[Item], clock: Callable[[]
     """Return by item id what was sent of each invoice, or would be; none where it cannot be told. Sends nothing."""
     items = list(items)
     with ledger.reading() as connection:
-        frozen = {
-            item_id: intent.voucher
-            for item_id, intent in newest_intents(connection, items).items()
-            if intent.sent_at and intent.content_hash == intent.item.content_hash
-        }
+        frozen = sent_vouchers(connection, items)
     found = {item_id: Payload(True, erp.preview(voucher)) for item_id, voucher in frozen.items()}
     rest = [item for item in items if item.item_id not in frozen]
     with suppress(SettingsError):  # codes that cannot be read are told of by the step that needs them

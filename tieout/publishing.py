@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
+from urllib.parse import quote
 
 from data_contracts.money import in_words
 from data_contracts.reference import Finding
@@ -262,6 +263,16 @@ def as_table(items: Iterable[Item]) -> list[dict[str, str]]:
         for cause, group in by_cause(items).items()
         for item in group
     ]
+
+
+def run_at(ui_url: str, run_id: str) -> str:
+    """Return the address of a run."""
+    return f"{ui_url}/runs/flow-run/{run_id}"
+
+
+def runs_at(ui_url: str, state: str) -> str:
+    """Return the address of the list of all runs in the state of this name."""
+    return f"{ui_url}/runs?state={quote(state)}"
 
 
 def cell(text: str) -> str:

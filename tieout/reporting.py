@@ -12,7 +12,7 @@ from tieout.derivation import Derivation, derive
 from tieout.ledger import history, links, mails, records, states
 from tieout.ledger.book import Item, Ledger
 from tieout.ledger.history import Happened
-from tieout.ledger.intents import newest_intents
+from tieout.ledger.intents import sent_vouchers
 from tieout.ledger.payments import applications, count_written
 from tieout.ledger.states import EXPORTED, FAILED, HELD, NOT_EXPORTABLE, UNCERTAIN
 from tieout.sending import previous_invoices
@@ -91,11 +91,7 @@ def derivations(ledger: Ledger, items: Sequence[Item]) -> dict[int, Derivation |
         parsed = {item.item_id: parse_invoice(bodies[item.snapshot_id], item.company_id) for item in items}
         readable = {item_id: each for item_id, each in parsed.items() if isinstance(each, Invoice)}
         earlier = previous_invoices(connection, list(readable.values()))
-        sent = {
-            item_id: intent.voucher
-            for item_id, intent in newest_intents(connection, items).items()
-            if intent.sent_at and intent.content_hash == intent.item.content_hash
-        }
+        sent = sent_vouchers(connection, items)
     made: dict[int, Derivation | list[str]] = {}
     for item in items:
         read = parsed[item.item_id]

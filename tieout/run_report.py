@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from data_contracts.money import in_words
 from tieout.ledger.book import Item
-from tieout.publishing import Standing, badge_of, by_cause, cell, in_brief, run_name
+from tieout.publishing import FAILED_TO_EXPORT, Standing, badge_of, by_cause, cell, in_brief, run_at, run_name, runs_at
 from tieout.reporting import colour
 
 FINISHED_WITH_FAILURES = "Finished with Failures"
@@ -42,7 +42,7 @@ class RunReport:
         parts += [f"and {len(self.alarms) - _TOLD} more alarms"] if len(self.alarms) > _TOLD else []
         if self.failed:
             causes = ", ".join(f"{len(items)} × {cause}" for cause, items in by_cause(self.failed).items())
-            view = f"{self.ui_url}/runs?state=Failed%20to%20Export"
+            view = runs_at(self.ui_url, FAILED_TO_EXPORT)
             parts.append(f"{len(self.failed)} failed in this run ({causes}), see {view}")
         parts += [f"not finished: {step}" for step in self.unfinished[:_TOLD]]
         parts += [f"not done: {each}" for each in self.refused[:_TOLD]]
@@ -121,7 +121,7 @@ class RunReport:
     def _link(self, item: Item) -> str:
         run = self.runs.get((item.company_id, item.invoice_id))
         name = cell(run_name(item)).replace("[", "(").replace("]", ")")
-        return f"[{name}]({self.ui_url}/runs/flow-run/{run})" if run and self.ui_url else name
+        return f"[{name}]({run_at(self.ui_url, run)})" if run and self.ui_url else name
 
 
 def _list(rows: list[str]) -> str:

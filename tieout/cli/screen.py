@@ -8,6 +8,8 @@ from uuid import uuid4
 
 import httpx
 
+from tieout.publishing import run_at, runs_at
+
 _POLL_SECONDS = 0.25
 _BUSY_SECONDS = 60.0
 Run = dict[str, Any]
@@ -93,11 +95,11 @@ class Screen:
 
     def link(self, run_id: str) -> str:
         """Return where a person looks at a run."""
-        return f"{self.url}/runs/flow-run/{run_id}"
+        return run_at(self.url, run_id)
 
     def link_state(self, name: str) -> str:
         """Return where a person sees all runs in a state."""
-        return f"{self.url}/runs?state={quote(name)}"
+        return runs_at(self.url, name)
 
     def _await(self, run_id: str, is_there: Callable[[Run], bool], timeout: float, tell: Callable[[str], None]) -> Run:
         seen: list[Run] = []

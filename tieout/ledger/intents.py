@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, select, true, update
+from sqlalchemy import ColumnElement, Connection, select, true
 
 from data_contracts.voucher import ErpInvoice, Voucher
 from tieout.ledger import schema, states
@@ -30,6 +30,11 @@ class Intent:
     evidence: str = ""  # what the last look found, where that is for a person to decide
 
     @property
+    def is_kept(self) -> bool:
+        """Whether it is sent just as it was frozen: it may have been sent, and the invoice is the same (law 6)."""
+        return self.sent_at is not None and self.content_hash == self.item.content_hash
+
+    @property
     def there(self) -> list[ErpInvoice]:
         """What the last look found in the ERP."""
         return _DOCUMENTS.validate_json(self.evidence) if self.evidence else []
@@ -43,6 +48,12 @@ def live_intents(connection: Connection, items: Sequence[Item]) -> dict[int, Int
 def newest_intents(connection: Connection, items: Sequence[Item]) -> dict[int, Intent]:
     """Return the last intent of each item, live or not, by item id."""
     return _read(connection, items, true())
+
+
+def sent_vouchers(connection: Connection, items: Sequence[Item]) -> dict[int, Voucher]:
+    """Return by item id what may have been sent of these invoices as they are now."""
+    newest = newest_intents(connection, items)
+    return {item_id: intent.voucher for item_id, intent in newest.items() if intent.is_kept}
 
 
 def _read(connection: Connection, items: Sequence[Item], which: ColumnElement[bool]) -> dict[int, Intent]:
@@ -94,13 +105,12 @@ def take_up(tx: Transaction, intent: Intent, lease: timedelta) -> Intent:
 def mark_sent(tx: Transaction, intents: Iterable[Intent], at: datetime | None) -> None:
     """Note that a request with these may leave now; None takes the note back when surely nothing left."""
     for intent in intents:
-        item_id = intent.item.item_id
-        tx.update(_TABLE, {"item_id": item_id, "is_live": True}, {"sent_at": at}, item_id)
+        _change(tx, intent.item, sent_at=at)
 
 
 def note_absence(tx: Transaction, item: Item, at: datetime | None) -> None:
     """Note when a look found nothing for the first time; None begins the count again."""
-    _change(tx, [item.item_id], absent_at=at)
+    _change(tx, item, absent_at=at)
 
 
 def close_intent(tx: Transaction, item: Item, outcome: str, evidence: str, is_live: bool) -> None:
@@ -108,8 +118,7 @@ def close_intent(tx: Transaction, item: Item, outcome: str, evidence: str, is_li
 
     Looks that found nothing before that do not count for what becomes of it later.
     """
-    values = {"outcome": outcome, "outcome_at": tx.now, "evidence": evidence, "is_live": is_live, "absent_at": None}
-    tx.update(_TABLE, {"item_id": item.item_id, "is_live": True}, values, item.item_id)
+    _change(tx, item, outcome=outcome, outcome_at=tx.now, evidence=evidence, is_live=is_live, absent_at=None)
 
 
 def keep_evidence(tx: Transaction, item: Item, there: Sequence[ErpInvoice]) -> bool:
@@ -118,7 +127,7 @@ def keep_evidence(tx: Transaction, item: Item, there: Sequence[ErpInvoice]) -> b
     query = select(_TABLE.c.evidence).where(_TABLE.c.item_id == item.item_id, _TABLE.c.is_live)
     if tx.connection.execute(query).scalar_one() == evidence:
         return False
-    _change(tx, [item.item_id], evidence=evidence)
+    _change(tx, item, evidence=evidence)
     return True
 
 
@@ -127,5 +136,5 @@ def as_text(there: Sequence[ErpInvoice]) -> str:
     return canonical([each.model_dump(mode="json") for each in there])
 
 
-def _change(tx: Transaction, item_ids: Sequence[int], **values: Any) -> None:
-    tx.connection.execute(update(_TABLE).where(_TABLE.c.item_id.in_(item_ids), _TABLE.c.is_live).values(values))
+def _change(tx: Transaction, item: Item, **values: Any) -> None:
+    tx.update(_TABLE, {"item_id": item.item_id, "is_live": True}, values, item.item_id)
