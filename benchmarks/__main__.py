@@ -1,4 +1,4 @@
-"""`make bench`: a night over 1,000 new invoices of 20 lines, the night after it, the screen, the speed of the ledger.
+"""`make bench`: a night over 1,000 new invoices of 20 lines, the night after it, judging, the screen, the ledger.
 
 A Prefect server of its own, the stand-ins without rate limits, SQLite for both ledgers, all on this machine.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks import ledger, screen
+from benchmarks import judging, ledger, screen
 from benchmarks.figures import figure
 from benchmarks.stage import stand_ins
 from tieout import settings
@@ -38,6 +38,7 @@ def main() -> None:
         folder = Path(name)
         with stand_ins(folder, _PROJECTS, chosen.invoices, chosen.lines) as facts:
             kept = _measure(folder, facts, chosen.invoices)
+    kept = judging.measure([1_000, 10_000], chosen.lines) and kept
     kept = screen.measure(chosen.invoices) and kept
     kept = ledger.measure(chosen.stored, items=10_000) and kept
     raise SystemExit(0 if kept else 1)

@@ -1,6 +1,7 @@
 """The catalogue of rules as great-expectations suites, run over all invoices of a batch at once.
 
-The only module that knows great-expectations and pandas; importing them takes seconds, so each function does it itself.
+Importing great-expectations and pandas takes seconds, so each function does it itself; nothing else knows them but
+`data_docs.py`.
 """
 
 import logging
@@ -17,7 +18,7 @@ from data_contracts.verdicts import evaluate, finding, without_consequences
 
 Frame = Literal["header", "line"]
 _Broken = tuple[int, int, int]  # which rule, which of its checks, which row of the frame
-_one_at_a_time = Lock()  # great-expectations keeps its project in a global
+one_at_a_time = Lock()  # great-expectations keeps its project in a global
 
 
 def validate(cases: Sequence[Case]) -> dict[int, list[Finding]]:
@@ -50,7 +51,8 @@ def _rows(cases: Sequence[Case]) -> tuple[dict[Frame, list[Row]], dict[Frame, li
     return {"header": headers, "line": lines}, {"header": list(range(len(cases))), "line": line_owners}
 
 
-def _checks(frame: Frame) -> Iterator[tuple[int, int, Rule, Check]]:
+def checks_of(frame: Frame) -> Iterator[tuple[int, int, Rule, Check]]:
+    """Yield the checks of one frame: the place of the rule in the catalogue, of the check in the rule, and both."""
     for rule_at, rule in enumerate(RULES):
         for check_at, check in enumerate(rule.checks):
             if rule.frame(check) == frame:
@@ -62,10 +64,10 @@ def _run(frame: Frame, rows: list[Row]) -> list[_Broken]:
     if not rows:
         return []
     columns = _columns(rows)
-    for _, _, _, check in _checks(frame):
+    for _, _, _, check in checks_of(frame):
         if check.formula:
             columns[check.column] = evaluate(check.formula, columns)
-    with _one_at_a_time:
+    with one_at_a_time:
         results = _validate(frame, columns)
     broken = []
     for result in results:
@@ -94,10 +96,10 @@ def _columns(rows: list[Row]) -> dict[str, Any]:
 def _validate(frame: Frame, columns: Mapping[str, Any]) -> Any:
     import pandas as pd
 
-    context = _context()
+    context = open_context()
     source = context.data_sources.add_or_update_pandas(frame)
     whole = source.add_dataframe_asset(frame).add_batch_definition_whole_dataframe(frame)
-    watched = {check.column: columns[check.column] for _, _, _, check in _checks(frame)}
+    watched = {check.column: columns[check.column] for _, _, _, check in checks_of(frame)}
     batch = whole.get_batch({"dataframe": pd.DataFrame(watched)})
     return batch.validate(suite(frame), result_format="COMPLETE").results
 
@@ -109,7 +111,7 @@ def suite(frame: Frame) -> Any:
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
     made = gx.ExpectationSuite(name=frame)
-    for rule_at, check_at, rule, check in _checks(frame):
+    for rule_at, check_at, rule, check in checks_of(frame):
         configuration = ExpectationConfiguration(
             type=check.expectation,
             kwargs={"column": check.column, **check.kwargs},
@@ -121,7 +123,7 @@ def suite(frame: Frame) -> Any:
 
 
 @cache
-def _context() -> Any:
+def open_context() -> Any:
     """Open great-expectations in memory only: no project folder, no telemetry, no progress bars, no chatter."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations as gx

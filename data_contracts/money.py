@@ -1,14 +1,16 @@
 """Amounts of money: exact decimals in code, integer minor units in storage, never floats (design law 5)."""
 
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import BeforeValidator
 
 # ISO 4217 currencies whose minor unit is not a hundredth; every other one has two digits.
 _MINOR_DIGITS = {"BHD": 3, "CLP": 0, "ISK": 0, "JPY": 0, "JOD": 3, "KRW": 0, "KWD": 3, "OMR": 3, "TND": 3, "VND": 0}
 _CENT, _FINEST, _NOTHING = Decimal("0.01"), Decimal("0.0001"), Decimal("0.00")
 LARGEST = Decimal("999999999999.99")
+_USUAL = 40  # characters of an amount that is worth remembering
 
 
 def minor_digits(currency: str) -> int:
@@ -35,7 +37,22 @@ def round_half_up(amount: Decimal, currency: str) -> Decimal:
 
 
 def parse_amount(value: Any) -> Decimal:
-    """Read an amount as Procore sends it: a decimal string. Floats, numbers and absurd sizes are ValueErrors."""
+    """Read an amount as Procore sends it: a decimal string. Equal amounts come out alike: `1250.0` as `1250.00`.
+
+    Floats, numbers, absurd sizes and more than four places are ValueErrors.
+    """
+    if type(value) is str and len(value) <= _USUAL:
+        return _parse_text(value)
+    return _canonical(_parse_number(value))
+
+
+@lru_cache(maxsize=100_000)
+def _parse_text(text: str) -> Decimal:
+    """Read an amount once: most amounts of an invoice are zero, or stood on the one before it."""
+    return _canonical(_parse_number(text))
+
+
+def _parse_number(value: Any) -> Decimal:
     if isinstance(value, Decimal):
         amount = value
     elif isinstance(value, str):
@@ -51,7 +68,6 @@ def parse_amount(value: Any) -> Decimal:
 
 
 def _canonical(amount: Decimal) -> Decimal:
-    """Write equal amounts alike, so that `1250.0` and `1250.00` hash alike; finer than four places is a ValueError."""
     cents = amount.quantize(_CENT)
     if cents == amount:
         return cents or _NOTHING  # never -0.00
@@ -61,13 +77,13 @@ def _canonical(amount: Decimal) -> Decimal:
     return finest.normalize()
 
 
-def _plain(factor: Decimal) -> Decimal:
-    """Write equal factors alike, of as many places as they have."""
-    return factor.normalize() + 0  # never -0
+def _parse_factor(value: Any) -> Decimal:
+    """Read a number that is no money, of as many places as it has; equal ones come out alike."""
+    return _parse_number(value).normalize() + 0  # never -0
 
 
-Amount = Annotated[Decimal, BeforeValidator(parse_amount), AfterValidator(_canonical)]
-Factor = Annotated[Decimal, BeforeValidator(parse_amount), AfterValidator(_plain)]  # a quantity, a price per unit
+Amount = Annotated[Decimal, BeforeValidator(parse_amount)]
+Factor = Annotated[Decimal, BeforeValidator(_parse_factor)]  # a quantity, a price per unit
 
 
 def in_words(amount: Decimal, currency: str) -> str:

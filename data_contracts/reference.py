@@ -78,5 +78,6 @@ class Finding(Contract):
     message: str
     remedy: str
     owner: str
+    figure: str = ""  # which of the rule's figures was not as it must be, by the name of its column
     numbers: dict[str, str] = Field(default_factory=dict)
     line_id_procore: int | None = None

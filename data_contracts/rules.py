@@ -5,7 +5,6 @@ message that an operator reads (`verdicts.py`), and the page `docs/contracts.md`
 Formulas are Python expressions over the columns of a row (`case.py`); the same text computes one row or a whole column.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,12 +32,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What must hold, how it is checked, what to do when it does not, and who can do it."""
+    """What must hold and why, how it is checked, what to do when it does not hold, and who can do it."""
 
     id: str
     severity: Severity
     scope: Literal["header", "line"]
     sentence: str
+    protects_against: str
     remedy: str
     owner: str
     checks: tuple[Check, ...]
@@ -79,6 +79,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "unreadable", "refuse", "header",
         "Procore's answer has every field of an invoice, each of its documented type.",
+        "An invoice made up from an answer that was cut short, or whose fields mean something else than documented.",
         "Report the message with the request id to whoever runs tieout; Retry reads the invoice again.",
         DATA_ENGINEER,
         (),
@@ -86,6 +87,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "status", "refuse", "header",
         "The invoice is Approved, Approved as Noted or Pending Owner Approval.",
+        "Paying for work that nobody approved, and exporting what may still change.",
         "Approve the invoice in Procore, then send it again.",
         PROJECT_MANAGER,
         (Check("status", "The status is {status}; only approved, approved_as_noted and "
@@ -95,6 +97,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "purchase-order", "refuse", "header",
         "The invoice bills a subcontract; this ERP takes no invoices against purchase orders.",
+        "A purchase order's invoice booked on a subcontract, where its cost and its commitment would both be wrong.",
         "Enter the invoice in {erp} by hand, or bill it on a subcontract.",
         ACCOUNTING,
         (_holds("is_subcontract", "{commitment} is a purchase order and {erp} takes invoices of subcontracts only.",
@@ -104,6 +107,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "release-only", "refuse", "header",
         "The invoice bills work; one that only releases retention is released by hand in the ERP.",
+        "Retention paid out through an invoice that the ERP would book as new cost.",
         "Release {to_release} on {commitment} by hand in {erp}: {release_path}.",
         ACCOUNTING,
         (_holds("bills_work", "The invoice bills no work and releases {to_release} of retention, which "
@@ -114,6 +118,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "number-missing", "hold", "header",
         "The invoice has a number.",
+        "An AP invoice that nobody finds by the subcontractor's number, and a duplicate that no number gives away.",
         "Enter the subcontractor's invoice number in Procore.",
         PROJECT_MANAGER,
         (_given("number", "The invoice number is empty."),),
@@ -121,6 +126,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "number-too-long", "hold", "header",
         "The invoice number fits the ERP's field.",
+        "A number cut off by the ERP: two invoices become one, or none matches the subcontractor's statement.",
         "Shorten the invoice number in Procore to {number_limit} characters.",
         PROJECT_MANAGER,
         (_at_most("number_excess", 0, "The invoice number {number} has {number_length} characters; {erp} "
@@ -130,6 +136,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "number-characters", "hold", "header",
         "The invoice number has printable characters only.",
+        "A number that looks like another one on the screen and never matches what is typed or printed.",
         "Type the invoice number in Procore anew.",
         PROJECT_MANAGER,
         (_holds("number_is_clean", "The invoice number {number} has characters that cannot be printed."),),
@@ -138,6 +145,7 @@ RULES: tuple[Rule, ...] = (
         "number-duplicate", "hold", "header",
         "No other invoice of the vendor has the number, however it is typed: case, spaces, punctuation and "
         "leading zeros aside.",
+        "Paying an invoice twice because it was entered twice.",
         "Give one of the invoices another number in Procore, or reject the one that was entered twice.",
         PROJECT_MANAGER,
         (_at_most("duplicates", 0, "The number {number} of {vendor} is taken: {duplicate_of}."),),
@@ -145,6 +153,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "number-duplicate-in-erp", "hold", "header",
         "No invoice of another Procore vendor that is the same vendor in the ERP has the number.",
+        "Paying twice, or a refusal by the ERP, where one company is two vendors in Procore.",
         "Give one of the two vendors its own code in Procore or the mapping table, or one of the invoices another "
         "number in Procore.",
         ACCOUNTING,
@@ -154,6 +163,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "billed-twice", "warn", "header",
         "No other invoice bills the same amount on the same commitment for the same period.",
+        "The same month billed a second time under another number.",
         "Compare the two invoices in Procore; reject this one if it is the other once more.",
         PROJECT_MANAGER,
         (_at_most("bills_alike", 0, "{commitment} was billed {gross} for the period from {period_start} to "
@@ -162,6 +172,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "lines-sum", "hold", "header",
         "The lines add up to the header: completed and stored, retainage on work, retainage on stored materials.",
+        "A header that claims more, or holds back less, than its lines account for.",
         _FIGURES, PROJECT_MANAGER,
         (
             _ties("gap_completed", "sum_completed - completed_to_date",
@@ -177,6 +188,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "scheduled-sum", "warn", "header",
         "The lines' scheduled values add up to the contract sum to date.",
+        "Billing by a schedule of values that is not the contract: a change order in the one and not in the other.",
         "Compare the schedule of values with the contract sum and its change orders in Procore.",
         PROJECT_MANAGER,
         (_ties("gap_scheduled", "sum_scheduled - contract_sum_to_date",
@@ -186,6 +198,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "header-foots", "hold", "header",
         "The header foots: 3 = 1 + 2, 5 = 5a + 5b, 6 = 4 - 5, 8 = 6 - 7 with or without tax, 9 = 3 - 6.",
+        "A certificate that does not add up: the amount due is not what the figures above it say.",
         _FIGURES, PROJECT_MANAGER,
         (
             _ties("foots_3", "original_contract_sum + net_change_orders - contract_sum_to_date",
@@ -210,6 +223,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "payment-due", "hold", "header",
         "What the lines earned, less retention held, plus retention released (and tax) is the current payment due.",
+        "Paying another amount than the lines earned, with retention or tax added or dropped on the way.",
         _FIGURES, PROJECT_MANAGER,
         (_holds("due_ties",
                 "Line 8 is {payment_due}, but the lines earned {gross}, held {held}, released {released} (tax {tax}).",
@@ -219,6 +233,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "continues-previous", "hold", "header",
         "The figures start where the previous invoice of the commitment ended: the header's line 7, and each line.",
+        "An earlier invoice changed after it was certified: work is paid twice, or never.",
         "Undo the change to the earlier invoice in Procore, or recreate this one so that it continues from it.",
         PROJECT_MANAGER,
         (
@@ -247,6 +262,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "sequence", "warn", "header",
         "The invoice follows, without a gap, one of the commitment that is in the ERP or on its way there.",
+        "An invoice in the ERP whose predecessor is missing there, so that its cost to date has a hole.",
         "Look at the earlier invoice in Procore and let it go first; what it bills is not in {erp}.",
         PROJECT_MANAGER,
         (
@@ -260,6 +276,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "line-identity", "hold", "line",
         "Work this period + change in stored materials + materials moved = change in total completed and stored.",
+        "Stored materials paid once as delivered and once more as installed; parts that are not what the total grew "
+        "by.",
         _FIGURES, PROJECT_MANAGER,
         (_ties("gap_identity",
                "work_this_period + stored_now - stored_before + moved - completed_to_date + completed_before",
@@ -271,6 +289,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "line-adds-up", "hold", "line",
         "Total completed and stored = previous work + work this period + materials stored (G = D + E + F).",
+        "A line whose total was typed over and is not the sum of its columns.",
         _FIGURES, PROJECT_MANAGER,
         (_ties("gap_total", "work_before + work_this_period + stored_now - completed_to_date",
                "{line}: previous work {work_before} + this period {work_this_period} + stored {stored_now} "
@@ -279,6 +298,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "unit-price", "hold", "line",
         "Where a line is billed by unit, quantity times unit price is the amount, to the cent: this period and in all.",
+        "Quantities and amounts that tell two stories: paying for more than was measured.",
         "Correct the quantity, the unit price or the amount in Procore.",
         PROJECT_MANAGER,
         (
@@ -295,6 +315,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "retainage-bounds", "hold", "line",
         "The retainage held to date lies between nothing and all that is completed and stored, on either side of zero.",
+        "Holding back more than was ever earned, or owing retention that was never held.",
         _FIGURES, PROJECT_MANAGER,
         (_holds("retained_is_within",
                 "{line}: {retained_to_date} of retainage is held on {completed_to_date} completed and stored.",
@@ -304,6 +325,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "vendor-unmapped", "hold", "header",
         "The vendor has a code in the ERP.",
+        "A payable to a guessed vendor.",
         "Link the vendor to the ERP in Procore's directory, or add a `vendor` row to the mapping table.",
         ACCOUNTING,
         (_given("vendor_erp", "{vendor} has no vendor code in {erp}."),),
@@ -311,6 +333,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "vendor-inactive", "hold", "header",
         "The vendor is active in the ERP.",
+        "A payable to a vendor whom accounting has closed.",
         "Activate vendor {vendor_erp} in {erp}, or correct its code in Procore or the mapping table.",
         ACCOUNTING,
         (_holds("vendor_is_active", "{vendor} is {vendor_erp} in {erp}, where that vendor is missing or not active."),),
@@ -318,6 +341,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "job-unmapped", "hold", "header",
         "The project has a job in the ERP.",
+        "Cost on a guessed job.",
         "Link the project to its job in Procore, or add a `job` row to the mapping table.",
         ACCOUNTING,
         (_given("job_erp", "The project has no job number in {erp}."),),
@@ -325,6 +349,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "subcontract-unmapped", "hold", "header",
         "The commitment has a contract number in the ERP.",
+        "An invoice outside its subcontract, of which neither the contract's balance nor its retention would know.",
         "Export the subcontract to {erp} first, or add a `subcontract` row to the mapping table.",
         PROJECT_MANAGER,
         (_given("contract_erp", "{commitment} has no contract number in {erp}."),),
@@ -332,6 +357,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "contract-too-long", "hold", "header",
         "The contract number fits the ERP's field.",
+        "A contract number cut off by the ERP, so that the invoice lands on another contract or on none.",
         "Correct the contract number in Procore or the mapping table; {erp} takes {contract_limit} characters.",
         ACCOUNTING,
         (_at_most("contract_excess", 0, "The contract number {contract_erp} has {contract_length} characters; "
@@ -340,6 +366,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "subcontract-not-in-erp", "hold", "header",
         "The subcontract is active in the ERP and belongs to the same vendor and job.",
+        "An invoice booked on somebody else's subcontract, or on one that is closed.",
         "Create or reopen subcontract {contract_erp} in {erp}, or correct the vendor, job or number it is mapped to.",
         ACCOUNTING,
         (_holds("contract_matches", "{erp} has no active subcontract {contract_erp} of vendor {vendor_erp} "
@@ -348,6 +375,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "phase-unmapped", "hold", "line",
         "The cost code of every line that posts has a phase in the ERP.",
+        "Cost on a guessed phase.",
         "Link the cost code to the ERP in Procore, or add a `phase` row to the mapping table.",
         ACCOUNTING,
         (_given("phase", "{line}: its cost code ({code}) has no phase in {erp}."),),
@@ -355,6 +383,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "cost-type-unmapped", "hold", "line",
         "The cost type of every line that posts has one in the ERP.",
+        "Cost on a guessed cost type.",
         "Link the cost type to the ERP in Procore, or add a `cost_type` row to the mapping table.",
         ACCOUNTING,
         (_given("cost_type", "{line}: its cost type ({code}) has none in {erp}."),),
@@ -362,6 +391,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "coding-not-in-erp", "hold", "line",
         "Job, phase and cost type of every line that posts are an active combination in the ERP.",
+        "Cost on a code that the job does not have, which the ERP would refuse only when it gets there.",
         "Add or activate the combination in {erp}, or correct the codes in Procore or the mapping table.",
         ACCOUNTING,
         (_holds("is_in_erp", "{line}: job {job}, phase {phase}, cost type {cost_type} is not active in {erp}."),),
@@ -369,6 +399,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "currency", "hold", "header",
         "Invoice, project and ERP company use the same currency.",
+        "An amount taken for another currency than its own.",
         "Enter the invoice in {erp} by hand at the rate that accounting sets, or correct its currency in Procore.",
         ACCOUNTING,
         (_holds("currency_agrees", "The invoice is in {currency}, the project in {base_currency}, {erp} in "
@@ -378,6 +409,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "dates", "hold", "header",
         "The billing date is given, from 2000 on and at most a year ahead; the period ends after it starts.",
+        "A date mistyped, which puts the invoice into the wrong year or makes its terms of payment senseless.",
         "Correct the billing date or the period in Procore.",
         PROJECT_MANAGER,
         (
@@ -392,6 +424,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "period-closed", "hold", "header",
         "The billing date lies in an accounting period that is open, or the policy allows the first open one.",
+        "Cost in a month that accounting has closed and reported.",
         "Open the period in {erp}, change the billing date, or set the policy to use the first open period.",
         ACCOUNTING,
         (_given("accounting_on", "The billing date {billed_on} lies in a closed accounting period of {erp}."),),
@@ -399,6 +432,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "nothing-to-post", "hold", "header",
         "The invoice earns something.",
+        "Empty AP invoices, which take up the number that the real one needs.",
         "Reject the invoice, or have its lines filled in; an invoice of nothing is not entered in {erp}.",
         PROJECT_MANAGER,
         (_holds("has_gross", "The lines earned {gross} this period: there is nothing to post.",
@@ -407,6 +441,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "net-negative", "hold", "header",
         "The invoice earns a positive amount, unless the ERP takes credit memos from here.",
+        "A credit booked as a payable.",
         "Enter a credit memo in {erp} by hand, or let the credit be billed with later work.",
         ACCOUNTING,
         (_holds("is_not_credit", "The lines earned {gross} this period, a credit, which {erp} does not take from here.",
@@ -415,6 +450,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "tax-not-carried", "hold", "header",
         "The invoice has no tax, unless the connector carries it.",
+        "Tax lost on the way: the subcontractor is paid short, and the tax return is wrong.",
         "Enter the invoice in {erp} by hand, with its tax of {tax}.",
         ACCOUNTING,
         (_holds("tax_is_carried", "The invoice has {tax} of tax, which would be lost on the way to {erp}.",
@@ -423,6 +459,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "change-order-unapproved", "hold", "line",
         "A change order that is billed is approved.",
+        "Paying for a change to which nobody agreed.",
         "Approve the change order in Procore and bring it to {erp}, or take it off the invoice.",
         PROJECT_MANAGER,
         (Check("change_order_status", "{line}: {gross} is billed on a change order that is {change_order_status}.",
@@ -431,6 +468,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "over-billed", "warn", "line",
         "No line is billed past its scheduled value, on either side of zero.",
+        "Paying more for a line than it is worth before the work is done.",
         "Raise the scheduled value by a change order, or have the line billed down; the company's policy may allow it.",
         PROJECT_MANAGER,
         (_at_most("over_billed", 0, "{line}: {completed_to_date} is completed and stored of "
@@ -441,6 +479,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "release-by-hand", "warn", "header",
         "Retention that a progress invoice also releases is released by hand in the ERP; the rest is exported.",
+        "Retention released in Procore and never paid, because accounting was not told.",
         "After the export, release {to_release} on {commitment} by hand in {erp}: {release_path}.",
         ACCOUNTING,
         (_holds("releases_nothing", "The invoice also releases {to_release} of retention, which is not exported: "
@@ -450,16 +489,12 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "period-missing", "warn", "header",
         "The invoice belongs to a billing period of its project.",
+        "An invoice that no billing period contains, and hence no monthly report of the project.",
         "Create a billing period in the Procore project and choose it on the invoice.",
         PROJECT_MANAGER,
         (_given("period", "The invoice belongs to no known billing period of the project."),),
     ),
 )  # fmt: skip
-
-
-def version() -> str:
-    """Return a hash that changes when any rule does; stored beside every verdict."""
-    return hashlib.sha256(repr(RULES).encode()).hexdigest()[:16]
 
 
 def page() -> str:
@@ -481,8 +516,8 @@ Amounts are compared exactly, and the sums of the lines after rounding half up t
 def _section(rule: Rule) -> str:
     marks = f"{rule.severity}{', by policy `over_billing`' if rule.policy else ''}"
     marks += ", not exportable" if rule.not_exportable else ""
-    lines = [f"## {rule.id}", "", rule.sentence, "", f"- Severity: {marks}", f"- Who can fix it: {rule.owner}"]
-    lines += [f"- Remedy: {rule.remedy}"]
+    lines = [f"## {rule.id}", "", rule.sentence, "", f"- Protects against: {rule.protects_against}"]
+    lines += [f"- Severity: {marks}", f"- Who can fix it: {rule.owner}", f"- Remedy: {rule.remedy}"]
     if rule.follows_from:
         lines += [f"- Said only where these hold: {', '.join(rule.follows_from)}"]
     for each in rule.checks:

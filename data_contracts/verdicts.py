@@ -52,6 +52,7 @@ def finding(case: Case, rule: Rule, check: Check, row: Row) -> Finding | None:
         message=message,
         remedy=rule.remedy.format_map(said),
         owner=rule.owner,
+        figure=check.column,
         numbers=numbers,
         line_id_procore=line_id,
     )

@@ -46,7 +46,7 @@ def nightly_sync(projects: list[int] | None = None, dry_run: bool = False):
         if not projects:
             steps.go(watch.note_night)
         steps.in_order(watch.close_dead_runs, watch.close_reviews, items.open_reviews, items.publish)
-        steps.in_order(watch.list_vanished, watch.ring, notices.remind_of_reviews)
+        steps.in_order(watch.list_vanished, watch.ring, notices.remind_of_reviews, checks.show_quality)
         grids.keep(steps, visible)
         steps.go(notices.tell_of_night, steps.unfinished)
         steps.go(notices.deliver_mail)

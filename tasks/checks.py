@@ -5,8 +5,9 @@ from prefect import task
 from tasks import _progress
 from tasks._policy import remote
 from tasks._run import actor
-from tieout import reviewing, sending
+from tieout import quality, reviewing, sending
 from tieout.opening import now, open_erp, open_ledger
+from tieout.quality import Quality
 from tieout.sending import Judged
 from tieout.terms import load_terms
 
@@ -33,3 +34,10 @@ def accept_by_policy(projects: list[int]) -> int:
     with open_ledger() as ledger, open_erp() as erp:
         version = load_terms(ledger, erp, now()).policy_version
         return reviewing.accept_by_policy(ledger, projects, now, version)
+
+
+@task(**remote)
+def show_quality() -> Quality:
+    """Show how often each rule was broken, day by day, and write the pages about it."""
+    with open_ledger() as ledger:
+        return quality.show(ledger)

@@ -6,13 +6,14 @@ from uuid import UUID
 
 from prefect.client.schemas.objects import State, StateType
 
-from tasks import _screen, approvers, decisions, erp, items, notices, procore, watch
+from tasks import _screen, approvers, checks, decisions, erp, items, notices, procore, watch
 from tasks._run import actor, run_id, started_at
 from tasks._steps import Steps
 from tieout import publishing, reporting, settings
 from tieout.ledger import audit, states
 from tieout.opening import open_erp, open_ledger
 from tieout.publishing import FAILING, Standing
+from tieout.quality import Quality
 from tieout.run_report import FINISHED_WITH_FAILURES, RunReport
 
 _ANSWERING = {decisions.send: "sent", decisions.reprocess: "reprocessed", decisions.retrieve: "retrieved"}
@@ -86,6 +87,7 @@ def _report(steps: Steps) -> RunReport:
             notes=_notes(steps),
             figures=_figures(steps),
             runs=next(iter(steps.of(items.publish)), {}),
+            quality=next(iter(steps.of(checks.show_quality)), Quality()),
             ui_url=settings.prefect_section().ui_url,
             menu_path=connector.capabilities.menu_path,
             head=audit.head(ledger),

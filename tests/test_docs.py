@@ -39,6 +39,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "prefect": settings.Prefect,
     "watch": settings.Watch,
     "grid": settings.Grid,
+    "quality": settings.Quality,
     "policy": settings._PolicySection,
 }
 _THE_SANDBOX_IS_THE_SAME_ON = (date(2026, 11, 22), date(2027, 2, 3))

@@ -53,8 +53,9 @@ def complete(invoice: Invoice, previous: Invoice | None) -> Invoice:
         return invoice
     earlier = dict(zip(line_keys(previous.lines), previous.lines, strict=True)) if previous else {}
     keys = line_keys(invoice.lines)
-    lines = [_complete_line(line, earlier.get(key)) for line, key in zip(invoice.lines, keys, strict=True)]
-    return invoice.model_copy(update={"lines": tuple(lines)})
+    lines = tuple(_complete_line(line, earlier.get(key)) for line, key in zip(invoice.lines, keys, strict=True))
+    is_complete = all(line is given for line, given in zip(lines, invoice.lines, strict=True))
+    return invoice if is_complete else invoice.model_copy(update={"lines": lines})
 
 
 def _complete_line(line: InvoiceLine, before: InvoiceLine | None) -> InvoiceLine:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from data_contracts.money import in_words
 from tieout.ledger.book import Item
 from tieout.publishing import FAILED_TO_EXPORT, Standing, badge_of, by_cause, cell, in_brief, run_at, run_name, runs_at
+from tieout.quality import Quality
 from tieout.reporting import colour
 
 FINISHED_WITH_FAILURES = "Finished with Failures"
@@ -32,6 +33,7 @@ class RunReport:
     notes: list[str] = field(default_factory=list)  # projects passed over, odd rows, letters refused
     figures: list[tuple[str, str]] = field(default_factory=list)  # what else there is to say, in order
     runs: dict[tuple[int, int], str] = field(default_factory=dict)  # the item run of each failing invoice
+    quality: Quality = field(default_factory=Quality)  # how often each rule was broken, in the report of a night
     ui_url: str = ""
     menu_path: str = ""
     head: str = ""  # the newest link of the ledger's chain, kept here because nobody can change both
@@ -60,7 +62,7 @@ class RunReport:
     def markdown(self) -> str:
         """Return the whole report."""
         sections = [f"# {self.title}", self.in_short(), *self._problems(), *self._failures(), *self._drifted()]
-        sections += [*self._exported(), *self._not_exportable(), *self._counts()]
+        sections += [*self._exported(), *self._not_exportable(), *self._counts(), *self._rules()]
         sections += [f"Head of the ledger: `{self.head}`"] if self.head else []
         return "\n\n".join(sections) + "\n"
 
@@ -117,6 +119,17 @@ class RunReport:
     def _counts(self) -> list[str]:
         rows = [[state, colour(state), str(number)] for state, number in self.counts.items() if number]
         return ["## All invoices by state", _table(("state", "icon", "invoices"), rows)] if rows else []
+
+    def _rules(self) -> list[str]:
+        quality = self.quality
+        if not quality.days:
+            return []
+        told = f"{len(quality.days)} days on which invoices were judged, from {quality.days[0]} to {quality.days[-1]}"
+        told += f"; on the last of them {quality.judged} invoices. An invoice counts once a day."
+        rows = [[each.rule, each.severity, str(each.counts[-1] or 0), f"`{each.line}`"] for each in quality.trends]
+        where = f"[All pages]({quality.page})" if "://" in quality.page else f"All pages: `{quality.page}`"
+        where = f"The pages were not written: {cell(quality.problem)}" if quality.problem else where
+        return ["## Rules broken, day by day", told, _table(("rule", "severity", "last day", "by day"), rows), where]
 
     def _link(self, item: Item) -> str:
         run = self.runs.get((item.company_id, item.invoice_id))

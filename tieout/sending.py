@@ -1,7 +1,7 @@
 """Judge what Procore shows and send what is sound to Ready to Export; hold the rest with its reasons."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -14,9 +14,10 @@ from data_contracts.verdicts import unreadable, verdict
 from tieout import billing, rights
 from tieout.connectors.procore import parse_invoice
 from tieout.errors import SettingsError
-from tieout.judging import build_case, judge
-from tieout.ledger import records, states
+from tieout.judging import build_case, judge, rules_version
+from tieout.ledger import judgements, records, states
 from tieout.ledger.book import Item, Ledger, Reader, Transaction, canonical, digest_of, find_items
+from tieout.ledger.judgements import Judgement
 from tieout.ledger.letters import lock, unlock
 from tieout.ledger.records import Sighting
 from tieout.ledger.reviews import supersede_reviews
@@ -135,15 +136,20 @@ def send(
 
 
 def read_cases(
-    connection: Reader, terms: Terms, project_id: int, invoices: Iterable[Invoice], now: datetime
+    connection: Reader,
+    terms: Terms,
+    project_id: int,
+    invoices: Iterable[Invoice],
+    now: datetime,
+    previous: Mapping[int, Invoice] | None = None,
 ) -> list[Case]:
-    """Put beside each invoice all that judging and exporting it look up."""
+    """Put beside each invoice all that judging and exporting it look up; the `previous_invoices`, unless they came."""
     invoices = list(invoices)
     if project_id not in terms.books:
         raise SettingsError("Procore", f"project {project_id}", "its commitments were never read")
     today = now.astimezone(terms.zone).date()
     books, mapping = terms.books[project_id], terms.mapping(project_id, today)
-    previous = previous_invoices(connection, invoices)
+    previous = previous_invoices(connection, invoices) if previous is None else previous
     complete = [billing.complete(each, previous.get(each.previous_invoice_id_procore or 0)) for each in invoices]
     known = others(connection, terms.policy, mapping, complete)
     return [
@@ -199,11 +205,23 @@ def _judge_piece(
     counts: Counter[str] = Counter()
     project = known_projects(ledger)[project_id].name
     with ledger.transaction(clock(), actor) as tx:
-        for reading in _still_true(tx, readings):
+        readings = _still_true(tx, readings)
+        for reading in readings:
             item = place(tx, terms, project, replace(reading, refresh=refresh), asked)
             if item is not None:
                 counts[item.state] += 1
+        _keep_results(tx, terms, project_id, readings, now)
     return counts
+
+
+def _keep_results(tx: Transaction, terms: Terms, project_id: int, readings: Sequence[Reading], now: datetime) -> None:
+    """Keep what came of judging, of invoices that stay outside too; of one that was never read there is nothing."""
+    results = [
+        Judgement(each.sighting.company_id, each.sighting.invoice_id, each.sighting.snapshot_id, each.findings)
+        for each in readings
+        if each.sighting.snapshot_id is not None
+    ]
+    judgements.keep(tx, project_id, now.astimezone(terms.zone).date(), rules_version(), terms.policy_version, results)
 
 
 def _still_true(tx: Transaction, readings: Sequence[Reading]) -> list[Reading]:
@@ -230,8 +248,9 @@ def _read(
         for invoice_id, each in seen.items()
         if each.snapshot_id is not None
     }
-    readable = [invoice for invoice in parsed.values() if isinstance(invoice, Invoice)]
-    cases = read_cases(connection, terms, project_id, readable, now) if readable else []
+    readable = {invoice_id: invoice for invoice_id, invoice in parsed.items() if isinstance(invoice, Invoice)}
+    previous = previous_invoices(connection, readable.values(), readable)
+    cases = read_cases(connection, terms, project_id, readable.values(), now, previous) if readable else []
     # As the case has it: Procore's view omits what a line started from, and the amounts depend on that.
     sound = {case.invoice.invoice_id_procore: case.invoice for case in cases}
     findings = with_held_before(cases, judge(cases)) if cases else {}
@@ -393,12 +412,15 @@ def completed(connection: Reader, invoices: Sequence[Invoice]) -> dict[int, Invo
     }
 
 
-def previous_invoices(connection: Reader, invoices: Sequence[Invoice]) -> dict[int, Invoice]:
-    """Return the invoices that these continue, as Procore showed them last, by id."""
-    ids = {invoice.previous_invoice_id_procore for invoice in invoices if invoice.previous_invoice_id_procore}
-    seen = records.sightings_of(connection, ids)
+def previous_invoices(
+    connection: Reader, invoices: Iterable[Invoice], known: Mapping[int, Invoice] | None = None
+) -> dict[int, Invoice]:
+    """Return the invoices that these continue, as Procore showed them last, by id; those `known` so are not read."""
+    known = known or {}
+    ids = {each for invoice in invoices if (each := invoice.previous_invoice_id_procore)}
+    found = {each: known[each] for each in ids if each in known}
+    seen = records.sightings_of(connection, ids - found.keys())
     bodies = records.bodies(connection, [each.snapshot_id for each in seen.values() if each.snapshot_id is not None])
-    found = {}
     for invoice_id, sighting in seen.items():
         if sighting.snapshot_id is not None:
             parsed = parse_invoice(bodies[sighting.snapshot_id], sighting.company_id, invoice_id)

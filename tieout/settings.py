@@ -185,6 +185,14 @@ class Grid(Section):
     rows: int = Field(500, ge=1, le=5_000)
 
 
+class Quality(Section):
+    """How it is shown how often each rule was broken."""
+
+    folder: str = ".tieout/quality"
+    days: int = Field(30, ge=1, le=366)
+    url: str = ""
+
+
 class Policy(Contract):
     """What the company has decided; versioned in the ledger and stored with every decision."""
 
@@ -308,6 +316,16 @@ def grid() -> Grid:
 def grid_folder() -> Path:
     """Return where those lists are written as CSV; a relative path begins where `tieout.toml` is."""
     return _config_path().parent / grid().folder
+
+
+def quality() -> Quality:
+    """Return how the pages about the rules are kept."""
+    return read_section(Quality, "quality")
+
+
+def quality_folder() -> Path:
+    """Return where those pages are; a relative path begins where `tieout.toml` is."""
+    return _config_path().parent / quality().folder
 
 
 def _config_path() -> Path:

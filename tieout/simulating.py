@@ -15,7 +15,7 @@ from tieout.ledger import records, states
 from tieout.ledger.book import Ledger, Reader, find_items
 from tieout.ledger.records import Sighting
 from tieout.others import with_held_before
-from tieout.sending import read_cases
+from tieout.sending import previous_invoices, read_cases
 from tieout.settings import Policy
 from tieout.terms import Terms
 
@@ -93,7 +93,8 @@ def _compare(
     }
     items = {item.invoice_id: item for item in find_items(connection, invoice_id=[each.invoice_id for each in seen])}
     readable = [invoice for invoice in parsed.values() if isinstance(invoice, Invoice)]
-    cases, cases_then = (read_cases(connection, each, project_id, readable, now) for each in (terms, other))
+    previous = previous_invoices(connection, readable, {each.invoice_id_procore: each for each in readable})
+    cases, cases_then = (read_cases(connection, each, project_id, readable, now, previous) for each in (terms, other))
     found = judge(cases) if cases else {}
     known = {case.invoice.invoice_id_procore: case for case in cases}
     changed = [case for case in cases_then if case != known[case.invoice.invoice_id_procore]]

@@ -7,10 +7,12 @@ from zoneinfo import ZoneInfo
 
 from data_contracts.commitment import Project, ProjectBooks, Vendor
 from data_contracts.reference import Reference
+from data_contracts.rules import RULES
 from tieout import settings
 from tieout.connectors.base import ERP, Capabilities
 from tieout.errors import SettingsError
-from tieout.ledger import records
+from tieout.judging import rules_version
+from tieout.ledger import judgements, records
 from tieout.ledger.book import Ledger
 from tieout.mapping import Mapping, MappingRow, read_mapping_csv
 
@@ -49,6 +51,7 @@ def load_terms(ledger: Ledger, erp: ERP, now: datetime) -> Terms:
     policy = settings.policy()
     with ledger.transaction(now, "settings") as tx:
         version = records.policy_version(tx, policy.model_dump(mode="json"))
+        judgements.note_rules(tx, rules_version(), {rule.id: rule.severity for rule in RULES})
     return read_terms(ledger, erp, policy, version)
 
 
@@ -62,7 +65,7 @@ def read_terms(ledger: Ledger, erp: ERP, policy: settings.Policy, version: int =
     rows = _mapping_rows()
     vendors = tuple(Vendor.model_validate_json(line) for line in stored.get("vendors", "").split("\n") if line)
     reference = Reference.model_validate_json(stored[f"erp/{company.erp}"])
-    common = f"{version}\n{reference.fingerprint()}\n{stored.get('vendors', '')}\n{rows!r}"
+    common = f"{version}\n{rules_version()}\n{reference.fingerprint()}\n{stored.get('vendors', '')}\n{rows!r}"
     return Terms(
         policy=policy,
         policy_version=version,

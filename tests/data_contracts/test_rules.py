@@ -369,5 +369,12 @@ def test_a_fraction_of_a_cent_that_does_not_tie_is_shown():
     assert "0.0001 USD" in finding.message
 
 
+def test_each_rule_protects_against_something_of_its_own_and_the_page_says_so():
+    told = re.findall(r"^- Protects against: (.+)$", page(), re.MULTILINE)
+
+    assert told == [rule.protects_against for rule in RULES]
+    assert len(set(told)) == len(RULES)
+
+
 def test_the_page_of_rules_is_up_to_date():
     assert (ROOT / "docs" / "contracts.md").read_text(encoding="utf-8") == page()

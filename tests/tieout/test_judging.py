@@ -1,5 +1,6 @@
 """The contractor of the sandbox, read by the real connectors: each trouble is caught by its rule, the rest goes."""
 
+import ast
 import subprocess
 import sys
 from collections import defaultdict
@@ -17,6 +18,7 @@ from data_contracts.expectations import validate
 from data_contracts.invoice import Invoice
 from data_contracts.reference import Finding
 from data_contracts.verdicts import check
+from tieout import judging
 from tieout.connectors import procore, spectrum
 from tieout.judging import FEW, build_case, judge
 from tieout.mapping import Mapping, MappingRow
@@ -175,3 +177,21 @@ def test_a_single_retry_does_not_wait_for_the_batch_library():
     done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True, text=True)
 
     assert done.returncode == 0, done.stderr
+
+
+def test_the_version_of_the_rules_covers_whatever_a_judgement_is_made_of():
+    ours = Path(judging.__file__).parent
+    imported: set[str] = set()
+    for name in judging._BESIDE_THE_CONTRACTS:
+        for each in ast.walk(ast.parse((ours / name).read_text(encoding="utf-8"))):
+            if isinstance(each, ast.ImportFrom) and (each.module or "").split(".")[0] == "tieout":
+                base = (each.module or "").split(".")[1:]
+                found = {".".join([*base, alias.name]) for alias in each.names}
+                imported |= {name if path(ours, name).is_file() else name.rpartition(".")[0] for name in found}
+
+    values_and_storage = {"connectors.base", "settings", "ledger.book", "ledger.records", "ledger.states"}
+    assert {f"{name}.py" for name in imported - values_and_storage} <= set(judging._BESIDE_THE_CONTRACTS)
+
+
+def path(folder: Path, module: str) -> Path:
+    return folder.joinpath(*module.split(".")).with_suffix(".py")

@@ -5,7 +5,7 @@ Whatever needs a ledger here runs on SQLite and on PostgreSQL.
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,14 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from benchmarks.postgresql import PostgreSQL
 from data_contracts.money import from_minor, parse_amount, to_minor
+from data_contracts.reference import Finding
 from data_contracts.voucher import ErpInvoice, Voucher, VoucherLine
 from tieout.errors import SettingsError
-from tieout.ledger import audit, history, records, schema, states
+from tieout.ledger import audit, history, judgements, records, schema, states
 from tieout.ledger.book import Item, Ledger, LostRaceError, canonical, upgrade
 from tieout.ledger.claims import claim, free, still_ours
 from tieout.ledger.intents import close_intent, live_intents, open_intent
+from tieout.ledger.judgements import Judgement
 from tieout.ledger.letters import owed
 from tieout.ledger.version import require_current
 
@@ -97,20 +99,26 @@ def a_voucher(key: str = "K1", **changes: Any) -> Voucher:
 # Law 1: what happened is never changed.
 
 
-@pytest.mark.parametrize("table", ["event", "seal", "snapshot"])
+APPEND_ONLY = ["event", "seal", "snapshot", "rules", "judgement", "judged", "finding"]
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
 @pytest.mark.parametrize("statement", ["UPDATE {table} SET {column} = {column}", "DELETE FROM {table}"])
 def test_rows_of_what_happened_are_neither_changed_nor_removed(ledger: Ledger, table: str, statement: str):
     enter(ledger, 1)
     with ledger.transaction(WEDNESDAY, "test") as tx:
         seen = {"company_id": 9, "project_id": 5, "invoice_id": 1, "content_hash": HASH, "body": "{}"}
-        records.store_snapshot(tx, seen)
-    sql = statement.format(table=table, column=f"{table}_id")
+        snapshot_id = records.store_snapshot(tx, seen)
+        judgements.note_rules(tx, "1", {"number-missing": "hold"})
+        blank = Finding(rule="number-missing", severity="hold", message="", remedy="", owner="")
+        judgements.keep(tx, 5, date(2026, 3, 4), "1", 1, [Judgement(9, 1, snapshot_id, [blank])])
+    sql = statement.format(table=table, column=schema.metadata.tables[table].columns.keys()[0])
     with pytest.raises(DBAPIError, match="never changed or removed"), ledger.engine.begin() as connection:
         connection.execute(text(sql))
 
 
 @pytest.mark.parametrize("database", ["postgresql"])
-@pytest.mark.parametrize("table", ["event", "seal", "snapshot"])
+@pytest.mark.parametrize("table", APPEND_ONLY)
 def test_what_happened_is_not_emptied_at_a_stroke_either(ledger: Ledger, table: str):
     with pytest.raises(DBAPIError, match="never changed or removed"), ledger.engine.begin() as connection:
         connection.execute(text(f"TRUNCATE {table}"))

@@ -271,6 +271,54 @@ alarm = Table(  # what rings, so that its beginning and its end are told once
     Column("began_at", Instant, nullable=False),
 )
 
+# Quality as data: what came of each time that invoices were judged. Rows are added, never changed. An invoice that was
+# judged and has no finding of a rule that there was has kept that rule.
+rules = Table(
+    "rules",
+    metadata,
+    Column("version", String(16), primary_key=True),
+    Column("body", Text, nullable=False),  # how severe each of them is, by its id
+    Column("since", Instant, nullable=False),
+)
+
+judgement = Table(  # of invoices that were judged together
+    "judgement",
+    metadata,
+    Column("judgement_id", _Id, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("on_day", String(10), nullable=False, index=True),  # in the company's time zone
+    Column("actor", String(200), nullable=False),
+    Column("project_id", BigInteger, nullable=False),
+    Column("rules", String(16), nullable=False),
+    Column("policy", Integer, nullable=False),
+)
+
+judged = Table(
+    "judged",
+    metadata,
+    Column("judgement_id", _Id, nullable=False),
+    Column("invoice_id", BigInteger, nullable=False),
+    Column("company_id", BigInteger, nullable=False),
+    Column("snapshot_id", _Id, nullable=False),
+    PrimaryKeyConstraint("judgement_id", "invoice_id", "company_id"),
+    sqlite_with_rowid=False,
+)
+
+Index("judged_invoice", judged.c.invoice_id)
+
+finding = Table(
+    "finding",
+    metadata,
+    Column("judgement_id", _Id, nullable=False),
+    Column("invoice_id", BigInteger, nullable=False),
+    Column("company_id", BigInteger, nullable=False),
+    Column("rule", String(60), nullable=False),
+    Column("figure", String(60), nullable=False),
+    Column("severity", String(10), nullable=False),
+    PrimaryKeyConstraint("judgement_id", "invoice_id", "company_id", "rule", "figure"),
+    sqlite_with_rowid=False,
+)
+
 review = Table(
     "review",
     metadata,

@@ -9,7 +9,7 @@ revision = "0001"
 down_revision = None
 
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-_APPEND_ONLY = ("event", "seal", "snapshot")
+_APPEND_ONLY = ("event", "seal", "snapshot", "rules", "judgement", "judged", "finding")
 
 
 def upgrade() -> None:
@@ -253,6 +253,46 @@ def _create_tables() -> None:
         sa.Column("decided_by", sa.String(length=200), server_default="", nullable=False),
         sa.Column("decision", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("run_id"),
+    )
+    op.create_table(
+        "rules",
+        sa.Column("version", sa.String(length=16), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("since", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("version"),
+    )
+    op.create_table(
+        "judgement",
+        sa.Column("judgement_id", _ID, nullable=False),
+        sa.Column("at", Instant(), nullable=False),
+        sa.Column("on_day", sa.String(length=10), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("project_id", sa.BigInteger(), nullable=False),
+        sa.Column("rules", sa.String(length=16), nullable=False),
+        sa.Column("policy", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("judgement_id"),
+    )
+    op.create_index(op.f("ix_judgement_on_day"), "judgement", ["on_day"], unique=False)
+    op.create_table(
+        "judged",
+        sa.Column("judgement_id", _ID, nullable=False),
+        sa.Column("invoice_id", sa.BigInteger(), nullable=False),
+        sa.Column("company_id", sa.BigInteger(), nullable=False),
+        sa.Column("snapshot_id", _ID, nullable=False),
+        sa.PrimaryKeyConstraint("judgement_id", "invoice_id", "company_id"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("judged_invoice", "judged", ["invoice_id"], unique=False)
+    op.create_table(
+        "finding",
+        sa.Column("judgement_id", _ID, nullable=False),
+        sa.Column("invoice_id", sa.BigInteger(), nullable=False),
+        sa.Column("company_id", sa.BigInteger(), nullable=False),
+        sa.Column("rule", sa.String(length=60), nullable=False),
+        sa.Column("figure", sa.String(length=60), nullable=False),
+        sa.Column("severity", sa.String(length=10), nullable=False),
+        sa.PrimaryKeyConstraint("judgement_id", "invoice_id", "company_id", "rule", "figure"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "seal",

@@ -1,0 +1,113 @@
+"""How long judging takes with all rules, from stored JSON to stored verdicts, and how much memory; imports apart.
+
+The invoices are read by the real connectors first, which is not counted. Each measurement is a process of its own.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import figure
+from benchmarks.stage import stand_ins
+from tieout import intake, sending, settings
+from tieout.ledger.book import upgrade
+from tieout.opening import now, open_erp, open_ledger, open_procore
+from tieout.simulating import simulate
+from tieout.terms import load_terms
+
+_PROJECTS = 10
+_EVERY = '["approved","approved_as_noted","pending_owner_approval"]'
+_OTHERWISE = {"over_billing": "stop", "invoice_number": "with_commitment"}
+
+
+def main() -> None:
+    """Measure, print, and exit with status 1 when a bound is broken."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000], help="how many invoices")
+    options.add_argument("--lines", type=int, default=20)
+    options.add_argument("--do", choices=("judge", "simulate"), help="in this process, over the ledger of the settings")
+    chosen = options.parse_args()
+    if chosen.do:
+        print(json.dumps(_judge() if chosen.do == "judge" else _simulate()))
+        return
+    raise SystemExit(0 if measure(chosen.sizes, chosen.lines) else 1)
+
+
+def measure(sizes: list[int], lines: int) -> bool:
+    """Print what judging costs at each size; return whether bounds are kept."""
+    kept, each = [], {}
+    for size in sizes:
+        with tempfile.TemporaryDirectory(prefix="tieout-bench-") as name, stand_ins(Path(name), _PROJECTS, size, lines):
+            os.environ["TIEOUT_POLICY__AUTO_SEND_STATUSES"] = _EVERY
+            _read(size)
+            judged, simulated = _run("judge"), _run("simulate")
+        if judged["invoices"] != size or simulated["invoices"] != size:
+            raise AssertionError(f"{judged['invoices']} and {simulated['invoices']} of {size} were judged")
+        each[size] = 1000 * judged["seconds"] / size
+        words = f"{size} invoices of {lines} lines"
+        bound = f"<= {30 * max(size, 1_000) / 10_000:g}"
+        kept.append(figure(f"judging {words}, from stored JSON to stored verdicts", judged["seconds"], "s", bound))
+        kept.append(figure("peak memory of that", judged["peak_mb"], "MB", "<= 1000"))
+        kept.append(figure(f"simulating another policy over {words}", simulated["seconds"], "s"))
+    if len(each) > 1:
+        kept.append(figure("an invoice at the largest size costs, of one at the smallest",
+                           each[max(each)] / each[min(each)], "", "<= 1.2"))  # fmt: skip
+    return all(kept)
+
+
+def _read(size: int) -> None:
+    """Bring everything into the ledger."""
+    upgrade(settings.ledger_url())
+    with open_ledger() as ledger, open_erp() as erp, open_procore() as procore:
+        projects = intake.list_projects(ledger, procore, now)
+        changed = [intake.fetch_changed(ledger, procore, project, now).changed for project in projects]
+        intake.read_reference(ledger, erp, now)
+        intake.read_books(ledger, procore, projects, now)
+    if sum(changed) != size:
+        raise AssertionError(f"{sum(changed)} of {size} invoices were read")
+
+
+def _run(what: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.judging", "--do", what]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _judge() -> dict[str, float]:
+    import great_expectations  # noqa: F401
+    import pandas  # noqa: F401
+
+    with open_ledger() as ledger, open_erp() as erp:
+        began = time.perf_counter()
+        terms = load_terms(ledger, erp, now())
+        for project_id in terms.books:
+            sending.judge_project(ledger, terms, project_id, now, "run b")
+        seconds = time.perf_counter() - began
+        return {"invoices": len(ledger.items()), "seconds": seconds, "peak_mb": _peak_mb()}
+
+
+def _simulate() -> dict[str, float]:
+    import great_expectations  # noqa: F401
+    import pandas  # noqa: F401
+
+    with open_ledger() as ledger, open_erp() as erp:
+        began = time.perf_counter()
+        terms = load_terms(ledger, erp, now())
+        result = simulate(ledger, terms, settings.policy_with(_OTHERWISE), now())
+        return {"invoices": result.judged, "seconds": time.perf_counter() - began, "peak_mb": _peak_mb()}
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()

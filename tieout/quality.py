@@ -1,0 +1,104 @@
+"""How often each rule was broken, day by day: a plot for the report of a run, and pages for a browser."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import pygal  # type: ignore[import-untyped]  # it brings no types
+
+from data_contracts.data_docs import write_docs
+from data_contracts.quality import Day
+from data_contracts.rules import RULES
+from tieout import settings
+from tieout.ledger import judgements
+from tieout.ledger.book import Ledger
+
+_FIRST_PAGE = "trends.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """How many invoices broke one rule on each of some days, oldest first; None where there was no such rule yet."""
+
+    rule: str
+    severity: str
+    counts: tuple[int | None, ...]
+
+    @property
+    def line(self) -> str:
+        """Return the counts as a line of small bars, the highest for the worst day."""
+        return str(_chart(self.counts).render_sparktext(relative_to=0))
+
+    @property
+    def plot(self) -> str:
+        """Return the counts as an SVG."""
+        return str(_chart(self.counts).render_sparkline(width=300, height=40))
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What the rules found on the last days on which anything was judged, and where the pages about it are."""
+
+    days: tuple[str, ...] = ()  # YYYY-MM-DD, oldest first
+    judged: int = 0  # invoices, on the last of these days
+    trends: tuple[Trend, ...] = ()  # of the rules that were broken, the one of most invoices first
+    page: str = ""  # a URL or a path
+    problem: str = ""  # why the pages were not written
+
+
+def show(ledger: Ledger) -> Quality:
+    """Read how the rules were kept and write the pages about it; a folder that takes no file does not stop this."""
+    section, folder = settings.quality(), settings.quality_folder()
+    with ledger.reading() as connection:
+        days = judgements.last_days(connection, section.days)
+    if not days:
+        return Quality()
+    found, problem = trends(days), ""
+    try:
+        docs = write_docs(folder, days)
+        page = _page(days, found, docs.name)
+        (folder / _FIRST_PAGE).write_text(page, encoding="utf-8")
+    except OSError as error:
+        problem = str(error)
+    where = f"{section.url.rstrip('/')}/{_FIRST_PAGE}" if section.url else str(folder / _FIRST_PAGE)
+    return Quality(tuple(day.on.isoformat() for day in days), days[-1].judged, found, where, problem)
+
+
+def trends(days: Sequence[Day]) -> tuple[Trend, ...]:
+    """Return how often each rule was broken that was broken at all, the one of most invoices first."""
+    severities = {rule: severity for day in days for rule, severity in day.severities.items()}
+    found = [Trend(rule, severity, tuple(day.count(rule) for day in days)) for rule, severity in severities.items()]
+    return tuple(sorted((each for each in found if any(each.counts)), key=lambda each: -sum(filter(None, each.counts))))
+
+
+def _chart(counts: Sequence[int | None]) -> pygal.Bar:
+    chart = pygal.Bar(js=(), min_scale=1)
+    chart.add("", [count or 0 for count in counts])
+    return chart
+
+
+def _page(days: Sequence[Day], found: Sequence[Trend], docs: str) -> str:
+    meant = {rule.id: rule.sentence for rule in RULES}
+    rows = [
+        f"<tr><td>{escape(each.rule)}<td>{escape(meant.get(each.rule, ''))}<td>{each.severity}"
+        f"<td>{each.counts[-1] or 0}<td>{each.plot}"
+        for each in found
+    ]
+    first, last = days[0].on, days[-1].on
+    return _PAGE.format(first=first, last=last, days=len(days), judged=days[-1].judged, docs=docs, rows="\n".join(rows))
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>How the rules were kept</title>
+<style>body {{font-family: sans-serif; margin: 2em}} td, th {{text-align: left; padding: .2em 1em .2em 0}}</style>
+<h1>How the rules were kept</h1>
+<p>{days} days on which invoices were judged, from {first} to {last}; on the last of them {judged} invoices.
+An invoice counts once a day. Rules that nothing broke are left out.
+<p><a href="{docs}">Every expectation, day by day, with the invoices that broke it</a>
+<table>
+<tr><th>rule<th>what must hold<th>severity<th>last day<th>invoices that broke it, by day
+{rows}
+</table>
+"""
