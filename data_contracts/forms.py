@@ -1,39 +1,52 @@
 """What people fill in: the answer to a review, and how its free text is read."""
 
+import re
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 ALL = "all"
 ADOPT, DISOWN = "adopt", "disown"
 APPLY, LEAVE = "apply", "leave"
+_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+def _writable(typed: Any) -> Any:
+    """Put the sign for an unknown character where no database or message takes what was typed or pasted.
+
+    Half of a surrogate pair is no character, a control character shows nothing, and PostgreSQL keeps no zero byte.
+    """
+    return _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", typed) if isinstance(typed, str) else typed
+
+
+Words = Annotated[str, BeforeValidator(_writable)]  # what a person types into a field of any form
 
 
 class Answer(BaseModel):
     """What every form asks: who answers.
 
-    No validators: one that fails would kill the run, so rules are checked later and the person is asked again.
+    No validator that can fail: it would kill the run, so rules are checked later and the person is asked again.
     No choices either: a drop-down of Prefect 3.8 opens by its small arrow and by keyboard only, and one that has a
     single choice is shown as a constant, empty and locked, so that the form could not be submitted.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    decided_by: str = Field(title="Decided by", description="Your name, as it is among the people of the settings.")
-    code: SkipJsonSchema[str] = Field(default="", repr=False)  # shown where a name alone is no proof
+    decided_by: Words = Field(title="Decided by", description="Your name, as it is among the people of the settings.")
+    code: SkipJsonSchema[Words] = Field(default="", repr=False)  # shown where a name alone is no proof
 
 
 class ReviewAnswer(Answer):
     """An accounting approver's decision over the invoices that a review offers."""
 
-    accept: str = Field(
+    accept: Words = Field(
         default="",
         title="Accept",
         description=f"**{ALL}** accepts all that you do not reject; else one invoice number a line.",
     )
-    reject: str = Field(
+    reject: Words = Field(
         default="",
         title="Reject",
         description="One invoice a line: its number, a colon, the reason. The project's people read the reason.",
@@ -59,16 +72,16 @@ class ReviewAnswer(Answer):
 class SettleAnswer(Answer):
     """An approver's word on what the ERP shows of an invoice whose answer was lost."""
 
-    decision: str = Field(
+    decision: Words = Field(
         title="Decision",
         description=f"**{ADOPT}**: it is this invoice, as it stands in the ERP. **{DISOWN}**: it is not.",
     )
-    document: str = Field(
+    document: Words = Field(
         default="",
         title="Document",
         description="Which one to adopt, where there are several: its number from the head of the table.",
     )
-    reason: str = Field(default="", title="Reason", description="What you compared; it is kept with the invoice.")
+    reason: Words = Field(default="", title="Reason", description="What you compared; it is kept with the invoice.")
 
     def stripped(self) -> "SettleAnswer":
         """Return it without the blanks around its words, the decision in small letters."""
@@ -79,7 +92,7 @@ class SettleAnswer(Answer):
 class RefreshAnswer(Answer):
     """An approver's word on whether what Procore shows of an invoice now is taken over."""
 
-    decision: str = Field(
+    decision: Words = Field(
         title="Decision",
         description=f"**{APPLY}**: take over what Procore shows now. **{LEAVE}**: leave it as it is.",
     )

@@ -2,22 +2,25 @@
 
 from prefect import flow
 
+from data_contracts.forms import Words
 from tasks import grids, items, ledger, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
 
 
 @flow(task_runner=Writers())
-def acknowledge_drift(company: int, invoice: int, acknowledged_by: str, reason: str, code: str = ""):
+def acknowledge_drift(company: int, invoice: int, acknowledged_by: Words, reason: Words, code: Words = ""):
     """Let an exported invoice stay as it is now, though it is no longer as it was exported. Changes neither side.
 
     Its run in the view *Drifted* tells what differs; that is kept with your name and your reason, and the run turns
     *Exported*. When something else is changed later, the invoice drifts again.
 
-    - **company**, **invoice**: ids in Procore, as the message of the *Drifted* run has them.
-    - **acknowledged_by**: your name; you must be an accounting approver.
-    - **reason**: why it may stay so.
-    - **code**: the six digits that your authenticator app shows now.
+    Args:
+        company: The company's number in Procore, as the message of the invoice's run has it.
+        invoice: The invoice's id in Procore, as that message has it; not the number on the paper.
+        acknowledged_by: Your name, as it is among the people of the settings; you must be an accounting approver.
+        reason: Why it may stay so; it is kept with the invoice.
+        code: The six digits that your authenticator app shows now; each code counts once.
 
     When it is red (*Finished with Failures*), the message says what is missing; nothing was acknowledged.
     """

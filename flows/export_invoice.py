@@ -19,7 +19,9 @@ def export_invoice(company: int, invoice: int):
     An exported invoice that *Drifted* is looked at on both sides again: as it was exported, this run turns *Exported*,
     else it tells what differs now. Nothing is exported twice.
 
-    - **company**, **invoice**: ids in Procore.
+    Args:
+        company: The company's number in Procore.
+        invoice: The invoice's id in Procore; not the number on the paper.
     """
     steps = Steps("Export invoice")
     projects = ledger.projects_of([invoice])

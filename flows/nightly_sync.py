@@ -16,9 +16,10 @@ def nightly_sync(projects: list[int] | None = None, dry_run: bool = False):
     It reads what changed in Procore, judges it, opens a review for each project with something Ready to Export,
     exports what was accepted, and writes the ERP's payments to Payments Issued.
 
-    - **projects**: only these Procore project ids; empty means all.
-    - **dry_run**: show what would be exported, payload by payload, beside what the ERP holds; write nothing. It goes by
-      what was last read of Procore.
+    Args:
+        projects: Only these projects, by their numbers in Procore; None is all of them.
+        dry_run: Switch it on to be shown only what would be exported, payload by payload, beside what the ERP
+            holds; nothing is written anywhere. It goes by what was last read of Procore.
 
     When it is red (*Finished with Failures*), open its Artifacts tab: every failure is listed with its cause, and each
     invoice has a run of its own in the view *Failed to Export*. Mend the cause there and press Retry. When it is red

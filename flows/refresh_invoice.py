@@ -13,11 +13,15 @@ def refresh_invoice(company: int, invoice: int):
 
     If something differs, the run is suspended: press **Resume** at the top, compare, and answer as an accounting
     approver. What is taken over is judged again and waits in *Ready to Export* for a new acceptance. If the invoice
-    is changed once more before you answer, the answer counts for nothing and you are asked again.
+    is changed once more before you answer, the answer counts for nothing and you are asked again. One that is in the
+    ERP unposted is changed there by your answer, where the ERP lets that be done.
 
     It is also the way out where figures moved: the invoice is as it was accepted, but the one before it is not.
 
-    - **company**, **invoice**: ids in Procore, as the message of its run or the list of `show-invoices` has them.
+    Args:
+        company: The company's number in Procore, as the message of the invoice's run or the list of `show-invoices`
+            has it.
+        invoice: The invoice's id in Procore, from the same place; not the number on the paper.
 
     When it is red (*Finished with Failures*), the message says why it cannot be taken over and what to do instead:
     what the ERP holds already is not changed from here.
@@ -30,6 +34,7 @@ def refresh_invoice(company: int, invoice: int):
     change = None if steps.unfinished else steps.go(refreshes.compare, company, invoice)
     if change is not None and not change.refusal:
         refreshes.ask(change)
+        steps.go(erp.observe_invoices, [invoice])
     steps.go(procore.deliver_letters)
     steps.in_order(items.open_reviews, items.publish)
     grids.keep(steps)

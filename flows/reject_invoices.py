@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from data_contracts.forms import Words
 from tasks import decisions, grids, items, notices, previews, procore, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
@@ -10,10 +11,10 @@ from tasks._steps import Steps
 @flow(task_runner=Writers())
 def reject_invoices(
     project: int,
-    rejected_by: str,
-    reason: str,
-    invoices: list[str] | None = None,
-    code: str = "",
+    rejected_by: Words,
+    reason: Words,
+    invoices: list[Words] | None = None,
+    code: Words = "",
     dry_run: bool = False,
 ):
     """Send invoices back to their project with a reason, from *Ready to Export* or *Failed to Export*.
@@ -21,12 +22,13 @@ def reject_invoices(
     Whoever made the invoice in Procore gets a mail with the reason, and the invoice can be edited there again. What
     the ERP shows under our key, and what is on its way there, is refused with what to do first.
 
-    - **project**: the Procore project id.
-    - **rejected_by**: your name; you need the rights of an accounting approver.
-    - **reason**: why; the project's people read it.
-    - **invoices**: invoice numbers, or Procore ids; empty rejects all of the project that wait or failed.
-    - **code**: the six digits that your authenticator app shows now.
-    - **dry_run**: only say what would come of each invoice, by what was last read; it needs no code.
+    Args:
+        project: The project's number in Procore, as the address of its pages there has it.
+        rejected_by: Your name, as it is among the people of the settings; you must be an accounting approver.
+        reason: Why they are sent back; the project's people read it.
+        invoices: The numbers on the paper, or ids in Procore; None rejects all of the project that wait or failed.
+        code: The six digits that your authenticator app shows now; each code counts once.
+        dry_run: Switch it on to be told only what would come of each invoice, by what was last read; it needs no code.
 
     When it is red (*Finished with Failures*), its message says which invoices stay as they are, and why.
     """

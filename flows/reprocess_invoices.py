@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from data_contracts.forms import Words
 from tasks import decisions, erp, grids, items, previews, procore, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
@@ -9,18 +10,22 @@ from tieout.ledger.states import ACCEPTED
 
 
 @flow(task_runner=Writers())
-def reprocess_invoices(project: int, invoices: list[str], requested_by: str, code: str = "", dry_run: bool = False):
+def reprocess_invoices(
+    project: int, invoices: list[Words], requested_by: Words, code: Words = "", dry_run: bool = False
+):
     """Request that invoices which are *Not imported* or *Error* in `show-invoices` are read, judged and sent again.
 
     Nothing is exported that nobody accepted: what is sound goes to *Ready to Export*; what was accepted before, at
     these very figures, is exported. Each invoice that cannot be reprocessed is named with the reason; so are all
     where the policy sends nothing by itself or passes the project over.
 
-    - **project**: the Procore project id.
-    - **invoices**: invoice numbers, or Procore invoice ids.
-    - **requested_by**: your name; you need Admin on the project's Commitments tool. It is kept with the invoice.
-    - **code**: the six digits that your authenticator app shows now.
-    - **dry_run**: only say what would come of each invoice, by what was last read; it needs no code.
+    Args:
+        project: The project's number in Procore, as the address of its pages there has it.
+        invoices: The numbers on the paper, or ids in Procore.
+        requested_by: Your name, as it is among the people of the settings; it takes Admin on the project's
+            Commitments tool.
+        code: The six digits that your authenticator app shows now; each code counts once.
+        dry_run: Switch it on to be told only what would come of each invoice, by what was last read; it needs no code.
 
     When it is red (*Finished with Failures*), the message says which invoices were not reprocessed, and why.
     """

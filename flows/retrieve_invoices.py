@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from data_contracts.forms import Words
 from tasks import decisions, grids, items, previews, procore, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
@@ -9,18 +10,20 @@ from tasks._steps import Steps
 
 @flow(task_runner=Writers())
 def retrieve_invoices(
-    project: int, retrieved_by: str, invoices: list[str] | None = None, code: str = "", dry_run: bool = False
+    project: int, retrieved_by: Words, invoices: list[Words] | None = None, code: Words = "", dry_run: bool = False
 ):
     """Take back what waits in *Ready to Export* or is *Held*: it can be edited in Procore again.
 
     What accounting has accepted, or what is in the ERP already, is refused with its reason. Nothing sends an invoice
     that was taken back by itself unless it is changed in Procore; `send-invoices` does.
 
-    - **project**: the Procore project id.
-    - **retrieved_by**: your name; you need Admin on the project's Commitments tool. It is kept with the invoice.
-    - **invoices**: invoice numbers, or Procore ids; empty takes back all that wait in the project.
-    - **code**: the six digits that your authenticator app shows now.
-    - **dry_run**: only say what would come of each invoice, by what was last read; it needs no code.
+    Args:
+        project: The project's number in Procore, as the address of its pages there has it.
+        retrieved_by: Your name, as it is among the people of the settings; it takes Admin on the project's
+            Commitments tool.
+        invoices: The numbers on the paper, or ids in Procore; None takes back all of the project that wait.
+        code: The six digits that your authenticator app shows now; each code counts once.
+        dry_run: Switch it on to be told only what would come of each invoice, by what was last read; it needs no code.
 
     When it is red (*Finished with Failures*), its message says which invoices stay as they are, and why.
     """

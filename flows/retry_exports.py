@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from data_contracts.forms import Words
 from tasks import checks, erp, grids, items, ledger, previews, procore, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
@@ -9,14 +10,16 @@ from tasks._steps import Steps
 
 @flow(task_runner=Writers())
 def retry_exports(
-    cause: str | None = None, project: int | None = None, invoices: list[int] | None = None, dry_run: bool = True
+    cause: Words | None = None, project: int | None = None, invoices: list[int] | None = None, dry_run: bool = True
 ):
     """Try all Failed to Export and Held invoices again that fit; one that is still not sound stays where it is.
 
-    - **cause**: only this cause, as in the tag `cause:...` of the items.
-    - **project**: only this Procore project id.
-    - **invoices**: only these Procore invoice ids.
-    - **dry_run**: only list what would be tried, with amounts, causes and what would come of it. Switch it off to try.
+    Args:
+        cause: Only this cause, as in the tag `cause:...` of the items; None is every cause.
+        project: Only this project, by its number in Procore; None is all of them.
+        invoices: Only these invoices, by their ids in Procore; None is all that fit.
+        dry_run: Leave it on to be shown only what would be tried, with amounts, causes and what would come of it;
+            switch it off to try.
 
     When it is red (*Finished with Failures*), some failed again: the Artifacts tab says why.
     """

@@ -15,6 +15,9 @@ def review_invoices(project: int):
     your answer but offered again. What you reject goes back to its project with your reason and can be corrected and
     sent again. What you neither accept nor reject is offered again in a new review.
 
+    Args:
+        project: The project's number in Procore, as the address of its pages there has it.
+
     A review that expires or is cancelled loses nothing: the next run opens a new one.
     When it is red (*Finished with Failures*), see its Artifacts tab and the view *Failed to Export*.
     """

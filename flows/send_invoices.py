@@ -2,23 +2,28 @@
 
 from prefect import flow
 
+from data_contracts.forms import Words
 from tasks import decisions, erp, grids, items, previews, procore, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
 
 
 @flow(task_runner=Writers())
-def send_invoices(project: int, sent_by: str, invoices: list[str] | None = None, code: str = "", dry_run: bool = False):
+def send_invoices(
+    project: int, sent_by: Words, invoices: list[Words] | None = None, code: Words = "", dry_run: bool = False
+):
     """Send invoices of one project to the ERP for acceptance. Accounting is asked before anything is exported.
 
     Approved, Approved as Noted and Pending Owner Approval can be sent; each other one is refused with its reason.
     What a check stops goes to the view *Held*; the rest is offered in *Ready to Export*.
 
-    - **project**: the Procore project id.
-    - **sent_by**: your name; you need Admin on the project's Commitments tool. It is kept with the invoice.
-    - **invoices**: invoice numbers, or Procore ids; empty sends all of the project that may be sent.
-    - **code**: the six digits that your authenticator app shows now.
-    - **dry_run**: only say what would come of each invoice, by what was last read; it needs no code.
+    Args:
+        project: The project's number in Procore, as the address of its pages there has it.
+        sent_by: Your name, as it is among the people of the settings; it takes Admin on the project's
+            Commitments tool.
+        invoices: The numbers on the paper, or ids in Procore; None sends all of the project that may be sent.
+        code: The six digits that your authenticator app shows now; each code counts once.
+        dry_run: Switch it on to be told only what would come of each invoice, by what was last read; it needs no code.
 
     When it is red (*Finished with Failures*), its message says which invoices were not sent, and why.
     """

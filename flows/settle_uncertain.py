@@ -16,7 +16,9 @@ def settle_uncertain(company: int, invoice: int):
     of the ERP this invoice, as it stands. *Disown* says that it is not: the invoice goes to *Failed to Export*, with
     what must be done in the ERP before it is tried again.
 
-    - **company**, **invoice**: ids in Procore, as the message of the *Uncertain* run has them.
+    Args:
+        company: The company's number in Procore, as the message of the *Uncertain* run has it.
+        invoice: The invoice's id in Procore, as that message has it; not the number on the paper.
 
     When it is red (*Finished with Failures*), the message says which step did not finish; press Retry. What was
     decided is not asked again.

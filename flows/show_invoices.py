@@ -16,9 +16,11 @@ def show_invoices(project: int, past_days: int | None = None, date_basis: DateBa
     *Imported*: it is in the ERP. *Error*: the error message says why, and its run in the view *Failed to Export*,
     *Held* or *Uncertain* what to do.
 
-    - **project**: the Procore project id.
-    - **past_days**: only the past so many days, in the company's time zone; 0 is today, empty means all.
-    - **date_basis**: what the days count from: when it was last *changed* in Procore, or its *billed* date.
+    Args:
+        project: The project's number in Procore, as the address of its pages there has it.
+        past_days: Only the past so many days, in the company's time zone; 0 is today, None is all.
+        date_basis: What the days count from: when it was last *changed* in Procore, or the date on which it
+            was *billed*.
 
     When it is red, the message says what is wrong with the form.
     """

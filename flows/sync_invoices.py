@@ -11,9 +11,10 @@ from tasks._steps import Steps
 def sync_invoices(project: int | None = None, dry_run: bool = False):
     """Bring invoices from Procore into the ERP now, without waiting for the night. Payments are not touched.
 
-    - **project**: only this Procore project id; empty means all.
-    - **dry_run**: show what would be exported, payload by payload, beside what the ERP holds; write nothing. It goes by
-      what was last read of Procore.
+    Args:
+        project: Only this project, by its number in Procore; None is all of them.
+        dry_run: Switch it on to be shown only what would be exported, payload by payload, beside what the ERP
+            holds; nothing is written anywhere. It goes by what was last read of Procore.
 
     When it is red (*Finished with Failures*), open its Artifacts tab: every failure is listed with its cause, and each
     invoice has a run of its own in the view *Failed to Export*. Mend the cause there and press Retry.

@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from data_contracts.forms import Words
 from tasks import erp, grids, items, ledger, previews, procore, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
@@ -9,15 +10,17 @@ from tasks._turns import PAYMENTS
 
 
 @flow(task_runner=Writers())
-def sync_payments(dry_run: bool = False, asked_by: str = "", code: str = ""):
+def sync_payments(dry_run: bool = False, asked_by: Words = "", code: Words = ""):
     """Write the ERP's posted payments of our invoices to Payments Issued in Procore, each once. Part of every night.
 
     Voids become a reversing row. What was written already is found, not written again. While a night or another run
     of this does the same, it ends *Left to Another Run*.
 
-    - **dry_run**: list what would be written to Payments Issued, write nothing.
-    - **asked_by**: your name; you need Admin on ERP Integrations, or be an accounting approver. A schedule needs none.
-    - **code**: the six digits that your authenticator app shows now.
+    Args:
+        dry_run: Switch it on to be listed only what would be written to Payments Issued; nothing is written.
+        asked_by: Your name, as it is among the people of the settings; you need Admin on ERP Integrations, or be an
+            accounting approver. A schedule leaves it empty.
+        code: The six digits that your authenticator app shows now; each code counts once.
 
     When it is red (*Finished with Failures*), the Artifacts tab says what could not be written and why; run it again.
     """

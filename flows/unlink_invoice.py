@@ -2,13 +2,16 @@
 
 from prefect import flow
 
+from data_contracts.forms import Words
 from tasks import erp, grids, items, previews, procore, repairs
 from tasks._policy import Writers
 from tasks._steps import Steps
 
 
 @flow(task_runner=Writers())
-def unlink_invoice(company: int, invoice: int, unlinked_by: str, reason: str, code: str = "", dry_run: bool = False):
+def unlink_invoice(
+    company: int, invoice: int, unlinked_by: Words, reason: Words, code: Words = "", dry_run: bool = False
+):
     """Cut the tie to an AP invoice that is *gone* from the ERP, so that the invoice can be corrected and sent again.
 
     It looks in the ERP first. An invoice is gone when two looks, some minutes apart, did not find it; the message
@@ -17,11 +20,14 @@ def unlink_invoice(company: int, invoice: int, unlinked_by: str, reason: str, co
     Unlinked, the invoice can be edited in Procore again. Nothing sends it by itself unless it is changed there; a
     person may send it with `send-invoices`, and an approver is asked again.
 
-    - **company**, **invoice**: ids in Procore.
-    - **unlinked_by**: your name; you must be an accounting approver.
-    - **reason**: why; it is kept with the invoice.
-    - **code**: the six digits that your authenticator app shows now.
-    - **dry_run**: only say whether it would be unlinked, by what the last look found; it needs no code.
+    Args:
+        company: The company's number in Procore, as the message of the invoice's run has it.
+        invoice: The invoice's id in Procore, as that message has it; not the number on the paper.
+        unlinked_by: Your name, as it is among the people of the settings; you must be an accounting approver.
+        reason: Why it is unlinked; it is kept with the invoice.
+        code: The six digits that your authenticator app shows now; each code counts once.
+        dry_run: Switch it on to be told only whether it would be unlinked, by what the last look found; it needs
+            no code.
 
     When it is red (*Finished with Failures*), nothing was unlinked or a later step did not finish: see the message.
     """

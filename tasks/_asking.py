@@ -8,7 +8,7 @@ from prefect import suspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field, create_model
 
-from data_contracts.forms import Answer
+from data_contracts.forms import Answer, Words
 from tasks import _screen
 from tasks._run import run_id, started_at
 from tieout import rights, settings
@@ -42,12 +42,16 @@ def ask(
 
 
 def signature(name: str, code: str) -> Signature:
-    """Return who signs, with the moment at which the form was handed in: a run may wait long for a worker."""
+    """Return who signs, with the moment at which the form was handed in: a run may wait long for a worker.
+
+    A step that is tried again records the same decision; a run that is retried or resumed makes another one.
+    """
     with _screen.open_screen() as client:
         states = client.read_flow_run_states(run_id())
     handed_in = [each.timestamp for each in states if each.name in _SUBMITTED and each.timestamp]
     at = datetime.fromtimestamp(max(handed_in).timestamp(), UTC) if handed_in else started_at()
-    return Signature(name.strip(), code, at)
+    attempt = sum(each.is_running() for each in states)
+    return Signature(name.strip(), code, at, f"{run_id()} {attempt}")
 
 
 def on_schedule() -> bool:
@@ -65,9 +69,9 @@ def _times_asked(question: str) -> int:
 def _form(model: type[Answer], description: str) -> type[RunInput]:
     """Make the form: it names the approvers, and asks for a code where that is the proof."""
     names = " or ".join(rights.APPROVER.holders()) or "there is no approver among the people of the settings yet"
-    fields: dict[str, Any] = {"decided_by": (str, Field(title="Decided by", description=f"Your name: {names}."))}
+    fields: dict[str, Any] = {"decided_by": (Words, Field(title="Decided by", description=f"Your name: {names}."))}
     if settings.approval().proof == "totp":
         words = "The six digits that your authenticator app shows for tieout now; each code counts once."
-        fields["code"] = (str, Field(title="Code", description=words))
+        fields["code"] = (Words, Field(title="Code", description=words))
     made = create_model(model.__name__, __base__=(model, RunInput), **fields)
     return made.with_initial_data(description=description)

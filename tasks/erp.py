@@ -4,7 +4,7 @@ from prefect import task
 
 from tasks._policy import remote
 from tasks._run import actor
-from tieout import exporting, intake, observing, paying, settings, settling
+from tieout import amending, exporting, intake, observing, paying, settings, settling
 from tieout.exporting import Chunk, Exported
 from tieout.opening import now, open_erp, open_ledger
 from tieout.terms import load_terms
@@ -44,8 +44,9 @@ def release_expired() -> int:
 
 @task(**remote)
 def settle_uncertain() -> dict[str, int]:
-    """Look in the ERP for every invoice whose outcome is unknown."""
+    """Look in the ERP for every invoice, and every change of one, whose outcome is unknown."""
     with open_ledger() as ledger, open_erp() as erp:
+        amending.settle(ledger, erp, now, actor())
         return settling.settle_uncertain(ledger, erp, now, actor())
 
 

@@ -34,7 +34,7 @@ def record(change: Change, answer: RefreshAnswer) -> list[str]:
     """Take the change over, or leave it; with problems nothing is recorded."""
     by = _asking.signature(answer.decided_by, answer.code)
     with open_ledger() as ledger, open_erp() as erp:
-        return refreshing.apply(ledger, load_terms(ledger, erp, now()), change, answer, by, run_id(), now)
+        return refreshing.apply(ledger, erp, load_terms(ledger, erp, now()), change, answer, by, run_id(), now)
 
 
 def ask(change: Change) -> None:

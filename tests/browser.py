@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,13 +29,6 @@ class Screen:
         if view:
             self._views().get_by_role("option", name=view, exact=True).click()
             expect(self.page.locator(".p-select").first).to_have_text(view)
-
-    def expect_views(self, names: Iterable[str]) -> None:
-        """Wait until the list of runs offers the saved views of these names."""
-        self.page.goto(f"{self.url}/runs")
-        offered = self._views()
-        for name in names:
-            expect(offered.get_by_role("option", name=name, exact=True)).to_be_visible()
 
     def open_run(self, name: str) -> None:
         """Click on a run in the list."""
@@ -75,6 +68,9 @@ class Screen:
     def run_form(self, deployment_id: Any, **answers: str | list[str] | bool) -> None:
         """Fill in the form of *Custom run* and submit it; what is not named stays as it is."""
         self.page.goto(f"{self.url}/deployments/deployment/{deployment_id}/run")
+        questions, told = (self.page.locator(f".schema-form-property{part}") for part in ("", "__description"))
+        questions.first.wait_for()
+        expect(told).to_have_count(questions.count())  # under each stands what to fill in
         for name, answer in answers.items():
             label = self.page.locator(".schema-form-property__label", has_text=re.compile(rf"^{name}( \(Optional\))?$"))
             _answer(self.page.locator(".schema-form-property", has=label), answer)
@@ -92,6 +88,16 @@ class Screen:
         """Press Submit, and wait until the form is gone."""
         form.get_by_role("button", name="Submit").click()
         form.wait_for(state="hidden")
+
+    def read_table(self, place: Locator) -> list[list[str]]:
+        """Return the rows of a table, cell by cell."""
+        return [row.locator("td").all_inner_texts() for row in place.locator("tbody tr").all()]
+
+    def list_runs(self) -> list[str]:
+        """Return the names of the runs in the list, in alphabetical order."""
+        names = self.page.locator(".state-list-item__name a[href*='/flow-run/']")
+        names.first.wait_for()
+        return sorted(names.all_inner_texts())
 
     def expect_words(self, words: str) -> None:
         """Wait until the page shows these words."""

@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticUndefined
 
+from data_contracts.rules import RULES
 from tieout import alarms, errors, exporting, reasons, settings
 from tieout.cli.docs import pages
 from tieout.connectors import procore
@@ -118,6 +119,13 @@ def test_the_runbook_has_a_heading_for_every_cause_that_is_no_rule():
     causes = {reasons.TRANSIENT, *re.findall(r'\brule(?:=|, .* = )"([a-z-]+)"', "".join(sources))}
     assert {"answer-lost", "two-in-erp", "figures-moved"} <= causes
     assert causes - told == set()
+
+
+def test_the_runbook_leads_from_every_cause_that_is_a_rule_to_the_one_place_that_tells_of_it():
+    [table] = re.findall(r"^### Causes that are rules\n(.*?)^#", read("runbook.md"), re.MULTILINE | re.DOTALL)
+    led_to = re.findall(r"\[([a-z-]+)\]\(contracts\.md#([a-z-]+)\)", table)
+
+    assert sorted(led_to) == sorted((rule.id, rule.id) for rule in RULES)
 
 
 def test_the_guide_tells_of_every_deployment():

@@ -45,11 +45,12 @@ def key_problem() -> str:
     return "" if len(key.encode()) >= KEY_BYTES else f"{KEY} is shorter than {KEY_BYTES} bytes"
 
 
-def check(tx: Transaction, name: str, code: str, at: datetime) -> str:
+def check(tx: Transaction, name: str, code: str, at: datetime, decision: str = "") -> str:
     """Spend this person's code, handed in at that moment; return why it does not count, empty when it does.
 
-    A code counts once, and none counts that is older than the newest one that did. Five wrong ones in a row lock the
-    person for a quarter of an hour. What may be right, or cannot be judged, is not counted as wrong.
+    A code counts for one decision, which may be recorded again when the answer to its commit was lost, and none counts
+    that is older than the newest one that did. Five wrong ones in a row lock the person for a quarter of an hour. What
+    may be right, or cannot be judged, is not counted as wrong.
     """
     if problem := key_problem():
         return f"no code can be checked: {problem}; whoever runs tieout must mend that"
@@ -65,9 +66,11 @@ def check(tx: Transaction, name: str, code: str, at: datetime) -> str:
     step = _step_of(_secret(name, enrolled.generation), code, at)
     if step is None:
         return _count_wrong(tx, enrolled)
+    if step == enrolled.last_step and decision and decision == enrolled.last_use:
+        return ""
     if step <= enrolled.last_step:
         return "this code was used already; wait until your app shows the next one"
-    write_enrolment(tx, name, last_step=step, wrong_codes=0, locked_until=None)
+    write_enrolment(tx, name, last_step=step, last_use=decision, wrong_codes=0, locked_until=None)
     return ""
 
 
@@ -102,9 +105,18 @@ def confirm(ledger: Ledger, issued: Issued, code: str, clock: Clock) -> bool:
     with ledger.transaction(clock(), issued.name) as tx:
         if read_enrolment(tx.connection, issued.name).issued != issued.generation:
             raise RefusedError("Ledger", f"the enrolment of {issued.name}", "another one was begun after it")
-        fresh = {"generation": issued.generation, "last_step": step, "wrong_codes": 0, "locked_until": None}
-        write_enrolment(tx, issued.name, **fresh)
+        fresh = {"generation": issued.generation, "last_step": step, "last_use": "", "wrong_codes": 0}
+        write_enrolment(tx, issued.name, **fresh, locked_until=None)
     return True
+
+
+def unlock(ledger: Ledger, name: str, clock: Clock) -> bool:
+    """Let a person sign again at once, who was locked for wrong codes; False when they were not locked."""
+    with ledger.transaction(clock(), name) as tx:
+        was_locked = bool(lock_of(read_enrolment(tx.connection, name), tx.now))
+        if was_locked:
+            write_enrolment(tx, name, wrong_codes=0, locked_until=None)
+    return was_locked
 
 
 def _count_wrong(tx: Transaction, enrolled: Enrolment) -> str:

@@ -7,7 +7,9 @@ from itertools import islice
 from data_contracts.invoice import SENDABLE, Invoice
 from data_contracts.reference import Finding
 from data_contracts.voucher import ErpInvoice, Voucher
+from tieout.connectors.base import Capabilities
 from tieout.errors import MismatchError
+from tieout.ledger import states
 from tieout.ledger.book import Item, canonical, digest_of
 from tieout.ledger.links import LINKED
 from tieout.ledger.records import Sighting
@@ -51,18 +53,20 @@ def in_erp(item: Item, voucher: Voucher, there: Sequence[ErpInvoice], menu_path:
 
 
 def in_procore(
-    item: Item, seen: Sighting, exported: Invoice | list[str], now: Invoice | list[str], menu_path: str
+    item: Item, seen: Sighting, exported: Invoice | list[str], now: Invoice | list[str], capabilities: Capabilities
 ) -> list[Finding]:
     """Compare what Procore showed last with the invoice that was exported; a list says why one cannot be read."""
     system = item.erp.capitalize()
     known = _run("acknowledge-drift", item)
-    stays = f"If it shall stay so, correct the AP invoice in {system} ({menu_path}) and {known}."
+    stays = f"If it shall stay so, correct the AP invoice in {system} ({capabilities.menu_path}) and {known}."
     if seen.is_gone:
         told = {"in Procore": "deleted"}
         return [_simple("deleted-in-procore", "Procore no longer has this invoice.", told, stays, "project manager")]
     differences = since(exported, now, seen)
     if not differences:
         return []
+    if capabilities.update and item.state == states.EXPORTED and seen.may_be_sent:
+        stays = f"To have {system} take it over, {_run('refresh-invoice', item)}. {stays}"
     remedy = f"Have it put back in Procore. {stays}"
     changed = "Changed in Procore since its export"
     return [_finding("changed-in-procore", changed, differences, remedy, "project manager", seen.content_hash)]

@@ -55,7 +55,7 @@ def observe(ledger: Ledger, erp: ERP, clock: Clock, actor: str, only: Sequence[i
     for piece in _links(ledger, only):
         with ledger.reading() as connection:
             intents = live_intents(connection, piece)
-            in_procore = _changed_in_procore(connection, piece, erp.capabilities.menu_path)
+            in_procore = _changed_in_procore(connection, piece, erp.capabilities)
         looked_at = clock()
         found = erp.find([intent.voucher for intent in intents.values()])
         looks = [
@@ -99,7 +99,9 @@ def _links(ledger: Ledger, only: Sequence[int] | None) -> Iterator[list[Item]]:
         yield ledger.items(item_id=piece, state=LINKED)
 
 
-def _changed_in_procore(connection: Reader, items: Sequence[Item], menu_path: str) -> dict[int, list[Finding]]:
+def _changed_in_procore(
+    connection: Reader, items: Sequence[Item], capabilities: Capabilities
+) -> dict[int, list[Finding]]:
     """Return by item id what Procore shows otherwise than it was exported; what has the same hash is not parsed."""
     seen = records.sightings_of(connection, [item.invoice_id for item in items])
     changed = [item for item in items if _may_differ(item, seen[item.invoice_id])]
@@ -112,7 +114,7 @@ def _changed_in_procore(connection: Reader, items: Sequence[Item], menu_path: st
             parse_invoice(bodies.get(each or 0, ""), item.company_id, item.invoice_id)
             for each in (item.snapshot_id, sighting.snapshot_id)
         )
-        found[item.item_id] = drift.in_procore(item, sighting, exported, now, menu_path)
+        found[item.item_id] = drift.in_procore(item, sighting, exported, now, capabilities)
     return found
 
 

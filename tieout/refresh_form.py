@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from data_contracts.forms import APPLY, LEAVE
+from tieout.ledger import states
 from tieout.publishing import cell, run_name
 from tieout.refreshing import Change
 
@@ -19,6 +20,16 @@ def description(change: Change, problems: Sequence[str] = ()) -> str:
             "but the invoice before it on the commitment was, and with it what this one comes to."
         )
     lines += [table(change, _ROWS)]
+    if change.item.state == states.EXPORTED:
+        system = change.item.erp.capitalize()
+        return "\n\n".join(
+            [
+                *lines,
+                f"**{APPLY}**: the unposted invoice in {system} becomes what Procore shows now, "
+                "with no other acceptance than yours.",
+                f"**{LEAVE}**: nothing is done; it stays Drifted.",
+            ]
+        )
     lines += [
         f"**{APPLY}**: it is judged again as it is now, and if it is sound it waits in *Ready to Export* for a new "
         "acceptance, whoever accepted it before.",

@@ -1,6 +1,6 @@
 """Take over what was changed in Procore since an invoice was sent: show what differs, ask, judge again (R52 to R54).
 
-Only before the export: what the ERP holds is changed there, and how is said (AM-17). Nothing is accepted by it.
+What the ERP holds is changed only unposted, and only where the ERP lets it be; else it is said how (AM-17).
 """
 
 from collections.abc import Callable
@@ -11,8 +11,8 @@ from decimal import Decimal
 from data_contracts.forms import APPLY, LEAVE, RefreshAnswer
 from data_contracts.invoice import ZERO, Invoice
 from data_contracts.money import in_words, round_half_up
-from tieout import drift, rights, sending
-from tieout.connectors.base import Capabilities
+from tieout import amending, drift, rights, sending
+from tieout.connectors.base import ERP, Capabilities
 from tieout.connectors.procore import parse_invoice
 from tieout.ledger import history, records, states
 from tieout.ledger.book import Item, Ledger, canonical, digest_of
@@ -59,19 +59,32 @@ def compare(ledger: Ledger, capabilities: Capabilities, company_id: int, invoice
     differences = drift.since(held, now, seen)
     if not figures and not differences:
         return None
-    return Change(found[0], seen, figures, differences, _refusal(found[0], capabilities))
+    return Change(found[0], seen, figures, differences, _refusal(found[0], seen.may_be_sent, capabilities))
 
 
 def apply(
-    ledger: Ledger, terms: Terms, change: Change, answer: RefreshAnswer, by: Signature, run_id: str, clock: Clock
+    ledger: Ledger,
+    erp: ERP,
+    terms: Terms,
+    change: Change,
+    answer: RefreshAnswer,
+    by: Signature,
+    run_id: str,
+    clock: Clock,
 ) -> list[str]:
     """Judge the invoice by what Procore shows now, in an approver's name; return what is wrong with the answer.
 
-    With problems nothing is taken over. What somebody else moved meanwhile stays as they left it.
+    With problems nothing is taken over. What somebody else moved meanwhile stays as they left it. One that is in the
+    ERP is changed there, which raises as `amending.amend` does.
     """
     decision = answer.decision.strip().casefold()
-    if decision == LEAVE:
+    in_erp = decision == APPLY and change.item.state == states.EXPORTED
+    if in_erp:  # an earlier try may have been sent
+        amending.settle(ledger, erp, clock, by.name, [change.item.invoice_id])
+    if decision == LEAVE or refreshed(ledger, change.item, run_id):
         return []
+    if in_erp:
+        return amending.amend(ledger, erp, terms, change.item, change.seen, by, run_id, clock)
     with ledger.transaction(clock(), by.name) as tx:
         problems = [] if decision == APPLY else [f"the decision is {APPLY} or {LEAVE}, not {answer.decision!r}"]
         problems += rights.objections(tx, by, APPROVER)
@@ -101,11 +114,20 @@ def _figures(item: Item, now: Invoice | None) -> dict[str, tuple[str, str]]:
     return {name: (in_words(was, item.currency), in_words(is_, now.currency)) for name, (was, is_) in pairs.items()}
 
 
-def _refusal(item: Item, capabilities: Capabilities) -> str:
+def _refusal(item: Item, may_be_sent: bool, capabilities: Capabilities) -> str:
     """Say why a change cannot be taken over where the invoice stands now; empty where it can (R53)."""
     system, ids = item.erp.capitalize(), f"with company {item.company_id} and invoice {item.invoice_id}"
     menu, document = capabilities.menu_path, item.document_id_erp
     again = f"run unlink-invoice {ids}, and send it again with send-invoices"
+    if item.state == states.EXPORTED and capabilities.update:
+        return (
+            ""
+            if may_be_sent
+            else (
+                f"{system} has it, unposted, and in Procore it may not be sent any more. If it shall not be paid, have "
+                f"accounting delete document {document} under {menu}, and run unlink-invoice {ids}."
+            )
+        )
     words = {
         states.EXPORTING: "It is being exported just now; run this again when that is over.",
         states.UNCERTAIN: f"Nobody knows yet whether {system} has it; run settle-uncertain {ids} first.",

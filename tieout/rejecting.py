@@ -8,7 +8,7 @@ from typing import Any
 from data_contracts.voucher import Voucher
 from tieout import notices, rights
 from tieout.connectors.base import ERP, invoice_key
-from tieout.ledger import states
+from tieout.ledger import history, states
 from tieout.ledger.book import Item, Ledger, Transaction
 from tieout.ledger.intents import close_intent, live_intents, newest_intents
 from tieout.ledger.letters import unlock
@@ -54,8 +54,7 @@ def reject(
     Raises RefusedError without the right or a reason; a single invoice that cannot be rejected is answered with why.
     """
     reason = reason.strip()
-    chosen = {"state": (states.READY, states.FAILED)} if invoice_ids is None else {"invoice_id": list(invoice_ids)}
-    seen = ledger.items(project_id=project_id, **chosen)
+    seen = _chosen(ledger, project_id, invoice_ids, run_id)
     there = _in_erp(ledger, erp, [item for item in seen if item.state in _AFTER_ACCEPTANCE])
     because = {"run": run_id, **rights.facts(rights.APPROVER)}
     missing = set(invoice_ids or ()) - {item.invoice_id for item in seen}
@@ -78,6 +77,16 @@ def reject(
             answers.append(Answer(item.invoice_id, item.number, states.REJECTED, ""))
     rights.refuse("the rejection", problems)
     return Rejected(tuple(answers), tuple(filter(None, untold)))
+
+
+def _chosen(ledger: Ledger, project_id: int, invoice_ids: Sequence[int] | None, run_id: str) -> list[Item]:
+    """Return these, or all that can be rejected and what an earlier try of this step has rejected already."""
+    if invoice_ids is not None:
+        return ledger.items(project_id=project_id, invoice_id=list(invoice_ids))
+    found = ledger.items(project_id=project_id, state=(states.READY, states.FAILED, states.REJECTED))
+    with ledger.reading() as connection:
+        mine = history.left_by(connection, [item for item in found if item.state == states.REJECTED], run_id)
+    return [item for item in found if item.state != states.REJECTED or item in mine]
 
 
 def _in_erp(ledger: Ledger, erp: ERP, items: Sequence[Item]) -> dict[int, str]:

@@ -1,11 +1,11 @@
 """Take back what was sent for acceptance, before accounting has decided on it (R20)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from tieout import rights
-from tieout.ledger import states
-from tieout.ledger.book import Item, Ledger
+from tieout.ledger import history, states
+from tieout.ledger.book import Item, Ledger, Transaction
 from tieout.ledger.letters import unlock
 from tieout.rights import Signature
 from tieout.sending import REFUSED, Answer
@@ -35,8 +35,7 @@ def retrieve(
     with ledger.transaction(clock(), by.name) as tx:
         problems = rights.objections(tx, by, right)
         found = {item.invoice_id: item for item in tx.items(project_id=project_id)}
-        waiting = [each for each, item in found.items() if item.state in _WAITING]
-        wanted = waiting if invoice_ids is None else invoice_ids
+        wanted = _all(tx, found.values(), run_id) if invoice_ids is None else invoice_ids
         for invoice_id in wanted if not problems else ():
             item = found.get(invoice_id)
             if item is None:
@@ -53,6 +52,13 @@ def retrieve(
                 answers.append(Answer(invoice_id, item.number, REFUSED, _why_not(item)))
     rights.refuse("the retrieval", problems)
     return answers
+
+
+def _all(tx: Transaction, items: Iterable[Item], run_id: str) -> list[int]:
+    """Return the invoices that wait, and those that an earlier try of this step has taken back already."""
+    retrieved = [item for item in items if item.state == states.RETRIEVED]
+    mine = {item.invoice_id for item in history.left_by(tx.connection, retrieved, run_id)}
+    return [item.invoice_id for item in items if item.state in _WAITING or item.invoice_id in mine]
 
 
 def _why_not(item: Item) -> str:

@@ -17,14 +17,16 @@ def description(offer: Offer, problems: Sequence[str] = ()) -> str:
 
 
 def whole_table(offer: Offer) -> str:
-    """Return everything that is known of each offered invoice."""
-    heads = ("number", "gross", "retention held", "due now", "vendor", "commitment", "period", "warnings")
-    lines = [f"# Ready to Export: {cell(offer.project)}", "", f"| {' | '.join(heads)} |"]
-    lines.append("|---|---:|---:|---:|---|---|---|---|")
+    """Return everything that is known of each offered invoice, in tables that a narrow window shows whole."""
+    lines = [f"# Ready to Export: {cell(offer.project)}", ""]
+    lines += ["| number | gross | retention held | due now | vendor |", "|---|---:|---:|---:|---|"]
     for row in offer.rows:
         amounts = [in_words(amount, row.currency) for amount in (row.gross, row.held, row.net)]
-        words = [row.vendor, row.commitment, row.period, "; ".join(row.warnings)]
-        lines.append(f"| {' | '.join([cell(row.number), *amounts, *map(cell, words)])} |")
+        lines.append(f"| {' | '.join([cell(row.number), *amounts, _mark(row) + cell(row.vendor)])} |")
+    warned = [f"- **{cell(row.number)}**: {cell(warning)}" for row in offer.rows for warning in row.warnings]
+    lines += ["", "## ⚠ Warnings", "", *warned] if warned else []
+    lines += ["", "## What they bill", "", "| number | period | commitment |", "|---|---|---|"]
+    lines += [f"| {cell(row.number)} | {cell(row.period)} | {cell(row.commitment)} |" for row in offer.rows]
     return "\n".join(lines) + "\n"
 
 

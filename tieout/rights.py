@@ -19,6 +19,7 @@ class Signature:
     name: str
     code: str = field(default="", repr=False)
     at: datetime | None = None  # the code is judged as of then; None is the moment of the transaction
+    decision: str = ""  # the one answer that was handed in: trying again to record it takes no second code
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def objections(tx: Transaction, who: Signature, right: Right) -> list[str]:
         return [missing]
     if tx.is_rehearsal or settings.approval().proof == "name":
         return []
-    return list(filter(None, [codes.check(tx, who.name, who.code, who.at or tx.now)]))
+    return list(filter(None, [codes.check(tx, who.name, who.code, who.at or tx.now, who.decision)]))
 
 
 def require(ledger: Ledger, who: Signature, right: Right, document: str, clock: Clock) -> None:

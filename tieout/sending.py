@@ -385,6 +385,21 @@ def _amounts(invoice: Invoice) -> dict[str, int]:
         return {}  # a fraction of a cent: the rules hold such an invoice and show the exact figures
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What Procore shows now of an invoice that the ERP holds."""
+
+    stops: list[Finding]
+    facts: dict[str, Any]  # what its row would say of it
+    because: dict[str, Any]  # what the judgement was made of
+
+
+def as_shown(connection: Reader, terms: Terms, item: Item, now: datetime) -> Shown:
+    """Judge an invoice that the ERP holds as Procore shows it now; nothing is moved."""
+    [reading] = _read(connection, terms, item.project_id, [item.invoice_id], now)
+    return Shown(reading.stops, _facts(terms, item.project, reading, item.state, item), _because(terms, reading))
+
+
 def _may_be_sent(sighting: Sighting, item: Item | None) -> bool:
     return sighting.may_be_sent and (item is None or item.state in states.OUTSIDE)
 

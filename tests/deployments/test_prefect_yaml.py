@@ -55,11 +55,31 @@ def test_an_entrypoint_loads_and_bears_the_name_of_its_file_and_deployment(
     assert flow.name.replace("-", "_") == function
 
 
-def test_a_flow_tells_the_operator_what_each_parameter_is_and_what_red_means(flow: Flow[..., Any]):
-    words = inspect.getdoc(flow.fn) or ""
+def test_each_field_of_a_form_says_what_to_fill_in(flow: Flow[..., Any]):
+    said = {name: field.get("description", "") for name, field in flow.parameters.properties.items()}
 
-    assert [name for name in flow.parameters.properties if f"**{name}**" not in words and name != "project"] == []
-    assert "red" in words or flow.name == "export-invoice"
+    assert [name for name, words in said.items() if not words.endswith(".")] == []
+    assert list(said) == list(inspect.signature(flow.fn).parameters)
+
+
+def test_what_cannot_be_written_is_marked_before_a_flow_sees_it(flow: Flow[..., Any]):
+    typed = {name: filled_in(field) for name, field in flow.parameters.properties.items()}
+
+    taken = flow.validate_parameters(typed)
+
+    assert json.dumps(taken) == json.dumps(typed).replace(r"\ud83d", r"\ufffd")
+
+
+def filled_in(field: dict[str, Any]) -> Any:
+    """Return what could be typed into a field, with half of a character in every text."""
+    [kind] = [each for each in field.get("anyOf", [field]) if each["type"] != "null"]
+    if kind["type"] == "array":
+        return [filled_in(kind["items"])]
+    return kind.get("enum", [{"string": "\ud83d", "integer": 1, "boolean": False}[kind["type"]]])[0]
+
+
+def test_a_flow_tells_the_operator_what_red_means(flow: Flow[..., Any]):
+    assert "red" in (inspect.getdoc(flow.fn) or "") or flow.name == "export-invoice"
 
 
 def test_where_the_code_comes_from_is_always_said(deployment: dict[str, Any]):

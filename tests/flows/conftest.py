@@ -374,7 +374,8 @@ def worker(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "PREFECT_API_URL": prefect_server,
         "PREFECT_HOME": str(folder),
         "PREFECT_WORKER_QUERY_SECONDS": "1",
-        "TIEOUT_PREFECT__WATCH_SCHEDULE": "0 0 1 1 *",  # not in the middle of a story
+        "TIEOUT_PREFECT__SCHEDULE": "0 0 1 1 *",  # neither a night nor a watch in the middle of a story
+        "TIEOUT_PREFECT__WATCH_SCHEDULE": "0 0 1 1 *",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     }

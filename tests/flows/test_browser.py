@@ -9,10 +9,11 @@ from browser import CHROMIUM, Screen, browsing
 from desk import APPROVER, SENDER
 from phones import enrol
 
-from tieout import reviewing
+from tieout import reviewing, sending
 from tieout.ledger.book import Item
-from tieout.opening import now, open_ledger
+from tieout.opening import now, open_erp, open_ledger
 from tieout.rights import Signature
+from tieout.terms import load_terms
 
 SOUND = pytest.mark.sandbox(projects=1, invoices=8, no_troubles=True)
 Open = Callable[[], Screen]
@@ -50,15 +51,25 @@ def test_an_item_whose_cause_is_mended_in_the_erp_turns_exported_by_the_retry_bu
 
 
 @pytest.mark.sandbox(projects=1, invoices=30)
-def test_an_item_whose_cause_is_mended_in_procore_is_offered_for_a_new_acceptance(stage: Any, open_ui: Open):
+def test_each_view_lists_its_items_and_one_mended_in_procore_is_offered_for_a_new_acceptance(stage: Any, open_ui: Open):
     stage.accept_by_policy()
+    stage.sandbox.fail("spectrum", route="POST /vendor/invoice", kind="reset_before", times=1)
+    stage.set("export", chunk=4)
     stage.play("sync-invoices")
+    stage.set("export", lease_seconds=0.1)  # an outcome that is unknown for three leases is shown
+    exported = stage.items("EXPORTED")[0]
+    which = {"vendor_code": exported.vendor_erp, "invoice_number": exported.number_erp}
+    stage.sandbox.spectrum("invoices/edit", {**which, "fields": {"Invoice_Amount": "77.00"}})
+    stage.play("sync-payments", asked_by=APPROVER)
+    stage.set("export", lease_seconds=300)
     stage.set("policy", auto_accept_projects=[])
     failed = next(item for item in stage.items("FAILED") if item.cause == "already-in-erp")
     before = in_spectrum(stage)
     [item] = [run for run in stage.runs("Failed to Export") if run.parameters["invoice"] == failed.invoice_id]
     screen = open_ui()
-    screen.open_runs(view="Failed to Export")
+    for view in ("Held", "Uncertain", "Drifted", "Failed to Export"):
+        screen.open_runs(view)
+        assert screen.list_runs() == sorted(run.name for run in stage.runs(view)) != []
     screen.open_run(item.name)
 
     invoice = f"requisitions/{failed.invoice_id}"
@@ -134,11 +145,56 @@ def test_the_send_form_sends_what_may_be_sent_and_refuses_each_other_one_with_it
     assert locked(stage, good["id"])
     assert not locked(stage, draft["id"])
 
+    run_by_form(stage, screen, "retrieve-invoices", project=str(project), retrieved_by=SENDER, invoices=numbers[:1])
+    screen.expect_state("Retrieved")
+    assert not locked(stage, good["id"])
+    send_all(project)
+    why = "the lien waiver is missing"
+    run_by_form(
+        stage, screen, "reject-invoices", project=str(project), rejected_by=APPROVER, reason=why, invoices=numbers[:1]
+    )
+    screen.expect_state("Rejected")
+    assert not locked(stage, good["id"])
+
     review = stage.waiting_review()
     screen.open_today()
     with screen.page.expect_popup() as opened:  # a link of an artifact opens a window of its own
         screen.page.get_by_role("link", name="waiting for an approver").click()
     opened.value.get_by_text(review.name).first.wait_for()
+
+
+@SOUND
+def test_a_change_made_in_procore_is_shown_by_a_form_whose_answer_counts_only_for_what_was_shown(
+    stage: Any, open_ui: Open
+):
+    stage.play("nightly-sync")
+    item = stage.items("READY")[0]
+    rename(stage, item, "CHANGED-1")
+    asked = stage.run("refresh-invoice", company=item.company_id, invoice=item.invoice_id)
+    assert (asked.state_name, asked.name.startswith(f"Refresh · {item.number} · ")) == ("Suspended", True)
+    screen = open_ui()
+    screen.page.goto(f"{stage.ui_url}/runs/flow-run/{asked.id}")
+    form = screen.open_form()
+    assert ["invoice number", item.number, "CHANGED-1"] in screen.read_table(form)
+
+    rename(stage, item, "CHANGED-2")
+    screen.fill(form, Decided_by=APPROVER, Decision="apply")
+    screen.submit(form)
+    assert stage.wait_after(asked).state_name == "Suspended"
+    assert stage.items("READY")[0].number == item.number
+    refused = stage.resume(asked.id, decided_by=SENDER, decision="apply")
+    assert refused.state_name == "Suspended"
+
+    screen.page.reload()
+    form = screen.open_form()
+    assert "Can Push to Accounting" in form.inner_text()
+    assert ["invoice number", item.number, "CHANGED-2"] in screen.read_table(form)
+    screen.fill(form, Decided_by=APPROVER, Decision="apply")
+    screen.submit(form)
+    screen.expect_state("Refreshed")
+    [taken] = [each for each in stage.items("READY") if each.invoice_id == item.invoice_id]
+    assert (taken.number, taken.revision) == ("CHANGED-2", item.revision + 1)
+    assert stage.retry(asked.id).state_name == "Refreshed"  # nobody is asked twice
 
 
 @SOUND
@@ -173,11 +229,6 @@ def test_all_of_one_cause_are_tried_again_by_one_form_that_first_only_lists_them
     assert len(stage.runs("Exported")) == len(ready)
 
 
-@pytest.mark.usefixtures("worker")
-def test_the_saved_views_are_there_to_be_chosen(open_ui: Open):
-    open_ui().expect_views(["Failed to Export", "Held", "Uncertain", "Ready to Export", "Exported"])
-
-
 def fail_for_an_inactive_vendor(stage: Any) -> str:
     """Accept one invoice, whose vendor accounting makes inactive before the export; return the vendor's code."""
     stage.play("sync-invoices")
@@ -195,6 +246,19 @@ def accept(items: list[Item]) -> None:
         reviewing.offer(ledger, "by hand", items[0].project_id, now)
         numbers = [item.number for item in items]
         assert not reviewing.decide(ledger, "by hand", Signature(APPROVER), numbers, [], now).problems
+
+
+def send_all(project_id: int) -> None:
+    """Send all of a project that may be sent, without the form."""
+    with open_ledger() as ledger, open_erp() as erp:
+        terms = load_terms(ledger, erp, now())
+        answers = sending.send(ledger, terms, project_id, None, Signature(SENDER), now)
+    assert [each for each in answers if not each.is_done] == []
+
+
+def rename(stage: Any, item: Item, number: str) -> None:
+    """A project manager gives the invoice another number."""
+    stage.sandbox.procore(f"requisitions/{item.invoice_id}/edit", {"invoice_number": number})
 
 
 def run_by_form(stage: Any, screen: Screen, flow: str, **answers: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from desk import APPROVER
 
+from benchmarks.post_office import a_post_office
 from tasks import _progress
 
 
@@ -79,15 +80,20 @@ def test_an_erp_that_is_down_makes_the_night_red_in_plain_words_and_the_next_nig
     stage.accept_by_policy()
     stage.sandbox.fail("spectrum", route="POST /vendor/invoice", kind="429", times=30, retry_after=3600)
 
-    red = stage.play("nightly-sync")
+    with a_post_office() as post_office:
+        stage.set("mail", **post_office.settings, operators=["ops@contractor.example"])
+        red = stage.play("nightly-sync")
 
-    assert (red.name, red.is_failed()) == ("Finished with Failures", True)
-    assert "Traceback" not in red.message
-    assert {item.cause for item in stage.items("FAILED")} == {"transient"}
-    assert len(stage.runs("Failed to Export")) == len(stage.items("FAILED")) > 0
+        assert (red.name, red.is_failed()) == ("Finished with Failures", True)
+        assert "Traceback" not in red.message
+        assert {item.cause for item in stage.items("FAILED")} == {"transient"}
+        assert len(stage.runs("Failed to Export")) == len(stage.items("FAILED")) > 0
 
-    stage.sandbox.fail("spectrum")
-    green = stage.play("nightly-sync")
+        stage.sandbox.fail("spectrum")
+        green = stage.play("nightly-sync")
 
     assert green.name == "Completed", green.message
+    [told] = post_office.taken  # one mail for a night that had failures, however many
+    assert told["Subject"].endswith(f": {len(stage.items())} failed")
+    assert f"- transient: {len(stage.items())}\n{stage.ui_url}/runs" in told.get_content()
     assert (stage.items("FAILED"), stage.runs("Failed to Export")) == ([], [])

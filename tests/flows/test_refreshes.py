@@ -8,31 +8,6 @@ from desk import APPROVER, SENDER
 pytestmark = pytest.mark.sandbox(projects=1, invoices=6, no_troubles=True)
 
 
-def test_an_approver_sees_the_difference_and_an_answer_counts_only_for_what_was_shown(stage: Any):
-    stage.play("nightly-sync")
-    item = stage.items("READY")[0]
-    rename(stage, item, "CHANGED-1")
-    asked = stage.run("refresh-invoice", company=item.company_id, invoice=item.invoice_id)
-    assert (asked.state_name, asked.name.startswith(f"Refresh · {item.number} · ")) == ("Suspended", True)
-    assert f"| invoice number | {item.number} | CHANGED-1 |" in stage.form_description(asked.id)
-
-    rename(stage, item, "CHANGED-2")
-    again = stage.resume(asked.id, decided_by=APPROVER, decision="apply")
-    assert again.state_name == "Suspended"
-    assert f"| invoice number | {item.number} | CHANGED-2 |" in stage.form_description(asked.id)
-    assert stage.items("READY")[0].number == item.number
-
-    refused = stage.resume(asked.id, decided_by=SENDER, decision="apply")
-    assert refused.state_name == "Suspended"
-    assert "Can Push to Accounting" in stage.form_description(asked.id)
-
-    done = stage.resume(asked.id, decided_by=APPROVER, decision="apply")
-    [taken] = [each for each in stage.items("READY") if each.invoice_id == item.invoice_id]
-    assert (done.id, done.state_name, taken.number) == (asked.id, "Refreshed", "CHANGED-2"), done.state.message
-    assert taken.revision == item.revision + 1
-    assert stage.retry(asked.id).state_name == "Refreshed"  # nobody is asked twice
-
-
 def test_a_change_of_what_the_erp_holds_is_refused_with_what_to_do(stage: Any):
     stage.accept_by_policy()
     stage.play("nightly-sync")

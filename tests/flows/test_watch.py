@@ -18,6 +18,7 @@ from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Pending, Running
 
+from benchmarks.post_office import a_post_office
 from tieout.cli.automations import save_automations
 from tieout.connectors.base import parse_key
 
@@ -108,13 +109,17 @@ def test_only_a_run_that_gives_no_sign_of_life_is_closed_and_its_item_shown_agai
 
 
 @ONE_PROJECT
-def test_a_review_that_nobody_can_answer_any_more_is_opened_again(stage: Any):
+def test_a_review_that_nobody_can_answer_any_more_is_opened_again_and_its_approvers_are_reminded(stage: Any):
     stage.play("nightly-sync")
     old = stage.waiting_review()
     stage.put_state(old.id, "FAILED", "Failed")  # what Prefect does when the time is over
+    with a_post_office() as post_office:
+        stage.set("mail", **post_office.settings, operators=["ops@contractor.example"])
+        stage.set("watch", review_hours=1e-6, night_hours=1e-6)
+        stage.play("keep-watch")
 
-    stage.play("keep-watch")
-
+    told = sorted(each["Subject"] for each in post_office.taken)
+    assert (told[0], told[1].startswith("tieout: A review waits: "), len(told)) == ("tieout: Alarm: night", True, 2)
     new = stage.waiting_review()
     assert (new.name, new.id == old.id) == (old.name, False)
     assert stage.retry(old.id).state_name == "Nothing to Review"

@@ -14,12 +14,14 @@ from desk import AFTER_A_NIGHT, APPROVER, PEOPLE, SENDER, Desk, SettableClock
 from ledgers import ON_BOTH_DATABASES
 from sqlalchemy import create_engine, inspect, text
 
-from tieout import codes, reviewing
+from tieout import codes, rejecting, retrieving, reviewing, sending
 from tieout.errors import RefusedError, SettingsError
 from tieout.ledger.book import Ledger
+from tieout.rejecting import Rejected
 from tieout.reporting import timeline
 from tieout.rights import APPROVER as ACCOUNTING_APPROVER
 from tieout.rights import Signature, objections
+from tieout.sending import Answer
 
 KEY = "a key of the company that is long enough"
 STEP = timedelta(seconds=30)
@@ -293,6 +295,43 @@ def test_a_decision_takes_a_code_and_a_wrong_one_is_counted_though_nothing_is_re
     secrets = [KEY, phone.secret, spent, wrong, phone.at(desk.clock())]
     assert found_in_ledger(desk.ledger.engine.url.render_as_string(hide_password=False), secrets) == []
     assert desk.audit() == []
+
+
+@ON_BOTH_DATABASES
+@AFTER_A_NIGHT
+def test_a_step_that_is_tried_again_records_the_same_decision_by_the_same_code_and_no_other_one(desk: Desk):
+    desk.set("approval", proof="totp", key=KEY)
+    desktop = Desktop(desk.ledger, desk.clock)
+    [project_id] = {item.project_id for item in desk.items()}
+    phone, other = desktop.enrol(), desktop.enrol(SENDER)
+    typed = other.at(desk.clock()), phone.at(desk.clock())
+
+    def retrieve(decision: str) -> list[Answer]:
+        by = Signature(SENDER, typed[0], decision=decision)
+        return retrieving.retrieve(desk.ledger, project_id, None, by, "run-1", desk.clock)
+
+    def reject(decision: str) -> Rejected:
+        by = Signature(APPROVER, typed[1], decision=decision)
+        return rejecting.reject(desk.ledger, desk.erp, project_id, None, by, "billed twice", "run-2", desk.clock)
+
+    def send() -> list[Answer]:
+        by = Signature(SENDER, other.at(desk.clock()), decision="run-3 1")
+        return sending.send(desk.ledger, desk.terms, project_id, None, by, desk.clock)
+
+    # Nobody got the answer to the commit, so the step is tried again.
+    retrieved, again = retrieve("run-1 1"), retrieve("run-1 1")
+    assert retrieved == again != []
+    desk.clock.advance(seconds=30)
+    assert [each.is_done for each in (*send(), *send())] == [True] * 2 * len(retrieved)
+    rejected, again_rejected = reject("run-2 1").answers, reject("run-2 1").answers
+    assert rejected == again_rejected != ()
+
+    for later in (retrieve, reject):  # the same run, started once more by somebody: a decision of its own
+        with pytest.raises(RefusedError, match="this code was used already"):
+            later("run-2 2")
+    assert set(desk.states().values()) == {"REJECTED"}
+    kinds = [event.kind for item in desk.items() for event in timeline(desk.ledger, item)]
+    assert [kinds.count(kind) for kind in ("retrieved", "rejected")] == [len(retrieved)] * 2
 
 
 def found_in_ledger(url: str, secrets: list[str]) -> list[Any]:

@@ -34,7 +34,7 @@ def changed(desk: Desk, invoice_id: int) -> Change:
 
 def answer(desk: Desk, change: Change, decision: str = "apply", by: str = APPROVER) -> list[str]:
     given = RefreshAnswer(decided_by=by, decision=decision)
-    return refreshing.apply(desk.ledger, desk.terms, change, given, Signature(by), RUN, desk.clock)
+    return refreshing.apply(desk.ledger, desk.erp, desk.terms, change, given, Signature(by), RUN, desk.clock)
 
 
 @ON_BOTH_DATABASES

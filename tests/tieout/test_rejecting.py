@@ -1,6 +1,7 @@
 """What was sent for acceptance goes back to its project: rejected by accounting with a reason, or taken back."""
 
 import json
+from uuid import uuid4
 
 import pytest
 from desk import AFTER_A_NIGHT, APPROVER, PEOPLE, SENDER, Desk
@@ -18,7 +19,7 @@ from tieout.sending import Answer
 def reject(desk: Desk, *invoice_ids: int, by: str = APPROVER, reason: str = "billed twice") -> Rejected:
     project_id = desk.items()[0].project_id
     chosen = invoice_ids or None
-    return rejecting.reject(desk.ledger, desk.erp, project_id, chosen, Signature(by), reason, "run-1", desk.clock)
+    return rejecting.reject(desk.ledger, desk.erp, project_id, chosen, Signature(by), reason, str(uuid4()), desk.clock)
 
 
 def retrieve(desk: Desk, *invoice_ids: int) -> list[Answer]:

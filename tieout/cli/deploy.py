@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tieout import settings
 from tieout.cli.automations import save_automations
-from tieout.cli.console import notes
+from tieout.cli.console import bar, notes
 from tieout.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -17,17 +18,22 @@ if TYPE_CHECKING:
 
 _NINETY_DAYS = 90 * 24 * 60 * 60
 _POOL_TYPE = "process"
+_FIELDS = re.compile(r"^Args:\n(?: +.*(?:\n|\Z))+\n?", re.MULTILINE)  # of a flow's docstring
 
 
 def deploy() -> None:
     """Set up the work pool, deployments, saved views and automations in Prefect. May be run again at any time."""
-    from prefect.client.orchestration import get_client  # importing Prefect takes seconds
-
     root = _checkout()
+    with bar("Loading Prefect"):
+        from prefect.client.orchestration import get_client  # takes seconds
     with get_client(sync_client=True) as client:
-        _set_up_pool(client)
-        _deploy_flows(root)
-        views, automations = _save_views(client, root), save_automations(client, root)
+        with bar("Setting up the work pool"):
+            _set_up_pool(client)
+        with bar("Deploying the flows"):
+            _deploy_flows(root)
+            _shorten_descriptions(client, root)
+        with bar("Saving views and automations"):
+            views, automations = _save_views(client, root), save_automations(client, root)
     pool = settings.prefect_section().work_pool
     notes().print(
         f"Deployed to work pool {pool}, with {automations} automations; {views} saved views are on the Runs page."
@@ -80,6 +86,15 @@ def _deploy_flows(root: Path) -> None:
     if done.returncode != 0:
         words = (done.stderr or done.stdout).strip().splitlines()
         raise SettingsError("Prefect", "its deployments", words[-1] if words else "`prefect deploy` failed")
+
+
+def _shorten_descriptions(client: "SyncPrefectClient", root: Path) -> None:
+    """Leave out of a deployment's page what its form says under each field; Markdown would run that together."""
+    names = [path.stem.replace("_", "-") for path in (root / "flows").glob("*.py")]
+    ours = {"deployments": {"name": {"any_": names}}}
+    for each in client.request("POST", "/deployments/filter", json=ours).json():
+        words = _FIELDS.sub("", each["description"] or "")
+        client.request("PATCH", "/deployments/{id}", path_params={"id": each["id"]}, json={"description": words})
 
 
 def _save_views(client: "SyncPrefectClient", root: Path) -> int:

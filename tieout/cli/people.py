@@ -37,8 +37,7 @@ def enrol(
 
     The codes of an app that was set up before count until the new one has shown a right code.
     """
-    if name not in settings.people():
-        raise SettingsError("Settings", f"{name!r}", "there is no [[people]] of that name")
+    _require_known(name)
     if not sys.stdout.isatty():
         notes().print("The QR code is a secret and is shown in a terminal only.", style="red")
         raise typer.Exit(1)
@@ -54,6 +53,23 @@ def enrol(
             notes().print("That is not the code of now.", style="red")
     notes().print("Nothing was changed; run this again for another QR code.", style="red")
     raise typer.Exit(1)
+
+
+@people.command()
+def unlock(name: Annotated[str, typer.Argument(help="The person's name, as it is in the settings.")]) -> None:
+    """Let a person sign again at once, who was locked for wrong codes.
+
+    Ask them first whether they typed those: whoever reaches Prefect can.
+    """
+    _require_known(name)
+    with readable_ledger() as ledger:
+        was_locked = codes.unlock(ledger, name, opening.now)
+    notes().print(f"{name} may sign again." if was_locked else f"{name} was not locked.", markup=False)
+
+
+def _require_known(name: str) -> None:
+    if name not in settings.people():
+        raise SettingsError("Settings", f"{name!r}", "there is no [[people]] of that name")
 
 
 def _row(person: Person, enrolled: Enrolment) -> dict[str, Any]:

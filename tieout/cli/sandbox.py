@@ -1,12 +1,13 @@
 """`tieout sandbox`: stand-ins for Procore and Spectrum, with a believable contractor inside."""
 
 import json as jsons
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from tieout.cli.console import notes
+from tieout.cli.console import bar, notes
 
 
 def sandbox(
@@ -24,16 +25,21 @@ def sandbox(
 
     A data folder that exists is opened as it was left: seed and sizes count for a new one only.
     """
-    from tieout.sandbox.serve import serve  # brings a web server along, which no other command needs
-    from tieout.sandbox.sockets import SandboxError
+    waiting = ExitStack()
 
-    sizes = (seed, projects, invoices, lines, limits == "on")
-    try:
-        serve(data, *sizes, procore_port, spectrum_port, troubles=troubles, announce=_say)
-    except (SandboxError, OSError) as error:
-        notes().print(str(error), style="red", markup=False)
-        raise typer.Exit(1) from None
+    def announce(facts: dict[str, Any]) -> None:
+        waiting.close()
+        print(jsons.dumps(facts), flush=True)
 
+    with waiting:
+        waiting.enter_context(bar("Building the contractor and starting both stand-ins"))
+        from tieout.sandbox.serve import serve  # brings a web server along, which no other command needs
+        from tieout.sandbox.sockets import SandboxError
 
-def _say(facts: dict[str, Any]) -> None:
-    print(jsons.dumps(facts), flush=True)
+        sizes = (seed, projects, invoices, lines, limits == "on")
+        try:
+            serve(data, *sizes, procore_port, spectrum_port, troubles=troubles, announce=announce)
+        except (SandboxError, OSError) as error:
+            waiting.close()
+            notes().print(str(error), style="red", markup=False)
+            raise typer.Exit(1) from None

@@ -53,6 +53,12 @@ class ERP(Protocol):
         Raises TransientError when surely nothing was written, UnconfirmedError when the answer was lost.
         """
 
+    def update(self, voucher: Voucher) -> Outcome:
+        """Make the unposted invoice that bears the voucher's key what the voucher says now, all of it or nothing.
+
+        Refused where it is not there once, or is past being changed; it raises as `create` does.
+        """
+
     def find(self, vouchers: Sequence[Voucher]) -> dict[str, list[ErpInvoice]]:
         """Return by key what the ERP holds: by our key, else by vendor and invoice number, in every state."""
 

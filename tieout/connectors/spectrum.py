@@ -331,6 +331,10 @@ class Connector:
         reasons, origin = (refusal.reason,), refusal.request_id
         return [Refused(key=voucher.key, reasons=reasons, request_id=origin) for voucher in vouchers]
 
+    def update(self, voucher: Voucher) -> Outcome:
+        """Refuse: no web service changes an invoice that was entered."""
+        return Refused(key=voucher.key, reasons=("no web service of Spectrum changes an invoice that was entered",))
+
     def find(self, vouchers: Sequence[Voucher]) -> dict[str, list[ErpInvoice]]:
         """Return by key what Spectrum holds: by our key in Remarks, else by vendor and invoice number."""
         there = [invoice for chunk in _chunks(vouchers, KEYS_PER_QUERY) for invoice in self._look(chunk)]

@@ -19,6 +19,7 @@ from tieout.progress import Progress, followed, unseen
 
 _AT_ONCE = 500  # rows that are read, and items that are compared, in one go
 _BODIES = 50  # bodies in memory at once
+_FREEZING = (states.CLAIM, states.AMEND)
 _SEALS = select(schema.seal).order_by(schema.seal.c.seal_id)
 Event = Row[Any]
 
@@ -139,11 +140,11 @@ def _derived(events: Sequence[Event]) -> dict[str, Any]:
 
 
 def _check_intents(connection: Connection, histories: Sequence[History]) -> Iterator[str]:
-    """What was frozen to be sent is told by the event that claimed the invoice."""
+    """What was frozen to be sent is told by the event that froze it."""
     columns = ("item_id", "key", "voucher", "payload_hash")
     there = _by_item(connection, schema.intent, columns, histories)
     for history in histories:
-        told = [json.loads(event.facts) for event in history.events if event.kind == states.CLAIM]
+        told = [json.loads(event.facts) for event in history.events if event.kind in _FREEZING]
         rows = there.get(history.events[0].item_id, []) if history.events else []
         found = [{"key": row.key, "voucher": digest_of(row.voucher), "payload": row.payload_hash} for row in rows]
         if found != [facts for facts in told if facts]:  # one that was taken up again froze nothing new

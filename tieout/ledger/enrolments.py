@@ -22,6 +22,7 @@ class Enrolment:
     last_step: int = 0  # the time step of the newest code that counted
     wrong_codes: int = 0  # in a row
     locked_until: datetime | None = None
+    last_use: str = ""  # the decision for which that code counted
 
 
 def read_enrolment(connection: Connection, name: str) -> Enrolment:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from tieout.ledger import schema
+from tieout.ledger.book import Item
 from tieout.ledger.records import in_pieces
 
 
@@ -59,6 +60,13 @@ def events_of(connection: Connection, item_ids: Iterable[int]) -> dict[int, list
             happened = Happened(row.at, row.actor, row.kind, row.before, row.after, json.loads(row.facts))
             found[row.item_id].append(happened)
     return found
+
+
+def left_by(connection: Connection, items: Iterable[Item], run_id: str) -> list[Item]:
+    """Return those of the items that this run was the last to move: by a step that is tried again now."""
+    items = list(items)
+    happened = events_of(connection, [item.item_id for item in items])
+    return [item for item in items if happened[item.item_id][-1].facts.get("run") == run_id]
 
 
 def moved_by(connection: Connection, actor: str, since: datetime) -> dict[int, Moved]:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, select, true
+from sqlalchemy import ColumnElement, Connection, or_, select
 
 from data_contracts.voucher import ErpInvoice, Voucher
 from tieout.ledger import schema, states
@@ -46,8 +46,8 @@ def live_intents(connection: Connection, items: Sequence[Item]) -> dict[int, Int
 
 
 def newest_intents(connection: Connection, items: Sequence[Item]) -> dict[int, Intent]:
-    """Return the last intent of each item, live or not, by item id."""
-    return _read(connection, items, true())
+    """Return the last intent of each item, live or not, by item id; an amendment only when the ERP has taken it."""
+    return _read(connection, items, or_(_TABLE.c.is_live, _TABLE.c.change == ""))
 
 
 def sent_vouchers(connection: Connection, items: Sequence[Item]) -> dict[int, Voucher]:
@@ -74,11 +74,19 @@ def open_intent(tx: Transaction, item: Item, voucher: Voucher, payload: dict[str
 
     The item's chain tells what was frozen, so that nobody changes that unseen either.
     """
-    frozen = voucher.model_dump_json()
-    payload_hash = digest_of(canonical(payload))
-    because = {"key": voucher.key, "voucher": digest_of(frozen), "payload": payload_hash}
+    row, because = intent_row(tx, item, voucher, payload)
     names = {"batch_code": voucher.batch_code, "vendor_erp": voucher.vendor_erp, "number_erp": voucher.invoice_number}
     item = claim(tx, item, lease, because, **names)
+    tx.insert(_TABLE, row | {"lease_token": item.lease_token}, item.item_id)
+    return Intent(item, voucher, item.content_hash)
+
+
+def intent_row(
+    tx: Transaction, item: Item, voucher: Voucher, payload: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the row of what will be sent of an item, and what its event tells of that."""
+    frozen = voucher.model_dump_json()
+    payload_hash = digest_of(canonical(payload))
     row = {
         "item_id": item.item_id,
         "company_id": item.company_id,
@@ -93,8 +101,7 @@ def open_intent(tx: Transaction, item: Item, voucher: Voucher, payload: dict[str
         "opened_at": tx.now,
         "is_live": True,
     }
-    tx.insert(_TABLE, row, item.item_id)
-    return Intent(item, voucher, item.content_hash)
+    return row, {"key": voucher.key, "voucher": digest_of(frozen), "payload": payload_hash}
 
 
 def take_up(tx: Transaction, intent: Intent, lease: timedelta) -> Intent:

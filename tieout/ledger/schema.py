@@ -187,6 +187,7 @@ intent = Table(
     Column("outcome_at", Instant),
     Column("evidence", Text, nullable=False, server_default=""),
     Column("is_live", Boolean, nullable=False),
+    Column("change", Text, nullable=False, server_default=""),  # of an amendment: what follows when it is taken
 )
 Index(
     "one_live_link",
@@ -197,6 +198,8 @@ Index(
     postgresql_where=text("is_live"),
 )
 
+_amending = text("outcome IS NULL AND NOT is_live")
+Index("amendment_open", intent.c.invoice_id, sqlite_where=_amending, postgresql_where=_amending)
 Index("intent_settled", intent.c.outcome_at)  # what came into the ERP since midnight
 
 payment = Table(
@@ -341,6 +344,7 @@ enrolment = Table(  # of people's authenticator apps; what their secrets are der
     Column("last_step", BigInteger, nullable=False, server_default="0"),
     Column("wrong_codes", Integer, nullable=False, server_default="0"),
     Column("locked_until", Instant),
+    Column("last_use", String(80), nullable=False, server_default=""),
 )
 
 watermark = Table(

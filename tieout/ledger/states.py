@@ -54,6 +54,8 @@ ADOPT: Final = "adopted"  # a person says that what the ERP shows is this invoic
 DISOWN: Final = "disowned"  # a person says that it is not
 DRIFT: Final = "drifted"  # one side was changed after the export, or is again as it was
 ACKNOWLEDGE: Final = "drift acknowledged"
+AMEND: Final = "amendment sent"  # what the unposted invoice shall become in the ERP is frozen
+AMENDED: Final = "amended"  # the ERP has taken it
 
 _ALLOWED: Final[dict[tuple[str | None, str], tuple[str, ...]]] = {
     (None, SENT): JUDGED,
@@ -83,7 +85,8 @@ _ALLOWED: Final[dict[tuple[str | None, str], tuple[str, ...]]] = {
     (FAILED, CHANGE): JUDGED,
     (FAILED, REJECT): (REJECTED,),
     **{(state, OBSERVE): (*IN_ERP, GONE) for state in (*IN_ERP, GONE)},
-    **{(state, event): (state,) for state in (*IN_ERP, GONE) for event in (PAY, DRIFT, ACKNOWLEDGE)},
+    **{(state, event): (state,) for state in (*IN_ERP, GONE) for event in (PAY, DRIFT, ACKNOWLEDGE, AMENDED)},
+    (EXPORTED, AMEND): (EXPORTED,),
     (GONE, UNLINK): (UNLINKED,),
 }
 

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy
@@ -113,11 +113,13 @@ def test_without_a_key_it_says_which(url: str, monkeypatch: pytest.MonkeyPatch):
     assert screen.process.returncode == 1
 
 
-def test_the_list_tells_who_may_do_what_and_who_is_locked(url: str):
-    now = datetime.now(UTC)
+def test_the_list_tells_who_may_do_what_and_who_is_locked_until_somebody_unlocks_them(url: str):
+    before = datetime.now(UTC) - timedelta(minutes=5)
     with Ledger(url) as ledger:
-        issued = codes.issue(ledger, APPROVER, lambda: now)
-        assert codes.confirm(ledger, issued, pyotp.parse_uri(issued.uri).at(now), lambda: now)
+        issued = codes.issue(ledger, APPROVER, lambda: before)
+        phone = pyotp.parse_uri(issued.uri)
+        assert isinstance(phone, pyotp.TOTP)
+        assert codes.confirm(ledger, issued, phone.at(before), lambda: before)
     for _ in range(5):
         sign(url, "wrong")
 
@@ -128,3 +130,18 @@ def test_the_list_tells_who_may_do_what_and_who_is_locked(url: str):
     assert rows[SENDER]["locked"] == ""
     done = subprocess.run([*COMMAND, "people", "list"], capture_output=True, text=True, check=True)
     assert "dana@example.com" in done.stdout
+
+    told = [unlocked(name) for name in (APPROVER, APPROVER, "Somebody Else")]
+    assert [words for words, _ in told] == [
+        f"{APPROVER} may sign again.",
+        f"{APPROVER} was not locked.",
+        "[Settings Error] Settings refused 'Somebody Else'",
+    ]
+    assert [status for _, status in told] == [0, 0, 1]
+    assert listed()[APPROVER]["locked"] == ""
+    assert sign(url, phone.now()) == []
+
+
+def unlocked(name: str) -> tuple[str, int]:
+    done = subprocess.run([*COMMAND, "people", "unlock", name], capture_output=True, text=True, check=False)
+    return done.stderr.strip(), done.returncode

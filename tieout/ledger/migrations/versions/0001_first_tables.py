@@ -51,6 +51,7 @@ def _create_tables() -> None:
         sa.Column("last_step", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("wrong_codes", sa.Integer(), server_default="0", nullable=False),
         sa.Column("locked_until", Instant(), nullable=True),
+        sa.Column("last_use", sa.String(length=80), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
@@ -92,7 +93,16 @@ def _create_tables() -> None:
         sa.Column("outcome_at", Instant(), nullable=True),
         sa.Column("evidence", sa.Text(), server_default="", nullable=False),
         sa.Column("is_live", sa.Boolean(), nullable=False),
+        sa.Column("change", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("intent_id"),
+    )
+    op.create_index(
+        "amendment_open",
+        "intent",
+        ["invoice_id"],
+        unique=False,
+        sqlite_where=sa.text("outcome IS NULL AND NOT is_live"),
+        postgresql_where=sa.text("outcome IS NULL AND NOT is_live"),
     )
     op.create_index(op.f("ix_intent_item_id"), "intent", ["item_id"], unique=False)
     op.create_index("intent_settled", "intent", ["outcome_at"], unique=False)
