@@ -93,11 +93,11 @@ class Screen:
         """Return the rows of a table, cell by cell."""
         return [row.locator("td").all_inner_texts() for row in place.locator("tbody tr").all()]
 
-    def list_runs(self) -> list[str]:
-        """Return the names of the runs in the list, in alphabetical order."""
-        names = self.page.locator(".state-list-item__name a[href*='/flow-run/']")
-        names.first.wait_for()
-        return sorted(names.all_inner_texts())
+    def expect_runs(self, names: list[str]) -> None:
+        """Wait until the list has the runs of these names and no others."""
+        shown = self.page.locator(".state-list-item__name a[href*='/flow-run/']")
+        expect(shown).to_have_count(len(names))
+        assert sorted(shown.all_inner_texts()) == sorted(names)
 
     def expect_words(self, words: str) -> None:
         """Wait until the page shows these words."""

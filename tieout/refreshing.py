@@ -78,12 +78,12 @@ def apply(
     ERP is changed there, which raises as `amending.amend` does.
     """
     decision = answer.decision.strip().casefold()
-    in_erp = decision == APPLY and change.item.state == states.EXPORTED
-    if in_erp:  # an earlier try may have been sent
-        amending.settle(ledger, erp, clock, by.name, [change.item.invoice_id])
-    if decision == LEAVE or refreshed(ledger, change.item, run_id):
+    if decision == LEAVE:
         return []
-    if in_erp:
+    if decision == APPLY and change.item.state == states.EXPORTED:
+        amending.settle(ledger, erp, clock, by.name, [change.item.invoice_id])  # an earlier try may have been sent
+        if refreshed(ledger, change.item, run_id):
+            return []
         return amending.amend(ledger, erp, terms, change.item, change.seen, by, run_id, clock)
     with ledger.transaction(clock(), by.name) as tx:
         problems = [] if decision == APPLY else [f"the decision is {APPLY} or {LEAVE}, not {answer.decision!r}"]

@@ -41,9 +41,15 @@ def bar(words: str, hidden: bool = False) -> Iterator[Progress]:
     """
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     is_hidden = hidden or not sys.stderr.isatty()
-    # What prints meanwhile is left alone: a child process would inherit the detour, with a lock that nobody opens.
-    untouched = {"redirect_stdout": False, "redirect_stderr": False}
-    with Bars(*columns, console=notes(), transient=True, disable=is_hidden, **untouched) as bars:
+    with Bars(
+        *columns,
+        console=notes(),
+        transient=True,
+        disable=is_hidden,
+        # What prints meanwhile is left alone: a child process would inherit the detour, with a lock that nobody opens.
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as bars:
         shown = bars.add_task(words, total=None)
         yield lambda done, whole: bars.update(shown, completed=done, total=whole)
 

@@ -135,7 +135,7 @@ def test_the_list_tells_who_may_do_what_and_who_is_locked_until_somebody_unlocks
     assert [words for words, _ in told] == [
         f"{APPROVER} may sign again.",
         f"{APPROVER} was not locked.",
-        "[Settings Error] Settings refused 'Somebody Else'",
+        "[Settings Error] Settings is not set up for 'Somebody Else': there is no [[people]] of that name",
     ]
     assert [status for _, status in told] == [0, 0, 1]
     assert listed()[APPROVER]["locked"] == ""
