@@ -69,7 +69,8 @@ def test_each_view_lists_its_items_and_one_mended_in_procore_is_offered_for_a_ne
     screen = open_ui()
     for view in ("Held", "Uncertain", "Drifted", "Failed to Export"):
         screen.open_runs(view)
-        assert (names := [run.name for run in stage.runs(view)])
+        names = [run.name for run in stage.runs(view)]
+        assert names
         screen.expect_runs(names)
     screen.open_run(item.name)
 
