@@ -103,7 +103,6 @@ def _office(folder: Path, facts: dict[str, Any], database: str | None) -> Iterat
         **({"PREFECT_API_DATABASE_CONNECTION_URL": database} if database else {}),
     }
     with ExitStack() as stack:
-        stack.callback(os.environ.update, dict(os.environ))
         os.environ.update(ours)
         upgrade(settings.ledger_url())
         processes = stack.enter_context(Processes(os.environ, folder / "logs"))

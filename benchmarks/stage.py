@@ -12,7 +12,11 @@ from typing import Any
 
 @contextmanager
 def stand_ins(folder: Path, projects: int, invoices: int, lines: int) -> Iterator[dict[str, Any]]:
-    """Run both stand-ins over sound invoices, without rate limits, and point this process's settings at them."""
+    """Run both stand-ins over sound invoices, without rate limits, and point this process's settings at them.
+
+    Leaving the block puts the whole environment back.
+    """
+    before = dict(os.environ)
     command = [sys.executable, "-m", "tieout.sandbox.serve", "--json", "--limits", "off", "--no-troubles"]
     command += ["--data", str(folder / "sandbox"), "--projects", str(projects)]
     command += ["--invoices", str(invoices), "--lines", str(lines)]
@@ -29,6 +33,8 @@ def stand_ins(folder: Path, projects: int, invoices: int, lines: int) -> Iterato
             yield facts
         finally:
             process.terminate()
+            os.environ.clear()
+            os.environ.update(before)
 
 
 def _environment(folder: Path, facts: dict[str, Any]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from data_contracts.case import Case
 from data_contracts.invoice import Invoice
 from data_contracts.money import in_words
 from data_contracts.reference import Finding
+from data_contracts.verdicts import unreadable
 from data_contracts.voucher import Outcome, Refused, Voucher
 from tieout import billing, settings, settling
 from tieout.connectors.base import ERP, invoice_key
@@ -189,20 +190,32 @@ def _ours(tx: Transaction, intents: Sequence[Intent]) -> list[Intent]:
 
 def vouchers(connection: Reader, terms: Terms, items: Sequence[Item], now: datetime) -> dict[int, Voucher | Finding]:
     """Build what each item becomes in the ERP, by item id; a Finding where a code is gone since."""
-    return {item.item_id: voucher_of(terms, item, case, now) for item, case in cases_of(connection, terms, items, now)}
+    made: dict[int, Voucher | Finding] = {}
+    for item, case in cases_of(connection, terms, items, now):
+        made[item.item_id] = case if isinstance(case, Finding) else voucher_of(terms, item, case, now)
+    return made
 
 
-def cases_of(connection: Reader, terms: Terms, items: Sequence[Item], now: datetime) -> list[tuple[Item, Case]]:
-    """Read what each item's voucher is made of, as it was judged, those of a project together."""
-    found: list[tuple[Item, Case]] = []
-    by_project: dict[int, list[Item]] = {}
+def cases_of(
+    connection: Reader, terms: Terms, items: Sequence[Item], now: datetime
+) -> list[tuple[Item, Case | Finding]]:
+    """Read what each item's voucher is made of, as it was judged, those of a project together.
+
+    A Finding where what was judged cannot be read now: one such invoice must not hold up the others.
+    """
+    found: list[tuple[Item, Case | Finding]] = []
+    by_project: dict[int, dict[Item, Invoice]] = {}
+    bodies = records.bodies(connection, [item.snapshot_id for item in items])
     for item in items:
-        by_project.setdefault(item.project_id, []).append(item)
+        invoice = parse_invoice(bodies[item.snapshot_id], item.company_id)
+        if not isinstance(invoice, Invoice):
+            found.append((item, unreadable("; ".join(invoice[:5]))))
+        elif item.project_id not in terms.books:
+            found.append((item, unreadable("its project was never read")))
+        else:
+            by_project.setdefault(item.project_id, {})[item] = invoice
     for project_id, group in by_project.items():
-        bodies = records.bodies(connection, [item.snapshot_id for item in group])
-        parsed = [parse_invoice(bodies[item.snapshot_id], item.company_id) for item in group]
-        invoices = [invoice for invoice in parsed if isinstance(invoice, Invoice)]
-        found += zip(group, read_cases(connection, terms, project_id, invoices, now), strict=True)
+        found += zip(group, read_cases(connection, terms, project_id, group.values(), now), strict=True)
     return found
 
 

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from data_contracts.invoice import Invoice
+from data_contracts.case import Case
 from data_contracts.money import in_words
 from data_contracts.reference import Finding
 from data_contracts.voucher import ErpInvoice, Voucher
 from tieout import exporting, intake, settling
 from tieout.connectors.base import ERP
-from tieout.connectors.procore import parse_invoice
 from tieout.errors import SettingsError
 from tieout.judging import judge
 from tieout.ledger import records, states
@@ -101,7 +100,7 @@ def foresee(ledger: Ledger, erp: ERP, terms: Terms, items: Sequence[Item], now: 
     return [
         _forecast(erp, intents[item.item_id], found.get(intents[item.item_id].voucher.key, []), seen)
         if item.item_id in intents
-        else Forecast(item, _stopped(stopped.get(item.item_id, [])))
+        else Forecast(item, _stopped(stopped[item.item_id]))
         for item in items
     ]
 
@@ -109,9 +108,12 @@ def foresee(ledger: Ledger, erp: ERP, terms: Terms, items: Sequence[Item], now: 
 def _made(connection: Reader, terms: Terms, items: Sequence[Item], now: datetime) -> dict[int, Intent | list[Finding]]:
     """Judge each by the terms of now and build its voucher; what stops it otherwise."""
     made: dict[int, Intent | list[Finding]] = {}
-    cases = exporting.cases_of(connection, terms, _readable(connection, terms, items), now)
-    findings = judge([case for _, case in cases]) if cases else {}
+    cases = exporting.cases_of(connection, terms, items, now)
+    findings = judge([case for _, case in cases if isinstance(case, Case)])
     for item, case in cases:
+        if isinstance(case, Finding):
+            made[item.item_id] = [case]
+            continue
         stops = [each for each in findings[item.invoice_id] if each.severity != "warn"]
         voucher = stops or exporting.voucher_of(terms, item, case, now)
         if isinstance(voucher, Voucher):
@@ -122,8 +124,7 @@ def _made(connection: Reader, terms: Terms, items: Sequence[Item], now: datetime
 
 
 def _stopped(stops: Sequence[Finding]) -> str:
-    reasons = "; ".join(each.message for each in stops)
-    return f"nothing is sent: {reasons or 'it cannot be read, or its project was never read'}"
+    return f"nothing is sent: {'; '.join(each.message for each in stops)}"
 
 
 def _forecast(erp: ERP, intent: Intent, there: Sequence[ErpInvoice], seen: dict[int, Sighting]) -> Forecast:
@@ -176,20 +177,10 @@ def payloads(ledger: Ledger, erp: ERP, items: Iterable[Item], clock: Callable[[]
 
 def _as_of_now(ledger: Ledger, erp: ERP, terms: Terms, items: list[Item], now: datetime) -> dict[int, Payload]:
     with ledger.reading() as connection:
-        made = exporting.vouchers(connection, terms, _readable(connection, terms, items), now)
+        made = exporting.vouchers(connection, terms, items, now)
     return {
         item_id: Payload(False, erp.preview(each))
         if isinstance(each, Voucher)
         else Payload(False, missing=each.message)
         for item_id, each in made.items()
     }
-
-
-def _readable(connection: Reader, terms: Terms, items: Sequence[Item]) -> list[Item]:
-    bodies = records.bodies(connection, [item.snapshot_id for item in items])
-    return [
-        item
-        for item in items
-        if item.project_id in terms.books
-        and isinstance(parse_invoice(bodies[item.snapshot_id], item.company_id), Invoice)
-    ]

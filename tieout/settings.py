@@ -6,6 +6,7 @@ Secrets come from the environment only and are SecretStr. Settings are read wher
 import os
 import tomllib
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -22,7 +23,7 @@ from tieout.errors import SettingsError
 class Section(BaseSettings):
     """A table of `tieout.toml`; the environment wins over the file."""
 
-    model_config = SettingsConfigDict(extra="forbid", env_nested_delimiter="__")
+    model_config = SettingsConfigDict(extra="forbid", env_nested_delimiter="__", frozen=True)
 
     @classmethod
     def settings_customise_sources(
@@ -226,7 +227,13 @@ AnySection = TypeVar("AnySection", bound=Section)
 
 def read_section(model: type[AnySection], name: str) -> AnySection:
     """Return the section `name` as the given model; SettingsError names what is missing or wrong, never its value."""
-    table = _config_file().get(name, {})
+    section: AnySection = _section(model, name, *_sources())
+    return section
+
+
+@lru_cache  # steps ask all the time; what was read stands as long as its sources say the same
+def _section(model: type[AnySection], name: str, path: Path, text: str, _environment: frozenset[Any]) -> AnySection:
+    table = _parsed(path, text).get(name, {})
     if not isinstance(table, dict):
         raise SettingsError("Settings", f"[{name}]", "it must be a table")
     return _checked(model, name, table, f"TIEOUT_{name.upper()}__")
@@ -333,10 +340,22 @@ def _config_path() -> Path:
 
 
 def _config_file() -> dict[str, Any]:
+    path, text, _ = _sources()
+    return _parsed(path, text)
+
+
+def _sources() -> tuple[Path, str, frozenset[tuple[str, str]]]:
+    """Return all that settings are read from: where the file is, what it says, and our part of the environment."""
     path = _config_path()
-    if not path.is_file():
-        return {}
+    ours = frozenset(each for each in os.environ.items() if each[0].upper().startswith("TIEOUT_"))
     try:
-        return tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        return path, path.read_text() if path.is_file() else "", ours
+    except (UnicodeDecodeError, OSError) as error:
+        raise SettingsError("Settings", str(path), str(error)) from None
+
+
+def _parsed(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise SettingsError("Settings", str(path), str(error)) from None

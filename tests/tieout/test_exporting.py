@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, NIGHT, Desk, Killed, StoppingClock, amount
-from ledgers import ON_BOTH_DATABASES
+from ledgers import ON_BOTH_DATABASES, unguarded
+from sqlalchemy import text
 
-from tieout import exporting, opening, sending, settling
+from tieout import exporting, opening, sending, settings, settling
 from tieout.connectors.base import invoice_key
 from tieout.errors import SettingsError, TransientError
 from tieout.ledger.intents import live_intents
@@ -270,6 +271,21 @@ def test_one_that_is_refused_does_not_stop_the_others(desk: Desk):
     assert refused.cause == "erp-refused"
     assert refused.reasons[0].message.startswith("[Spectrum Error] ")
     assert "Vendor_Code" in refused.reasons[0].message
+
+
+@AFTER_A_NIGHT
+def test_one_whose_stored_text_was_spoilt_fails_alone_and_the_others_arrive(desk: Desk):
+    accepted = accepted_at(desk)
+    spoilt = desk.item(accepted[-1])
+    with unguarded(settings.ledger_url()) as connection:  # somebody at the database, not we
+        connection.execute(text("UPDATE snapshot SET body = '{}' WHERE snapshot_id = :id"), {"id": spoilt.snapshot_id})
+    foreseen = desk.foresee([spoilt.invoice_id])
+    desk.export()
+    failed = desk.item(spoilt.invoice_id)
+
+    assert set(desk.exported()) == set(accepted) - {spoilt.invoice_id}
+    assert (failed.state, failed.cause) == ("FAILED", "unreadable")
+    assert foreseen[0].would == f"nothing is sent: {failed.reasons[0].message}"
 
 
 def vendor_code(desk: Desk, invoice_id: int) -> str:
