@@ -61,7 +61,7 @@ def _measure(folder: Path, facts: dict[str, Any], invoices: int) -> bool:
         }
     )
     with Processes(os.environ, folder / "logs") as processes:
-        server = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+        server = [sys.executable, "-m", "tieout.cli", "server", "--host", "127.0.0.1", "--port", str(port)]
         processes.start("prefect-server", server)
         Screen(f"http://127.0.0.1:{port}", processes.check).await_ready(120)
         subprocess.run([sys.executable, "-m", "tieout.cli", "deploy"], check=True, stderr=subprocess.DEVNULL)

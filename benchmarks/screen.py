@@ -106,7 +106,7 @@ def _office(folder: Path, facts: dict[str, Any], database: str | None) -> Iterat
         os.environ.update(ours)
         upgrade(settings.ledger_url())
         processes = stack.enter_context(Processes(os.environ, folder / "logs"))
-        server = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+        server = [sys.executable, "-m", "tieout.cli", "server", "--host", "127.0.0.1", "--port", str(port)]
         processes.start("prefect-server", server)
         screen = Screen(f"http://127.0.0.1:{port}", processes.check)
         stack.callback(screen.close)
@@ -140,7 +140,10 @@ def _set_vendors(facts: dict[str, Any], status: str) -> None:
 
 
 def _run(screen: Screen, deployment: str, **parameters: Any) -> Run:
-    return screen.await_end(screen.start(deployment, **parameters), _LONGEST)
+    run = screen.await_end(screen.start(deployment, **parameters), _LONGEST)
+    if run["state"]["type"] == "CRASHED":
+        raise RuntimeError(f"{deployment} crashed: {run['state']['message']}")
+    return run
 
 
 def _retry(screen: Screen, run: Run) -> dict[str, float]:

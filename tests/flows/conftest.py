@@ -311,7 +311,7 @@ class PrefectServer:
             "PREFECT_UI_URL": f"http://127.0.0.1:{self.port}",
             "PREFECT_UI_API_URL": self.api_url,
         }
-        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
+        command = [sys.executable, "-m", "tieout.cli", "server", "--host", "127.0.0.1", "--port", str(self.port)]
         log = self.folder / "server.log"
         self.process = start(command, env, log)
         until(lambda: healthy(self.api_url) or self.process.poll() is not None, 90, "the Prefect server answers")
@@ -337,7 +337,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
 
 @contextmanager
 def database_of_prefect(folder: Path) -> Iterator[str]:
-    """Yield a URL: of PostgreSQL if it is there, as on SQLite Prefect's server now and then stalls for a minute."""
+    """Yield a URL: of PostgreSQL if it is there, on which Prefect's server answers sooner than on SQLite."""
     if find_programs():
         with running(is_durable=False) as postgresql:
             yield postgresql.new_database().replace("+psycopg", "+asyncpg")

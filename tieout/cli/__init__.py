@@ -16,6 +16,7 @@ from tieout.cli.people import people
 from tieout.cli.policy import policy
 from tieout.cli.preview import preview
 from tieout.cli.sandbox import sandbox
+from tieout.cli.server import server
 from tieout.cli.show import show
 from tieout.cli.status import status
 from tieout.errors import TieoutError
@@ -42,6 +43,7 @@ app = typer.Typer(
 )
 for command in (demo, sandbox, deploy, doctor, status, show, preview, grid, docs):
     app.command()(command)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(server)
 app.add_typer(ledger, name="ledger")
 app.add_typer(audit, name="audit")
 app.add_typer(people, name="people")

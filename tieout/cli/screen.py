@@ -134,7 +134,7 @@ class Screen:
         return self._ask("POST", path, body)
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
-        """Ask until the server has time: while its database is locked it answers 503, or late, or not at all.
+        """Ask until the server has time: while much is written into SQLite it answers 503, or late, or not at all.
 
         Asking again is harmless: what we send only reads, or bears a key by which Prefect knows it again.
         """

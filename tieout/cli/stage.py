@@ -68,7 +68,7 @@ def raised(
 def _start(stage: Stage, port: int, sizes: tuple[int, int], say: Say, policy: Callable[[Stage], Facts]) -> None:
     processes = stage.processes
     say("Starting the Prefect server and the stand-ins for Procore and Spectrum")
-    server = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    server = [sys.executable, "-m", "tieout.cli", "server", "--host", "127.0.0.1", "--port", str(port)]
     processes.start("prefect-server", server)
     projects, invoices = map(str, sizes)
     sandbox = [sys.executable, "-m", "tieout.sandbox.serve", "--json", "--limits", "off"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, select
 
 from tieout.ledger import schema, states
 from tieout.ledger.book import ITEM, Item, read_items
@@ -21,9 +21,5 @@ def linked(connection: Connection, only: Sequence[int] | None = None) -> list[in
 
 def drifted(connection: Connection) -> list[Item]:
     """Return the items with an open difference, oldest first."""
-    is_open = text("drift <> '[]'")  # in the very words of the partial index, or no database would use that
-    return [
-        item
-        for item in read_items(connection, select(*ITEM).where(is_open).order_by(schema.item.c.item_id))
-        if item.state in LINKED
-    ]
+    query = select(*ITEM).where(schema.IS_DRIFTED).order_by(schema.item.c.item_id)
+    return [item for item in read_items(connection, query) if item.state in LINKED]

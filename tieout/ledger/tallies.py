@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from sqlalchemy import Boolean, ColumnElement, Connection, func, literal, literal_column, select, text
+from sqlalchemy import ColumnElement, Connection, func, literal, select, text
 
 from data_contracts.money import from_minor
 from tieout.ledger import schema
@@ -31,9 +31,8 @@ def standing(connection: Connection, states: Sequence[str]) -> list[Tally]:
 
 def drifted(connection: Connection) -> list[Tally]:
     """Return the gross amounts of the invoices with an open difference."""
-    # In the very words of the partial index, and with nothing beside them, or no database would use that.
-    is_open = literal_column("drift <> '[]'", Boolean)
-    return [each for each in _invoices(connection, _ITEM.state, is_open) if each.state in LINKED]
+    is_open = select(_ITEM.item_id).where(schema.IS_DRIFTED)  # of its own, or SQLite would read every item to group
+    return [each for each in _invoices(connection, _ITEM.state, _ITEM.item_id.in_(is_open)) if each.state in LINKED]
 
 
 def exported_since(connection: Connection, moment: datetime) -> list[Tally]:
