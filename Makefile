@@ -9,11 +9,15 @@ export GX_ANALYTICS_ENABLED = false
 # A worker starts a process per run: without bytecode each one would compile all of Prefect again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check format bench chaos docs screenshots lock system clean
+.PHONY: demo tryton test check format bench chaos docs screenshots lock system clean
 
-# ONCE=1 ends by itself, JSON=1 prints counts, DATA= is the folder to work in.
-demo: .venv/.stamp
-	$(BIN)/tieout demo $(if $(ONCE),--once) $(if $(JSON),--json) $(if $(DATA),--data $(DATA))
+# ONCE=1 ends by itself, JSON=1 prints counts, DATA= is the folder to work in, ERP=tryton takes a real ERP.
+demo: .venv/.stamp $(if $(filter tryton,$(ERP)),.tryton/.stamp)
+	$(BIN)/tieout demo $(if $(ERP),--erp $(ERP)) $(if $(ONCE),--once) $(if $(JSON),--json) $(if $(DATA),--data $(DATA))
+
+# A contractor's company in Tryton, a real ERP, served until Ctrl-C; DATA= is the folder of its database.
+tryton: .venv/.stamp .tryton/.stamp
+	$(BIN)/python -m deployments.tryton $(if $(JSON),--json) $(if $(DATA),--data $(DATA))
 
 # In two processes, as the smallest machine has two cores; ARGS= goes to pytest, `ARGS="-n 0 ..."` stays in one.
 test: .venv/.stamp system
@@ -49,6 +53,9 @@ lock:
 	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UV_ARGS) \
 		-o requirements.lock pyproject.toml
+	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UV_ARGS) \
+		-o deployments/tryton/requirements.lock deployments/tryton/requirements.in
 	rm -rf .venv-lock
 
 # Debian packages that some tests need: a browser, and the programs of a PostgreSQL server.
@@ -72,6 +79,12 @@ clean:
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --no-compile --no-deps --require-hashes -r requirements.lock
 	-$(BIN)/python -m compileall -qq -j0 .venv/lib
+	touch $@
+
+# Tryton has an environment of its own: we only talk to it, and its licence is another one.
+.tryton/.stamp: deployments/tryton/requirements.lock
+	$(PYTHON) -m venv --clear .tryton
+	.tryton/bin/pip install --quiet --no-deps --require-hashes -r deployments/tryton/requirements.lock
 	touch $@
 
 .venv/.stamp: .venv/.lock pyproject.toml

@@ -1,4 +1,5 @@
-"""`make bench`: a night over 1,000 new invoices of 20 lines, the night after it, judging, the screen, the ledger.
+"""`make bench`: a night over 1,000 new invoices of 20 lines, the night after it, judging, the screen, a real Tryton,
+the ledger.
 
 A Prefect server of its own, the stand-ins without rate limits, SQLite for both ledgers, all on this machine.
 """
@@ -14,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks import judging, ledger, screen
+from benchmarks import judging, ledger, screen, tryton
 from benchmarks.figures import figure
 from benchmarks.stage import stand_ins
 from tieout import settings
@@ -40,6 +41,7 @@ def main() -> None:
             kept = _measure(folder, facts, chosen.invoices)
     kept = judging.measure([1_000, 10_000], chosen.lines) and kept
     kept = screen.measure(chosen.invoices) and kept
+    kept = tryton.measure(chosen.invoices // 2, chosen.lines) and kept
     kept = ledger.measure(chosen.stored, items=10_000) and kept
     raise SystemExit(0 if kept else 1)
 

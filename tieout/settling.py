@@ -35,16 +35,19 @@ def look(erp: ERP, intents: Sequence[Intent]) -> dict[str, list[ErpInvoice]]:
     One that was voided counts only as long as it keeps the invoice's number taken.
     """
     found = erp.find([intent.voucher for intent in intents]) if intents else {}
+    is_free = erp.capabilities.voids_free_numbers
     counting = {
-        intent.voucher.key: [each for each in found.get(intent.voucher.key, []) if _counts(each, intent.voucher)]
+        intent.voucher.key: [
+            each for each in found.get(intent.voucher.key, []) if _counts(each, intent.voucher, is_free)
+        ]
         for intent in intents
     }
     return {key: there for key, there in counting.items() if there}
 
 
-def _counts(record: ErpInvoice, voucher: Voucher) -> bool:
+def _counts(record: ErpInvoice, voucher: Voucher, is_free: bool) -> bool:
     theirs, ours = ((each.vendor_erp, each.invoice_number) for each in (record, voucher))
-    return record.state != "void" or theirs == ours
+    return record.state != "void" or (theirs == ours and not is_free)
 
 
 def settle_answer(tx: Transaction, intent: Intent, outcome: Outcome) -> Item:

@@ -15,10 +15,12 @@ import pytest
 from desk import PEOPLE, Desk, SettableClock
 from ledgers import Ledgers, SQLite
 from stand_ins import AUTHORIZATION_ID, StandIns
+from trytons import TrytonCompany, TrytonServer, a_tryton
 
 from benchmarks import postgresql as throw_away
 from benchmarks.post_office import PostOffice, a_post_office
 from benchmarks.postgresql import PostgreSQL
+from deployments.tryton.server import ServerError
 from tieout.sandbox import books, spectrum
 from tieout.sandbox import contractor as contractor_module
 
@@ -103,6 +105,27 @@ def spectrum_company(tmp_path: Path, spectrum_books: books.ErpBooks, stand_ins: 
     stand_ins.spectrum.app = spectrum.create_app(f"sqlite:///{database}", spectrum_books, AUTHORIZATION_ID, clock)
     with httpx.Client(base_url=url, auth=("ACM", AUTHORIZATION_ID), trust_env=False) as rest:
         yield SpectrumCompany(url, f"sqlite:///file:{database}?mode=ro&uri=true", clock, rest)
+
+
+@pytest.fixture(scope="session")
+def tryton_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrytonServer]:
+    """A real Tryton, for the session: installed and built where it is not, which takes two minutes once."""
+    try:
+        with a_tryton(tmp_path_factory.mktemp("tryton")) as server:
+            yield server
+    except ServerError as error:
+        pytest.skip(f"what runs against a real Tryton: {error}")
+
+
+@pytest.fixture
+def tryton_company(tryton_server: TrytonServer, spectrum_books: books.ErpBooks) -> Iterator[TrytonCompany]:
+    """The company of `spectrum_books` in a real Tryton, a copy for this test alone, made in a fraction of a second.
+
+    `settings` is the section `[tryton]` of a user who may not post; `control` and `look` are as of the stand-in for
+    Spectrum, played by accounting over Tryton's own RPC; `fault` loses an answer or breaks a call.
+    """
+    with tryton_server.company(spectrum_books) as company:
+        yield company
 
 
 @pytest.fixture(scope="session")

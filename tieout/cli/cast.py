@@ -12,6 +12,7 @@ from tieout.connectors.base import parse_key
 Row = dict[str, Any]
 _SENT_BY_NIGHT = "approved"
 _REFUSED_BY_ERP = "already-in-erp"
+_SECONDS = 120.0  # a real ERP takes its time to post a batch
 
 
 @dataclass(frozen=True)
@@ -25,17 +26,17 @@ class Site:
 
 
 class Cast:
-    """Whoever works in Procore and Spectrum while tieout runs."""
+    """Whoever works in Procore and in the ERP while tieout runs."""
 
-    def __init__(self, procore: str, spectrum: str) -> None:
-        """Speak to the stand-ins at these addresses."""
-        self._procore = httpx.Client(base_url=f"{procore}/_sandbox", timeout=30.0, trust_env=False)
-        self._spectrum = httpx.Client(base_url=f"{spectrum}/_sandbox", timeout=30.0, trust_env=False)
+    def __init__(self, procore: str, erp: str) -> None:
+        """Speak to whoever plays them at these addresses."""
+        self._procore = httpx.Client(base_url=f"{procore}/_sandbox", timeout=_SECONDS, trust_env=False)
+        self._erp = httpx.Client(base_url=f"{erp}/_sandbox", timeout=_SECONDS, trust_env=False)
 
     def close(self) -> None:
         """Release the connections."""
         self._procore.close()
-        self._spectrum.close()
+        self._erp.close()
 
     def sites(self) -> list[Site]:
         """Return the projects that we may see, the ones with most to show first."""
@@ -49,7 +50,7 @@ class Cast:
 
     def post(self, batch: str) -> int:
         """Post a batch."""
-        return int(_post(self._spectrum, "post", {"batch_code": batch})["posted"])
+        return int(_post(self._erp, "post", {"batch_code": batch})["posted"])
 
     def pay_some(self) -> list[Row]:
         """Cut a check over several invoices of one vendor, one that pays a part, and one that is voided at once."""
@@ -65,21 +66,21 @@ class Cast:
             checks.append({"what": "pays a part of one", **self._pay(rest[:1], part)})
         if len(rest) > 1:
             voided = self._pay(rest[1:2])
-            _post(self._spectrum, f"checks/{voided['check_number']}/void", {})
+            _post(self._erp, f"checks/{voided['check_number']}/void", {})
             checks.append({"what": "pays one invoice, is voided", **voided})
         return checks
 
     def stop_using(self, vendor: str) -> None:
         """Set a vendor inactive."""
-        _post(self._spectrum, "vendors", {"code": vendor, "status": "I"})
+        _post(self._erp, "vendors", {"code": vendor, "status": "I"})
 
     def erp_invoices(self) -> list[Row]:
-        """Return every invoice in Spectrum's database that bears our key."""
-        return [row for row in _get(self._spectrum, "invoices") if parse_key(row["Remarks"].strip())]
+        """Return every invoice in the ERP's database that bears our key."""
+        return [row for row in _get(self._erp, "invoices") if parse_key(row["Remarks"].strip())]
 
     def erp_state(self) -> Row:
-        """Return what Spectrum's database holds, in counts and sums."""
-        state: Row = _get(self._spectrum, "state")
+        """Return what the ERP's database holds, in counts and sums."""
+        state: Row = _get(self._erp, "state")
         return state
 
     def payments_issued(self) -> list[Row]:
@@ -96,9 +97,7 @@ class Cast:
         applications = [
             {"invoice_number": row["Invoice_Number"], "amount": None if amount is None else str(amount)} for row in rows
         ]
-        check: Row = _post(
-            self._spectrum, "checks", {"vendor_code": rows[0]["Vendor_Code"], "applications": applications}
-        )
+        check: Row = _post(self._erp, "checks", {"vendor_code": rows[0]["Vendor_Code"], "applications": applications})
         return check
 
 

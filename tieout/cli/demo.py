@@ -40,10 +40,11 @@ def demo(
     json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
     projects: Annotated[int, typer.Option(min=2, help="Projects of the contractor.")] = 4,
     invoices: Annotated[int, typer.Option(min=1, help="Invoices over all projects.")] = 60,
+    erp: Annotated[str, typer.Option(help="spectrum, a stand-in; or tryton, a real one.")] = "spectrum",
     data: Annotated[Path, typer.Option(help="Folder of everything that the demo keeps.")] = Path(".tieout/demo"),
     keep: Annotated[bool, typer.Option("--keep", help="Go on with that folder instead of emptying it.")] = False,
 ) -> None:
-    """Run a night on stand-ins for Procore and Spectrum, with a Prefect server and worker of its own.
+    """Run a night on stand-ins for Procore and the ERP, with a Prefect server and worker of its own.
 
     Everything that it starts ends with it.
     """
@@ -53,10 +54,10 @@ def demo(
         signal.signal(signal.SIGHUP, _interrupt)
     is_over = False
     try:
-        with _Progress() as say, raised(data, (projects, invoices), keep, say, _policy) as stage:
+        with _Progress() as say, raised(data, erp, (projects, invoices), keep, say, _policy) as stage:
             facts = _play(stage, say)
             say("")
-            print_json(facts) if json else _print(facts)
+            print_json(facts) if json else _print(facts, erp.capitalize())
             is_over = True
             if not once:
                 _print_links(facts["links"], notes() if json else out())
@@ -93,7 +94,7 @@ class _Progress:
 
 def _policy(stage: Stage) -> Facts:
     """Accept half of the projects by policy; the others are for people."""
-    people = Cast(stage.procore, stage.spectrum)
+    people = Cast(stage.procore, stage.accounting)
     try:
         accepted = _by_policy(people.sites())
     finally:
@@ -108,7 +109,7 @@ def _by_policy(sites: list[Site]) -> list[Site]:
 def _play(stage: Stage, say: _Progress) -> Facts:
     """Tell the story and return what came of it."""
     began, screen = time.monotonic(), stage.screen
-    people = Cast(stage.procore, stage.spectrum)
+    people = Cast(stage.procore, stage.accounting)
     try:
         say("A night: nightly-sync reads, checks, accepts two projects by policy, exports")
         night = screen.start("nightly-sync")
@@ -215,20 +216,20 @@ def _links(stage: Stage, ledger: Ledger, night: str) -> Facts:
 def _mending(stage: Stage, ledger: Ledger) -> dict[str, str]:
     """Say for each failure that the ERP's people can mend how to do that in the stand-in."""
     failed = ledger.items(state=states.FAILED, cause="vendor-inactive")
-    url = f"{stage.spectrum}/_sandbox/vendors"
+    url = f"{stage.accounting}/_sandbox/vendors"
     return {
         reporting.label(item): f"""curl {url} -d '{{"code": "{_vendor_code(ledger, item)}", "status": "A"}}'"""
         for item in failed
     }
 
 
-def _print(facts: Facts) -> None:
+def _print(facts: Facts, system: str) -> None:
     console, erp, procore = out(), facts["erp"], facts["procore"]
     console.print(in_tables(facts))
     rows = [
         (state, erp[state]["count"], erp[state]["amount"], erp[state]["retention"]) for state in ("unposted", "posted")
     ]
-    console.print(table("Spectrum's own database", ("invoices", "count>", "amount>", "retention>"), rows))
+    console.print(table(f"{system}'s own database", ("invoices", "count>", "amount>", "retention>"), rows))
     checks = [(each["check_number"], each["what"], each["amount"]) for each in erp["checks"]]
     console.print(table("Checks that accounting cut", ("check", "what it does", "amount>"), checks))
     told = [

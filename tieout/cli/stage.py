@@ -9,8 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from fcntl import LOCK_EX, LOCK_NB, flock
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from pydantic import SecretStr
 
 from tieout import settings
 from tieout.cli.processes import Processes
@@ -22,7 +25,7 @@ from tieout.sandbox.sockets import free_port
 APPROVER = "Ada Approver"
 POOL = "demo"
 _OURS = "demo.json"  # marks a folder as one that we may empty
-_START_SECONDS = 90.0
+_START_SECONDS, _BUILD_SECONDS = 90.0, 300.0
 Say = Callable[[str], None]
 Facts = dict[str, Any]
 
@@ -30,9 +33,9 @@ Facts = dict[str, Any]
 class Stage:
     """Where the demo plays."""
 
-    def __init__(self, folder: Path, processes: Processes, screen: Screen) -> None:
+    def __init__(self, folder: Path, erp: str, processes: Processes, screen: Screen) -> None:
         """Begin with nothing started."""
-        self.folder, self.processes, self.screen = folder, processes, screen
+        self.folder, self.erp, self.processes, self.screen = folder, erp, processes, screen
         self.sandbox: Facts = {}
 
     @property
@@ -41,23 +44,23 @@ class Stage:
         return str(self.sandbox["procore"]["api_url"])
 
     @property
-    def spectrum(self) -> str:
-        """Address of the Spectrum stand-in."""
-        return str(self.sandbox["spectrum"]["url"])
+    def accounting(self) -> str:
+        """Address of whoever plays the people in the ERP."""
+        return str(self.sandbox.get("control") or self.sandbox[self.erp]["url"])
 
 
 @contextmanager
 def raised(
-    folder: Path, sizes: tuple[int, int], keep: bool, say: Say, policy: Callable[[Stage], Facts]
+    folder: Path, erp: str, sizes: tuple[int, int], keep: bool, say: Say, policy: Callable[[Stage], Facts]
 ) -> Iterator[Stage]:
-    """Start everything, and end everything afterwards; `policy` is asked once the stand-ins are there."""
+    """Start everything, and end everything afterwards; `policy` is asked once Procore and the ERP are there."""
     folder = folder.resolve()
     with _ours_alone(folder, keep):
         port = free_port()
         environment = _clean(os.environ) | _prefect(folder, port)
         with Processes(environment, folder / "logs") as processes:
             screen = Screen(f"http://127.0.0.1:{port}", processes.check)
-            stage = Stage(folder, processes, screen)
+            stage = Stage(folder, erp, processes, screen)
             try:
                 _start(stage, port, sizes, say, policy)
                 yield stage
@@ -73,7 +76,9 @@ def _start(stage: Stage, port: int, sizes: tuple[int, int], say: Say, policy: Ca
     projects, invoices = map(str, sizes)
     sandbox = [sys.executable, "-m", "tieout.sandbox.serve", "--json", "--limits", "off"]
     sandbox += ["--data", str(stage.folder / "sandbox"), "--projects", projects, "--invoices", invoices]
-    stage.sandbox = _first_line(processes, processes.start("sandbox", sandbox))
+    stage.sandbox = _first_line(processes, processes.start("sandbox", sandbox), _START_SECONDS)
+    if stage.erp not in stage.sandbox:
+        stage.sandbox |= _real_erp(stage, say)
     secrets = _write_settings(stage, policy(stage))
     os.environ.clear()
     os.environ.update(processes.environment | secrets)
@@ -87,16 +92,30 @@ def _start(stage: Stage, port: int, sizes: tuple[int, int], say: Say, policy: Ca
     processes.finish("deploy", _START_SECONDS)
 
 
+def _real_erp(stage: Stage, say: Say) -> Facts:
+    """Start an ERP that is no stand-in, with the sandbox's contractor in it: `deployments/<erp>` knows how."""
+    say(f"Starting {stage.erp.capitalize()}; the first time its company is built, which takes a minute or two")
+    command = [sys.executable, "-m", f"deployments.{stage.erp}", "--json", "--data", str(stage.folder / stage.erp)]
+    command += ["--sandbox", str(stage.folder / "sandbox")]
+    return _first_line(stage.processes, stage.processes.start(stage.erp, command), _BUILD_SECONDS)
+
+
+def _secrets_of(erp: str) -> list[str]:
+    fields = import_module(f"tieout.connectors.{erp}").Settings.model_fields
+    return [name for name, field in fields.items() if field.annotation is SecretStr]
+
+
 def _write_settings(stage: Stage, policy: Facts) -> dict[str, str]:
     """Write `tieout.toml` and return the environment that goes with it; both are kept for the reader's own commands."""
-    procore, spectrum = stage.sandbox["procore"], stage.sandbox["spectrum"]
+    procore, erp = stage.sandbox["procore"], stage.sandbox[stage.erp]
+    secret = _secrets_of(stage.erp)
     sections: dict[str, Facts] = {
-        "company": {"name": "Demo Builders"},
+        "company": {"name": "Demo Builders", "erp": stage.erp},
         "procore": {
             **{name: procore[name] for name in ("api_url", "login_url", "company_id", "client_id")},
             "web_url": f"{procore['api_url']}/_sandbox/requisitions/{{invoice}}",
         },
-        "spectrum": {"url": spectrum["url"], "company_code": spectrum["company_code"], "settles_seconds": 1.0},
+        stage.erp: {**{name: erp[name] for name in erp if name not in secret}, "settles_seconds": 1.0},
         "mapping": {"csv": stage.sandbox["mapping_csv"]},
         "export": {"retry_delay_seconds": 0.2},
         "approval": {"proof": "name"},
@@ -112,8 +131,7 @@ def _write_settings(stage: Stage, policy: Facts) -> dict[str, str]:
         "TIEOUT_CONFIG": str(config),
         "TIEOUT_LEDGER__URL": f"sqlite:///{stage.folder / 'ledger.sqlite'}",
         "TIEOUT_PROCORE__CLIENT_SECRET": procore["client_secret"],
-        "TIEOUT_SPECTRUM__AUTHORIZATION_ID": spectrum["authorization_id"],
-        "TIEOUT_SPECTRUM__INFO_LINK_URL": spectrum["info_link_url"],
+        **{f"TIEOUT_{stage.erp.upper()}__{name.upper()}": erp[name] for name in secret},
     }
     exports = {**secrets, "PREFECT_API_URL": f"{stage.screen.url}/api"}
     text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in exports.items())
@@ -128,8 +146,8 @@ def _toml(section: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name} = {json.dumps(value)}"  # for text, numbers and lists the two notations agree
 
 
-def _first_line(processes: Processes, log: Path) -> Facts:
-    give_up_at = time.monotonic() + _START_SECONDS
+def _first_line(processes: Processes, log: Path, seconds: float) -> Facts:
+    give_up_at = time.monotonic() + seconds
     while time.monotonic() < give_up_at:
         processes.check()
         for line in log.read_text().splitlines(keepends=True):
@@ -137,7 +155,7 @@ def _first_line(processes: Processes, log: Path) -> Facts:
                 facts: Facts = json.loads(line)
                 return facts
         time.sleep(0.05)
-    raise TimeoutError(f"the stand-ins are not ready after {_START_SECONDS:.0f} s; see {log}")
+    raise TimeoutError(f"it is not ready after {seconds:.0f} s; see {log}")
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The promises that every ERP connector keeps (design section 5), and the key that ties an AP invoice to Procore."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from importlib import import_module
 from pkgutil import iter_modules
@@ -11,7 +11,6 @@ from data_contracts.reference import Problem, Reference
 from data_contracts.voucher import ErpInvoice, Outcome, Payment, Voucher
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_NOT_ERPS = ("base", "procore", "smtp", "wire")
 
 
 class Capabilities(Contract):
@@ -23,7 +22,8 @@ class Capabilities(Contract):
     credit_memos: bool
     tax: bool
     update: bool
-    refuses_duplicates: bool  # the ERP itself refuses a second invoice of the same vendor and number
+    refuses_duplicates: bool  # the ERP itself refuses a second invoice of the same vendor and number, or of our key
+    voids_free_numbers: bool = False  # the number of a voided invoice may be used again
     settles_within: timedelta  # after this long a write that was ever taken is visible to `find`
     request_timeout: timedelta  # the longest that one call of `create` may stay unanswered
     invoices_per_call: int
@@ -92,10 +92,10 @@ def _base36(number: int) -> str:
     return digits.rjust(13, "0")
 
 
-def available_erps(path: Iterable[str] | None = None) -> list[str]:
-    """Return the names of the ERPs that there is a connector for: the modules of this folder."""
-    folder = list(path) if path is not None else list(import_module("tieout.connectors").__path__)
-    return sorted(module.name for module in iter_modules(folder) if module.name not in _NOT_ERPS)
+def available_erps() -> list[str]:
+    """Return the names of the ERPs that there is a connector for: the modules of this folder with a `Connector`."""
+    names = sorted(module.name for module in iter_modules(import_module("tieout.connectors").__path__))
+    return [name for name in names if hasattr(import_module(f"tieout.connectors.{name}"), "Connector")]
 
 
 def open_erp(name: str) -> ERP:

@@ -1,0 +1,129 @@
+"""How fast invoices reach a real Tryton, beside a bare script that makes the same batched calls; without set-up."""
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import figure
+from benchmarks.stage import stand_ins
+from deployments.tryton import company, server
+from deployments.tryton.__main__ import plan_of, settings_of
+from deployments.tryton.rpc import Row, Tryton
+from tieout import exporting, intake, opening, reviewing, sending, settings
+from tieout.ledger.book import Ledger, upgrade
+from tieout.opening import now
+from tieout.terms import Terms, load_terms
+
+_ACTOR = "bench"
+_OURS = [("type", "=", "in"), ("description", "like", "P%")]
+_HEADER = ("company", "party", "invoice_address", "account", "currency", "journal", "reference", "description")
+_HEADER = (*_HEADER, "invoice_date", "accounting_date", "comment")
+_LINE = ("account", "product", "unit", "quantity", "unit_price", "description", "origin", "company", "currency")
+_ENTRY = ("root", "account")
+
+
+def measure(invoices: int, lines: int) -> bool:
+    """Export so many invoices, then write the same into a copy of the company without us; return what held."""
+    with tempfile.TemporaryDirectory(prefix="tieout-bench-") as name:
+        folder = Path(name)
+        with stand_ins(folder, 1, invoices, lines), _two_companies(folder) as (url, databases):
+            ours, theirs = (_session(url, database) for database in databases)
+            exported = _export(invoices)
+            there = ours.rows("account.invoice", _OURS, "reference")
+            bare = _write(theirs, _documents(ours))
+    return all(
+        [
+            figure("invoices in Tryton afterwards", len(there), "invoices", f"== {invoices}"),
+            figure("a bare script's batched calls to Tryton", invoices / bare, "invoices/s"),
+            figure("export to Tryton", invoices / exported, "invoices/s"),
+            figure("export to Tryton, of what the bare script reaches", 100 * bare / exported, "%", ">= 90"),
+        ]
+    )
+
+
+@contextmanager
+def _two_companies(folder: Path) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Serve two copies of the contractor's company, and point our settings at the first."""
+    plan, names = plan_of(folder / "sandbox"), ("ours", "theirs")
+    books, templates = plan.contractor().books, server.SQLiteFiles(server.TEMPLATES)
+    with server.alone(server.TEMPLATES):
+        server.install()
+        empty = server.template(templates, date.fromisoformat(plan.today), lambda words: None)
+    databases = server.SQLiteFiles(folder / "tryton")
+    server.copy_database(templates.path(empty), databases.path(empty))
+    server.fill(databases, empty, names[0], books)
+    databases.clone(*names)
+    with server.serving(databases) as url:
+        for name in names:
+            server.wake(url, name)
+        section = settings_of(url, names[0], books.company_name)
+        os.environ |= {f"TIEOUT_TRYTON__{name.upper()}": str(value) for name, value in section.items()}
+        os.environ["TIEOUT_COMPANY__ERP"] = "tryton"
+        try:
+            yield url, names
+        finally:
+            del os.environ["TIEOUT_COMPANY__ERP"]
+
+
+def _session(url: str, database: str) -> Tryton:
+    return Tryton(url, database, company.INTEGRATION, company.PASSWORD_OF[company.INTEGRATION])
+
+
+def _export(invoices: int) -> float:
+    """Read and accept everything, then export it; return the seconds of the export alone."""
+    upgrade(settings.ledger_url())
+    with opening.open_ledger() as ledger, opening.open_procore() as procore, opening.open_erp() as erp:
+        projects = intake.list_projects(ledger, procore, now)
+        for project in projects:
+            intake.fetch_changed(ledger, procore, project, now)
+        intake.read_reference(ledger, erp, now)
+        intake.read_books(ledger, procore, projects, now)
+        terms = load_terms(ledger, erp, now())
+        _accept(ledger, terms)
+        began, done = time.monotonic(), 0
+        while chunk := exporting.export_chunk(ledger, erp, terms, now, _ACTOR).invoice_ids:
+            done += len(chunk)
+        seconds = time.monotonic() - began
+    if done != invoices:
+        raise RuntimeError(f"{done} of {invoices} invoices were exported")
+    return seconds
+
+
+def _accept(ledger: Ledger, terms: Terms) -> None:
+    for project_id in terms.books:
+        sending.judge_project(ledger, terms, project_id, now, _ACTOR)
+    os.environ["TIEOUT_POLICY__AUTO_ACCEPT_PROJECTS"] = json.dumps(list(terms.books))
+    reviewing.accept_by_policy(ledger, list(terms.books), now, terms.policy_version)
+
+
+def _documents(tryton: Tryton) -> list[Row]:
+    """Return what was exported, as calls that would create it again."""
+    entries: dict[str, list[Row]] = {}
+    for row in tryton.rows("analytic.account.entry", [("origin", "like", "account.invoice.line,%")], "origin", *_ENTRY):
+        entries.setdefault(row["origin"], []).append(_only(row, _ENTRY))
+    lines: dict[int, list[Row]] = {}
+    for row in tryton.rows("account.invoice.line", [("invoice.description", "like", "P%")], "invoice", *_LINE):
+        coded = entries.get(f"account.invoice.line,{row['id']}", [])
+        analytic = {"analytic_accounts": [["create", coded]]} if coded else {}
+        lines.setdefault(row["invoice"], []).append(
+            {"type": "line", "invoice_type": "in", **_only(row, _LINE), **analytic}
+        )
+    found = tryton.rows("account.invoice", _OURS, *_HEADER)
+    return [{"type": "in", **_only(row, _HEADER), "lines": [["create", lines[row["id"]]]]} for row in found]
+
+
+def _only(row: Row, names: Sequence[str]) -> dict[str, Any]:
+    return {name: row[name] for name in names if row[name] is not None}
+
+
+def _write(tryton: Tryton, documents: Sequence[Row]) -> float:
+    size, began = settings.export().chunk, time.monotonic()
+    for start in range(0, len(documents), size):
+        tryton.create("account.invoice", *documents[start : start + size])
+    return time.monotonic() - began

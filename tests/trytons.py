@@ -1,0 +1,96 @@
+"""A real Tryton for tests: installed and its companies built once for a checkout, one server, a copy for each test."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from deployments.tryton import front, server
+from deployments.tryton.__main__ import settings_of
+from tieout.sandbox.books import ErpBooks
+from tieout.sandbox.sockets import serving
+
+
+@dataclass
+class TrytonCompany:
+    """A contractor's company of its own: `control` plays accounting, `fault` breaks calls by their method."""
+
+    settings: dict[str, Any]  # the section [tryton], through the front
+    direct: str  # the server itself, without the front
+    http: httpx.Client
+
+    def control(self, action: str, body: Any = None) -> Any:
+        answer = self.http.post(f"/_sandbox/{action}", json=body or {})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def look(self, what: str) -> Any:
+        return self.http.get(f"/_sandbox/{what}").json()
+
+    def fault(self, method: str, kind: str, **more: Any) -> None:
+        """Break the next call of a method, for example `account.invoice.create`."""
+        self.control("faults", {"route": f"^POST /model.{method}$", "kind": kind, **more})
+
+
+@dataclass
+class TrytonServer:
+    """Tryton's server over databases of its own."""
+
+    databases: server.SQLiteFiles
+    url: str
+    _free: list[str] = field(default_factory=list)  # databases that the server has loaded, which takes it two seconds
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    @contextmanager
+    def company(self, books: ErpBooks) -> Iterator[TrytonCompany]:
+        """Copy the company of this contractor, and give its people a place; building it once takes some seconds."""
+        templates = server.SQLiteFiles(server.TEMPLATES)
+        with server.alone(server.TEMPLATES):
+            template = server.company_of(templates, books, _today(), _say)
+        name = self._put(templates.path(template))
+        with (
+            serving(front.create_app(self.url, name)) as address,
+            httpx.Client(base_url=address, timeout=120, trust_env=False) as http,
+        ):
+            yield TrytonCompany(settings_of(address, name, books.company_name), self.url, http)
+        self._free.append(name)
+
+    def _put(self, template: Path) -> str:
+        """Write a copy into a database that nobody uses any more, else into a new one."""
+        if self._free:
+            server.overwrite(template, self.databases.path(self._free[-1]))
+            return self._free.pop()
+        name = f"company{next(self._numbers)}"
+        server.copy_database(template, self.databases.path(name))
+        server.wake(self.url, name)
+        return name
+
+
+@contextmanager
+def a_tryton(folder: Path) -> Iterator[TrytonServer]:
+    """Run a server; ServerError when it cannot be installed."""
+    began = time.monotonic()
+    with server.alone(server.TEMPLATES):
+        server.install()
+    if time.monotonic() - began > 2:
+        _say(f"Tryton was installed, in {time.monotonic() - began:.0f} s")
+    databases = server.SQLiteFiles(folder)
+    with server.serving(databases) as url:
+        yield TrytonServer(databases, url)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _say(words: str) -> None:
+    """Tell whoever waits: a first run takes longer."""
+    print(words, file=sys.__stderr__ if os.environ.get("PYTEST_XDIST_WORKER") else sys.stderr, flush=True)
