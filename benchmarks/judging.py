@@ -88,8 +88,7 @@ def _judge() -> dict[str, float]:
     with open_ledger() as ledger, open_erp() as erp:
         began = time.perf_counter()
         terms = load_terms(ledger, erp, now())
-        for project_id in terms.books:
-            sending.judge_project(ledger, terms, project_id, now, "run b")
+        sending.judge_projects(ledger, terms, terms.books, now, "run b")
         seconds = time.perf_counter() - began
         return {"invoices": len(ledger.items()), "seconds": seconds, "peak_mb": _peak_mb()}
 

@@ -300,8 +300,7 @@ def _judge(worker: Worker) -> Terms:
     intake.read_reference(ledger, worker.erp, clock)
     intake.read_books(ledger, worker.procore, projects, clock)
     terms = load_terms(ledger, worker.erp, clock())
-    for project_id in projects:
-        sending.judge_project(ledger, terms, project_id, clock, ACTOR)
+    sending.judge_projects(ledger, terms, projects, clock, ACTOR)
     return terms
 
 

@@ -37,7 +37,7 @@ def nightly_sync(projects: list[int] | None = None, dry_run: bool = False):
         steps.go(erp.read_reference)
         steps.go(procore.read_books, visible)
         steps.in_order(erp.release_expired, erp.settle_uncertain)
-        steps.each(checks.judge, visible)
+        steps.go(checks.judge, visible)
         steps.go(checks.accept_by_policy, visible)
         steps.go(ledger.revive_transient)
         steps.each(erp.export_chunk, steps.go(erp.list_chunks))

@@ -30,7 +30,7 @@ def review_invoices(project: int):
     steps.each(procore.fetch_changed_invoices, [project] if accepted else [])
     steps.go(erp.read_reference)
     steps.go(procore.read_books, [project])
-    steps.each(checks.judge, [project] if accepted else [])
+    steps.go(checks.judge, [project] if accepted else [])
     steps.each(erp.export_chunk, steps.go(erp.list_chunks, accepted), only=accepted)
     steps.in_order(procore.deliver_letters, notices.deliver_mail)
     steps.go(items.open_reviews)

@@ -26,7 +26,7 @@ def sync_invoices(project: int | None = None, dry_run: bool = False):
     steps.each(procore.fetch_changed_invoices, visible)
     steps.go(erp.read_reference)
     steps.go(procore.read_books, visible)
-    steps.each(checks.judge, visible)
+    steps.go(checks.judge, visible)
     steps.go(checks.accept_by_policy, visible)
     steps.go(ledger.revive_transient)
     steps.each(erp.export_chunk, steps.go(erp.list_chunks))

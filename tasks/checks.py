@@ -12,11 +12,11 @@ from tieout.sending import Judged
 from tieout.terms import load_terms
 
 
-@task(**remote, task_run_name="judge project {project}")
-def judge(project: int) -> Judged:
-    """Judge what is new in one project, and again what was judged by other terms."""
-    with open_ledger() as ledger, open_erp() as erp, _progress.shown(f"judge project {project}") as progress:
-        return sending.judge_project(ledger, load_terms(ledger, erp, now()), project, now, actor(), progress)
+@task(**remote)
+def judge(projects: list[int]) -> Judged:
+    """Judge what is new in these projects, and again what was judged by other terms."""
+    with open_ledger() as ledger, open_erp() as erp, _progress.shown("judge") as progress:
+        return sending.judge_projects(ledger, load_terms(ledger, erp, now()), projects, now, actor(), progress)
 
 
 @task(**remote)

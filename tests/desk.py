@@ -168,10 +168,8 @@ class Desk:
 
     def judge(self) -> dict[str, int]:
         """Judge what is new and what may be judged differently now."""
-        terms, counts = self.terms, Counter[str]()
-        for project_id in terms.books:
-            counts.update(sending.judge_project(self.ledger, terms, project_id, self.clock, NIGHT).counts)
-        return dict(counts)
+        terms = self.terms
+        return sending.judge_projects(self.ledger, terms, terms.books, self.clock, NIGHT).counts
 
     def offer(self, project_id: int) -> Offer | None:
         """Open a review."""

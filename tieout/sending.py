@@ -1,7 +1,7 @@
 """Judge what Procore shows and send what is sound to Ready to Export; hold the rest with its reasons."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -28,7 +28,7 @@ from tieout.terms import Terms, known_projects
 
 Clock = Callable[[], datetime]
 REFUSED = "refused"
-_PIECE = 125  # invoices that are judged together, in one batch of checks
+_PIECE = 500  # invoices that are judged together, in one batch of checks and one commit
 _JUDGED_AGAIN = (*states.JUDGED, states.ACCEPTED, states.FAILED)
 
 
@@ -71,15 +71,21 @@ class Reading:
         return [finding for finding in self.findings if finding.severity != "warn"]
 
 
-def judge_project(
-    ledger: Ledger, terms: Terms, project_id: int, clock: Clock, actor: str, progress: Progress = unseen
+def judge_projects(
+    ledger: Ledger, terms: Terms, project_ids: Iterable[int], clock: Clock, actor: str, progress: Progress = unseen
 ) -> Judged:
-    """Judge what is new in the project and, where its terms changed, what was judged before."""
+    """Judge what is new in these projects and, where its terms changed, what was judged before.
+
+    Raises SettingsError for a project of which the commitments were never read, when all others are judged.
+    """
     with ledger.reading() as connection:
-        seen = records.unjudged(connection, project_id, _JUDGED_AGAIN, terms.fingerprint(project_id))
+        seen = {
+            project_id: records.unjudged(connection, project_id, _JUDGED_AGAIN, terms.fingerprint(project_id))
+            for project_id in project_ids
+        }
     counts: Counter[str] = Counter()
-    for piece in followed(records.in_pieces(seen, _PIECE), len(seen), progress, len):
-        counts.update(_judge_piece(ledger, terms, project_id, piece, clock, actor))
+    for piece in _pieces(terms, seen, progress):
+        counts.update(_judge_piece(ledger, terms, piece, clock, actor))
     return Judged(dict(counts))
 
 
@@ -98,7 +104,7 @@ def rejudge(
     refresh: dict[str, str] | None = None,
     progress: Progress = unseen,
 ) -> None:
-    """Judge these invoices, sent before or not, because a person asked for it, each project's together.
+    """Judge these invoices, sent before or not, because a person asked for it.
 
     With `refresh`, which the event tells, an accepted one whose figures are others now waits for a new acceptance,
     though its own content is the same: figures hang on the invoice before it.
@@ -107,12 +113,8 @@ def rejudge(
     with ledger.reading() as connection:
         for sighting in records.sightings_of(connection, invoice_ids).values():
             by_project.setdefault(sighting.project_id, []).append(sighting.invoice_id)
-    pieces = [
-        (project_id, piece) for project_id, ours in by_project.items() for piece in records.in_pieces(ours, _PIECE)
-    ]
-    whole = sum(len(piece) for _, piece in pieces)
-    for project_id, piece in followed(pieces, whole, progress, lambda each: len(each[1])):
-        _judge_piece(ledger, terms, project_id, piece, clock, actor, asked=True, refresh=refresh)
+    for piece in _pieces(terms, by_project, progress):
+        _judge_piece(ledger, terms, piece, clock, actor, asked=True, refresh=refresh)
 
 
 def send(
@@ -189,10 +191,20 @@ def place(tx: Transaction, terms: Terms, project: str, reading: Reading, asked: 
     return _again(tx, terms, project, reading, item)
 
 
+def _pieces(terms: Terms, by_project: Mapping[int, Sequence[int]], progress: Progress) -> Iterator[Sequence[int]]:
+    """Yield what is judged together, whatever the project: a batch costs much the same however large it is.
+
+    Last come the projects that lack what judging needs, each by itself, so that they stop no other.
+    """
+    together = [each for project_id, ours in by_project.items() if project_id in terms.books for each in ours]
+    pieces: list[Sequence[int]] = list(records.in_pieces(together, _PIECE))
+    pieces += [ours for project_id, ours in by_project.items() if project_id not in terms.books and ours]
+    return followed(pieces, sum(map(len, pieces)), progress, len)
+
+
 def _judge_piece(
     ledger: Ledger,
     terms: Terms,
-    project_id: int,
     invoice_ids: Sequence[int],
     clock: Clock,
     actor: str,
@@ -201,27 +213,28 @@ def _judge_piece(
 ) -> Counter[str]:
     now = clock()
     with ledger.reading() as connection:
-        readings = _read(connection, terms, project_id, invoice_ids, now)
+        readings = _read(connection, terms, invoice_ids, now)
     counts: Counter[str] = Counter()
-    project = known_projects(ledger)[project_id].name
+    projects = known_projects(ledger)
     with ledger.transaction(clock(), actor) as tx:
         readings = _still_true(tx, readings)
         for reading in readings:
+            project = projects[reading.sighting.project_id].name
             item = place(tx, terms, project, replace(reading, refresh=refresh), asked)
             if item is not None:
                 counts[item.state] += 1
-        _keep_results(tx, terms, project_id, readings, now)
+        _keep_results(tx, terms, readings, now)
     return counts
 
 
-def _keep_results(tx: Transaction, terms: Terms, project_id: int, readings: Sequence[Reading], now: datetime) -> None:
+def _keep_results(tx: Transaction, terms: Terms, readings: Sequence[Reading], now: datetime) -> None:
     """Keep what came of judging, of invoices that stay outside too; of one that was never read there is nothing."""
     results = [
         Judgement(each.sighting.company_id, each.sighting.invoice_id, each.sighting.snapshot_id, each.findings)
         for each in readings
         if each.sighting.snapshot_id is not None
     ]
-    judgements.keep(tx, project_id, now.astimezone(terms.zone).date(), rules_version(), terms.policy_version, results)
+    judgements.keep(tx, now.astimezone(terms.zone).date(), rules_version(), terms.policy_version, results)
 
 
 def _still_true(tx: Transaction, readings: Sequence[Reading]) -> list[Reading]:
@@ -237,9 +250,7 @@ def _still_true(tx: Transaction, readings: Sequence[Reading]) -> list[Reading]:
     ]
 
 
-def _read(
-    connection: Reader, terms: Terms, project_id: int, invoice_ids: Sequence[int], now: datetime
-) -> list[Reading]:
+def _read(connection: Reader, terms: Terms, invoice_ids: Sequence[int], now: datetime) -> list[Reading]:
     seen = records.sightings_of(connection, invoice_ids)
     bodies = records.bodies(connection, [each.snapshot_id for each in seen.values() if each.snapshot_id is not None])
     company_ids = {each.invoice_id: each.company_id for each in seen.values()}
@@ -250,7 +261,14 @@ def _read(
     }
     readable = {invoice_id: invoice for invoice_id, invoice in parsed.items() if isinstance(invoice, Invoice)}
     previous = previous_invoices(connection, readable.values(), readable)
-    cases = read_cases(connection, terms, project_id, readable.values(), now, previous) if readable else []
+    by_project: dict[int, list[Invoice]] = {}
+    for invoice_id, invoice in readable.items():
+        by_project.setdefault(seen[invoice_id].project_id, []).append(invoice)
+    cases = [
+        case
+        for project_id, ours in by_project.items()
+        for case in read_cases(connection, terms, project_id, ours, now, previous)
+    ]
     # As the case has it: Procore's view omits what a line started from, and the amounts depend on that.
     sound = {case.invoice.invoice_id_procore: case.invoice for case in cases}
     findings = with_held_before(cases, judge(cases)) if cases else {}

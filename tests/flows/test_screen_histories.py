@@ -70,8 +70,7 @@ class Story:
                 intake.fetch_changed(ledger, procore, project, now)
             intake.read_reference(ledger, erp, now)
             intake.read_books(ledger, procore, projects, now)
-            for project in projects:
-                sending.judge_project(ledger, load_terms(ledger, erp, now()), project, now, _ACTOR)
+            sending.judge_projects(ledger, load_terms(ledger, erp, now()), projects, now, _ACTOR)
 
     def accept_some(self) -> None:
         for item in self.stage.items("READY")[:3]:

@@ -111,7 +111,7 @@ def test_rows_of_what_happened_are_neither_changed_nor_removed(ledger: Ledger, t
         snapshot_id = records.store_snapshot(tx, seen)
         judgements.note_rules(tx, "1", {"number-missing": "hold"})
         blank = Finding(rule="number-missing", severity="hold", message="", remedy="", owner="")
-        judgements.keep(tx, 5, date(2026, 3, 4), "1", 1, [Judgement(9, 1, snapshot_id, [blank])])
+        judgements.keep(tx, date(2026, 3, 4), "1", 1, [Judgement(9, 1, snapshot_id, [blank])])
     sql = statement.format(table=table, column=schema.metadata.tables[table].columns.keys()[0])
     with pytest.raises(DBAPIError, match="never changed or removed"), ledger.engine.begin() as connection:
         connection.execute(text(sql))

@@ -6,6 +6,7 @@ import pytest
 from desk import AFTER_A_NIGHT, NIGHT, SENDER, Desk
 
 from tieout import intake, opening, outbox, sending
+from tieout.errors import SettingsError
 from tieout.ledger import states
 from tieout.ledger.book import Item
 from tieout.reporting import timeline
@@ -291,16 +292,28 @@ def test_a_policy_has_a_version_that_is_kept_with_each_decision(desk: Desk):
     assert events[0].facts["policy"] == 1
 
 
-def test_the_same_project_judged_twice_at_the_same_time_comes_to_no_harm(desk: Desk):
+def test_a_project_of_which_no_commitments_were_read_stops_no_other(desk: Desk):
+    desk.fault("procore", "GET .*work_order_contracts", "5xx_before", status=403)
+    desk.read()
+    projects = {row["project_id"] for row in desk.requisitions().values()}
+    [unread] = projects - desk.terms.books.keys()
+
+    with pytest.raises(SettingsError, match=f"project {unread}: its commitments were never read"):
+        sending.judge_projects(desk.ledger, desk.terms, sorted(projects), desk.clock, NIGHT)
+
+    assert {item.project_id for item in desk.items()} == projects - {unread}
+
+
+def test_the_same_projects_judged_twice_at_the_same_time_come_to_no_harm(desk: Desk):
     desk.read()
     terms = desk.terms
 
-    def judge(project_id: int) -> None:
+    def judge(project_ids: list[int]) -> None:
         with opening.open_ledger() as ledger:
-            sending.judge_project(ledger, terms, project_id, desk.clock, NIGHT)
+            sending.judge_projects(ledger, terms, project_ids, desk.clock, NIGHT)
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(judge, [*terms.books, *terms.books, *terms.books]))
+        list(pool.map(judge, [*([each] for each in terms.books), list(terms.books), list(terms.books)]))
 
     assert set(desk.states().values()) == {"READY"}
     assert {item.revision for item in desk.items()} == {1}

@@ -32,12 +32,12 @@ def note_rules(tx: Transaction, version: str, severities: Mapping[str, str]) -> 
     tx.connection.execute(adding_to(tx.connection, schema.rules).values(row).on_conflict_do_nothing())
 
 
-def keep(tx: Transaction, project_id: int, on: date, rules: str, policy: int, results: Iterable[Judgement]) -> None:
+def keep(tx: Transaction, on: date, rules: str, policy: int, results: Iterable[Judgement]) -> None:
     """Keep what came of judging these together, by these versions of the rules and of the policy."""
     results = list(results)
     if not results:
         return
-    batch = {"at": tx.now, "on_day": on.isoformat(), "actor": tx.actor, "project_id": project_id}
+    batch = {"at": tx.now, "on_day": on.isoformat(), "actor": tx.actor}
     added = tx.connection.execute(insert(schema.judgement).values(**batch, rules=rules, policy=policy))
     judgement_id = added.inserted_primary_key[0]  # type: ignore[index]
     for each in results:

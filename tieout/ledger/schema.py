@@ -291,7 +291,6 @@ judgement = Table(  # of invoices that were judged together
     Column("at", Instant, nullable=False),
     Column("on_day", String(10), nullable=False, index=True),  # in the company's time zone
     Column("actor", String(200), nullable=False),
-    Column("project_id", BigInteger, nullable=False),
     Column("rules", String(16), nullable=False),
     Column("policy", Integer, nullable=False),
 )

@@ -277,7 +277,6 @@ def _create_tables() -> None:
         sa.Column("at", Instant(), nullable=False),
         sa.Column("on_day", sa.String(length=10), nullable=False),
         sa.Column("actor", sa.String(length=200), nullable=False),
-        sa.Column("project_id", sa.BigInteger(), nullable=False),
         sa.Column("rules", sa.String(length=16), nullable=False),
         sa.Column("policy", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("judgement_id"),
