@@ -95,5 +95,5 @@ def test_an_erp_that_is_down_makes_the_night_red_in_plain_words_and_the_next_nig
     assert green.name == "Completed", green.message
     [told] = post_office.taken  # one mail for a night that had failures, however many
     assert told["Subject"].endswith(f": {len(stage.items())} failed")
-    assert f"- transient: {len(stage.items())}\n{stage.ui_url}/runs" in told.get_content()
+    assert f"- transient: {len(stage.items())}\n{stage.ui_url}/runs" in told.get_content().replace("\r\n", "\n")
     assert (stage.items("FAILED"), stage.runs("Failed to Export")) == ([], [])

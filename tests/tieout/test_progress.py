@@ -83,6 +83,26 @@ def test_a_terminal_shows_a_bar_while_one_waits(desk: Desk, tmp_path: Path, word
     assert words in shown
 
 
+@pytest.mark.parametrize(
+    ("arguments", "at", "why"),
+    [
+        (("sandbox", "--data", "/dev/null/here"), "Building the contractor", "Not a directory: '/dev/null/here'"),
+        (("deploy",), "Loading Prefect", "is its server up, and PREFECT_API_URL its address?"),
+    ],
+)
+def test_what_takes_long_before_it_can_say_anything_says_what_it_is_at_and_why_it_ends(
+    monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], at: str, why: str
+):
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")  # nobody listens there
+    with terminal(*arguments) as screen:
+        shown = " ".join(screen.read_to_the_end().split())
+
+    assert screen.process.returncode == 1
+    assert at in shown
+    assert why in shown
+    assert "Traceback" not in shown
+
+
 @AFTER_A_NIGHT
 def test_neither_a_pipe_nor_json_gets_a_bar(desk: Desk):
     words = "Checking every commit"

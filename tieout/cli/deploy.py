@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
+
 from tieout import settings
 from tieout.cli.automations import save_automations
 from tieout.cli.console import bar, notes
-from tieout.errors import SettingsError
+from tieout.errors import SettingsError, TransientError
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 _NINETY_DAYS = 90 * 24 * 60 * 60
 _POOL_TYPE = "process"
 _FIELDS = re.compile(r"^Args:\n(?: +.*(?:\n|\Z))+\n?", re.MULTILINE)  # of a flow's docstring
+_WRAPPED = re.compile(r"(?<!\n)\n(?!\n|- )")
 
 
 def deploy() -> None:
@@ -26,14 +29,12 @@ def deploy() -> None:
     root = _checkout()
     with bar("Loading Prefect"):
         from prefect.client.orchestration import get_client  # takes seconds
-    with get_client(sync_client=True) as client:
-        with bar("Setting up the work pool"):
-            _set_up_pool(client)
-        with bar("Deploying the flows"):
-            _deploy_flows(root)
-            _shorten_descriptions(client, root)
-        with bar("Saving views and automations"):
-            views, automations = _save_views(client, root), save_automations(client, root)
+    try:
+        with get_client(sync_client=True) as client:
+            views, automations = _set_up(client, root)
+    except httpx.TransportError as error:
+        words = f"{error}; is its server up, and PREFECT_API_URL its address?"
+        raise TransientError("Prefect", "setting it up", words) from None
     pool = settings.prefect_section().work_pool
     notes().print(
         f"Deployed to work pool {pool}, with {automations} automations; {views} saved views are on the Runs page."
@@ -64,6 +65,17 @@ def _checkout() -> Path:
     )
 
 
+def _set_up(client: "SyncPrefectClient", root: Path) -> tuple[int, int]:
+    """Do it all; return how many views and automations there are."""
+    with bar("Setting up the work pool"):
+        _set_up_pool(client)
+    with bar("Deploying the flows"):
+        _deploy_flows(root)
+        _describe(client, root)
+    with bar("Saving views and automations"):
+        return _save_views(client, root), save_automations(client, root)
+
+
 def _set_up_pool(client: "SyncPrefectClient") -> None:
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.exceptions import ObjectNotFound
@@ -88,12 +100,15 @@ def _deploy_flows(root: Path) -> None:
         raise SettingsError("Prefect", "its deployments", words[-1] if words else "`prefect deploy` failed")
 
 
-def _shorten_descriptions(client: "SyncPrefectClient", root: Path) -> None:
-    """Leave out of a deployment's page what its form says under each field; Markdown would run that together."""
+def _describe(client: "SyncPrefectClient", root: Path) -> None:
+    """Have a deployment's page say what its flow's docstring says, as Markdown in the manner of the Prefect UI.
+
+    It breaks a paragraph wherever the text has a new line. What the form says under each field is left out.
+    """
     names = [path.stem.replace("_", "-") for path in (root / "flows").glob("*.py")]
     ours = {"deployments": {"name": {"any_": names}}}
     for each in client.request("POST", "/deployments/filter", json=ours).json():
-        words = _FIELDS.sub("", each["description"] or "")
+        words = _WRAPPED.sub(" ", _FIELDS.sub("", each["description"] or ""))
         client.request("PATCH", "/deployments/{id}", path_params={"id": each["id"]}, json={"description": words})
 
 
