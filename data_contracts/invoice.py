@@ -62,7 +62,7 @@ class InvoiceLine(Contract):
 
     @property
     def released(self) -> Decimal:
-        """Retention given back this period; never exported to Spectrum (R38)."""
+        """Retention given back this period; never exported (R38)."""
         return self.work_released + self.stored_released
 
     @property

@@ -250,6 +250,37 @@ def a_case(invoice: Invoice | None = None, previous: Invoice | None = None, **ar
     )
 
 
+# Invoices that need of the ERP what not every ERP can do.
+
+
+def an_order(**around: Any) -> Case:
+    """An invoice of a purchase order."""
+    books = some_books(commitments=(a_commitment(erp_code=None, kind="purchase_order"),))
+    return a_case(an_invoice(commitment_kind="purchase_order"), **{"books": books} | around)
+
+
+def a_release(**around: Any) -> Case:
+    """A month without work, in which retention is given back."""
+    before = an_invoice()
+    still = {"work_this_period": "0.00", "work_retained": "0.00", "work_released": "50.00"}
+    done = [continued(line, **still, completed_to_date=line.completed_to_date) for line in before.lines]
+    return a_case(a_next_invoice(before, lines=tuple(done), kind="retainage_release"), before, **around)
+
+
+def a_credit(**around: Any) -> Case:
+    """A month that takes back 100.00 of the work before."""
+    before = an_invoice()
+    credit = {"work_this_period": "-100.00", "completed_to_date": "3900.00", "work_retained": "0.00"}
+    idle = {"work_this_period": "0.00", "completed_to_date": "1500.00", "work_retained": "0.00"}
+    done = (continued(before.lines[0], **credit), continued(before.lines[1], **idle))
+    return a_case(a_next_invoice(before, lines=done), before, **around)
+
+
+def a_taxed_one(**around: Any) -> Case:
+    """An invoice with 10.00 of tax."""
+    return a_case(an_invoice(summary_changes={"tax": "10.00"}), **around)
+
+
 def some_capabilities(**changes: Any) -> Capabilities:
     """What Spectrum can and cannot do, changed by keyword."""
     timing = {"settles_within": timedelta(seconds=5), "request_timeout": timedelta(seconds=30)}

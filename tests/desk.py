@@ -117,7 +117,7 @@ class Desk:
 
     @property
     def erp(self) -> ERP:
-        return self._opened("erp", lambda: open_erp("spectrum"))
+        return self._opened("erp", lambda: open_erp(settings.company().erp))
 
     @property
     def procore(self) -> Procore:

@@ -13,6 +13,8 @@ import pytest
 from importlinter.cli import lint_imports
 from packaging.requirements import Requirement
 
+from tieout.connectors.base import available_erps
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("flows", "tasks", "tieout", "data_contracts")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
@@ -25,6 +27,12 @@ VERBS = {
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 LOCKED = re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==([^\s;]+)(.*(?:\n    --hash.*)*)", LOCK, re.MULTILINE)
 HEAVY = ("great_expectations", "pandas")
+ERPS = re.compile("|".join(available_erps()), re.IGNORECASE)
+# Who may know which ERPs there are: a connector its own, the stand-ins, and the demo, which plays with one of them.
+KNOW_ERPS = (
+    *("tieout/connectors/", "tieout/sandbox/"),
+    *(f"tieout/cli/{name}.py" for name in ("cast", "demo", "sandbox", "stage")),
+)
 
 
 def relative(path: Path) -> str:
@@ -91,6 +99,33 @@ def test_no_module_is_named_for_nothing_in_particular():
     names = [module_name(path) for path in MODULES + TEST_MODULES]
 
     assert [name for name in names if vague & set(name.split("."))] == []
+
+
+def test_nobody_but_its_connector_and_the_demo_names_an_erp():
+    others = [path for path in MODULES if not relative(path).startswith(KNOW_ERPS)]
+    named = [
+        f"{relative(path)}: {line.strip()}"
+        for path in others
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if ERPS.search(line)
+    ]
+
+    assert named == ['tieout/settings.py: erp: str = "spectrum"']  # unless the settings say otherwise
+
+
+def test_nothing_is_done_differently_because_an_erp_has_a_certain_name():
+    compared = [
+        f"{relative(path)}: {ast.unparse(node)}"
+        for path in MODULES
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Compare | ast.MatchValue) and any(map(_is_erp_name, ast.walk(node)))
+    ]
+
+    assert compared == []
+
+
+def _is_erp_name(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and bool(ERPS.fullmatch(node.value))
 
 
 def test_a_test_folder_shadows_no_package():

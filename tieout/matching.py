@@ -26,7 +26,7 @@ class Entry:
 
 
 def link_key(payment: Payment) -> LinkKey:
-    """Return what ties a payment to an invoice; Spectrum refuses the same number of a vendor twice in any state."""
+    """Return what ties a payment to an invoice; of those that are not void an ERP holds one of a vendor's number."""
     return payment.company_erp, payment.vendor_erp, payment.invoice_number
 
 

@@ -1,0 +1,51 @@
+"""Accounting at the stand-in for Spectrum."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from clerk import Clerk, ControlledClerk
+from lines import a_line
+from stand_ins import AUTHORIZATION_ID, StandIns
+
+from tieout.sandbox import spectrum
+from tieout.sandbox.books import ErpBooks
+
+
+@contextmanager
+def hire(
+    books: ErpBooks, clock: Callable[[], datetime], folder: Path, request: pytest.FixtureRequest
+) -> Iterator[Clerk]:
+    stand_ins: StandIns = request.getfixturevalue("stand_ins")
+    database, time = folder / "spectrum.sqlite", _Moving(clock)
+    stand_ins.spectrum.app = spectrum.create_app(f"sqlite:///{database}", books, AUTHORIZATION_ID, time)
+    with (
+        a_line(stand_ins.spectrum.url, "^POST /vendor/invoice") as line,
+        httpx.Client(base_url=stand_ins.spectrum.url, trust_env=False, verify=False, timeout=30) as control,
+    ):
+        section = {
+            "url": line.url,
+            "company_code": books.company_code,
+            "authorization_id": AUTHORIZATION_ID,
+            "info_link_url": f"sqlite:///file:{database}?mode=ro&uri=true",
+        }
+        yield ControlledClerk(section, line, control, time.forward)
+
+
+@dataclass
+class _Moving:
+    """The clock of its server, whose stamps count whole seconds: it is put forward so that they tell things apart."""
+
+    clock: Callable[[], datetime]
+    ahead: timedelta = timedelta()
+
+    def __call__(self) -> datetime:
+        return self.clock() + self.ahead
+
+    def forward(self) -> datetime:
+        self.ahead += timedelta(seconds=2)
+        return self()

@@ -1,0 +1,190 @@
+"""The whole way of an invoice, and of its payment, with every ERP that is found: nothing but settings names it.
+
+What came of it is counted in the ERP's own database and in Procore, never in our ledger.
+"""
+
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from clerk import Clerk, Held, clerk_of
+from desk import NIGHT, Desk, amount
+
+from data_contracts.voucher import Voucher
+from tieout import exporting, opening, settling
+from tieout.connectors.base import parse_key
+from tieout.errors import TransientError
+from tieout.ledger import states
+from tieout.ledger.intents import live_intents
+from tieout.terms import load_terms
+
+# In the order in which they befall those who write: what gets lost on the way, and what comes too late to be told.
+WEATHER: tuple[Any, ...] = ("answer lost", "request lost", "answer cut", "request late", "refused")
+_LONGEST = 120.0  # seconds that a storm may last
+
+
+@dataclass
+class Trade:
+    """An office, and accounting in the ERP that its settings name."""
+
+    desk: Desk
+    clerk: Clerk
+
+    def sent(self, invoice_id: int) -> Voucher:
+        """Return what was sent, or is about to be, of an invoice."""
+        item = self.desk.item(invoice_id)
+        with self.desk.ledger.reading() as connection:
+            return live_intents(connection, [item])[item.item_id].voucher
+
+    def ours(self) -> dict[int, list[Held]]:
+        """Return what the ERP holds of ours, by Procore's invoice id."""
+        found: dict[int, list[Held]] = {}
+        for each in self.clerk.held():
+            if key := parse_key(each.key):
+                found.setdefault(key[1], []).append(each)
+        return found
+
+    def ties_out(self) -> None:
+        """Assert that the ERP holds each invoice once and to the cent, even when all that is late has come."""
+        self.clerk.line.let_arrive()
+        owed = {invoice_id: amount(row, "gross") for invoice_id, row in self.desk.requisitions().items()}
+        assert {each: [one.gross for one in there] for each, there in self.ours().items()} == {
+            each: [gross] for each, gross in owed.items()
+        }
+
+    def wait(self) -> None:
+        """Let the time go by until leases are over and two looks are far enough apart.
+
+        What is late has come by then, as `settles_within` says, unless the ERP itself refuses it anyway.
+        """
+        if not self.desk.erp.capabilities.refuses_duplicates:
+            self.clerk.line.let_arrive()
+        self.desk.clock.advance(hours=1)
+
+
+@pytest.fixture
+def trade(desk: Desk, erp_name: str, request: pytest.FixtureRequest) -> Iterator[Trade]:
+    folder = desk.folder / "erp"
+    folder.mkdir()
+    with clerk_of(erp_name)(desk.contractor.books, desk.clock, folder, request) as clerk:
+        desk.set("company", erp=erp_name)
+        desk.set(erp_name, **clerk.section)
+        yield Trade(desk, clerk)
+        desk.close()
+
+
+def test_an_invoice_goes_all_the_way_and_its_payments_come_back(trade: Trade):
+    desk, clerk = trade.desk, trade.clerk
+    first, *others = desk.export_everything()
+    trade.ties_out()
+    assert {each.state for there in trade.ours().values() for each in there} == {"unposted"}
+
+    for invoice_id in (first, *others):
+        clerk.post(trade.sent(invoice_id))
+    check = clerk.pay(trade.sent(first), Decimal("100.10"))
+    desk.pay()
+    assert desk.states() == {first: states.PART_PAID, **dict.fromkeys(others, states.POSTED)}
+
+    for invoice_id in (first, *others):
+        clerk.pay(trade.sent(invoice_id))
+    desk.pay()
+    net = {each: there[0].gross - there[0].retention for each, there in trade.ours().items()}
+    assert set(desk.states().values()) == {states.PAID}
+    assert told(desk) == net
+
+    clerk.void_check(check)
+    desk.pay()
+    assert desk.item(first).state == states.PART_PAID
+    assert told(desk) == {**net, first: net[first] - Decimal("100.10")}
+    assert desk.audit() == []
+
+
+def told(desk: Desk) -> dict[int, Decimal]:
+    """Return what Procore was told of payments, by invoice."""
+    sums: dict[int, Decimal] = {}
+    for row in desk.payments_issued():
+        sums[row["requisition_id"]] = sums.get(row["requisition_id"], Decimal(0)) + amount(row, "amount")
+    return sums
+
+
+def test_what_accounting_edits_deletes_and_voids_is_seen(trade: Trade):
+    desk, clerk = trade.desk, trade.clerk
+    edited, deleted, voided, *_ = desk.export_everything()
+    clerk.edit(trade.sent(edited), trade.sent(edited).gross + 1)
+    clerk.post(trade.sent(voided))
+    clerk.void(trade.sent(voided))
+    clerk.delete(trade.sent(deleted))
+    desk.pay()
+    trade.wait()
+    desk.pay()
+
+    assert "gross" in desk.item(edited).drift
+    assert (desk.item(deleted).state, desk.item(voided).state) == (states.GONE, states.GONE)
+    assert desk.audit() == []
+
+
+@pytest.mark.parametrize("trouble", WEATHER)
+def test_whatever_is_lost_on_the_way_each_invoice_is_there_once(trade: Trade, trouble: Any):
+    trade.desk.night()
+    trade.desk.accept()
+    trade.clerk.line.befall(trouble, status=503)
+    trade.desk.export(tries=4)
+    for _ in range(3):
+        trade.wait()
+        trade.desk.night()
+
+    trade.ties_out()
+    assert set(trade.desk.states().values()) == {states.EXPORTED}
+    assert trade.desk.audit() == []
+
+
+def test_a_ledger_that_was_restored_sends_nothing_twice(trade: Trade):
+    trade.desk.night()
+    trade.desk.accept()
+    before = trade.desk.back_up()
+    trade.desk.export()
+    trade.desk.set("ledger", url=before)
+    trade.desk.export()
+
+    trade.ties_out()
+    assert set(trade.desk.states().values()) == {states.EXPORTED}
+
+
+@pytest.mark.sandbox(invoices=20)
+def test_workers_in_a_storm_leave_each_invoice_once(trade: Trade):
+    trade.desk.set("export", chunk=3)
+    trade.desk.night()
+    trade.desk.accept()
+    chance = random.Random(1)
+    for _ in range(20):
+        trade.clerk.line.befall(chance.choice(WEATHER), status=503)
+    rounds = 0
+    while set(trade.desk.states().values()) != {states.EXPORTED}:
+        workers = [threading.Thread(target=_work, args=(trade.desk,)) for _ in range(4)]
+        for each in workers:
+            each.start()
+        for each in workers:
+            each.join(_LONGEST)
+        trade.wait()
+        rounds += 1
+        assert rounds < 40, trade.desk.states()
+
+    trade.ties_out()
+    assert trade.desk.audit() == []
+
+
+def _work(desk: Desk) -> None:
+    """Do what one worker does with all that waits, once."""
+    with opening.open_ledger() as ledger, opening.open_erp() as erp:
+        settling.release_expired(ledger, erp, desk.clock, NIGHT)
+        settling.settle_uncertain(ledger, erp, desk.clock, NIGHT)
+        settling.revive_transient(ledger, desk.clock, NIGHT)
+        terms = load_terms(ledger, erp, desk.clock())
+        with suppress(TransientError):
+            while exporting.export_chunk(ledger, erp, terms, desk.clock, NIGHT).invoice_ids:
+                pass
