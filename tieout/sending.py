@@ -414,7 +414,7 @@ class Shown:
 
 def as_shown(connection: Reader, terms: Terms, item: Item, now: datetime) -> Shown:
     """Judge an invoice that the ERP holds as Procore shows it now; nothing is moved."""
-    [reading] = _read(connection, terms, item.project_id, [item.invoice_id], now)
+    [reading] = _read(connection, terms, [item.invoice_id], now)
     return Shown(reading.stops, _facts(terms, item.project, reading, item.state, item), _because(terms, reading))
 
 
