@@ -9,7 +9,7 @@ export GX_ANALYTICS_ENABLED = false
 # A worker starts a process per run: without bytecode each one would compile all of Prefect again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo tryton test check format bench chaos docs screenshots lock system clean
+.PHONY: demo tryton test check format bench chaos docs samples screenshots lock system clean
 
 # ONCE=1 ends by itself, JSON=1 prints counts, DATA= is the folder to work in, ERP=tryton takes a real ERP.
 demo: .venv/.stamp $(if $(filter tryton,$(ERP)),.tryton/.stamp)
@@ -37,10 +37,16 @@ bench: .venv/.stamp
 	$(BIN)/python -m benchmarks $(ARGS)
 
 chaos: .venv/.stamp system
+	$(BIN)/python -m benchmarks.fuzz
 	$(BIN)/python -m benchmarks.chaos $(ARGS)
 
 docs: .venv/.stamp
 	$(BIN)/tieout docs
+
+# The expected side of the samples in tests/samples; read the difference before it is committed.
+samples: .venv/.stamp
+	PYTHONPATH=.:tests $(BIN)/python tests/tieout/connectors/test_procore.py
+	PYTHONPATH=.:tests $(BIN)/python tests/golden.py
 
 # The pictures of the README and of the operator's guide, taken from the demo.
 screenshots: .venv/.stamp system

@@ -262,7 +262,7 @@ PLACES = {
     "paying._look_after: commit": "the answer to a payment is lost",
     "paying._release: commit": "a payment is lost",
     "paying._note: commit": "Payments Issued is off",
-    "observing.observe: find": "payments",
+    "observing._find: find": "payments",
     "observing._record: commit": "payments",
 }
 BOUNDARIES = {

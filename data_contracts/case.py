@@ -57,6 +57,24 @@ class Others:
 
 
 @dataclass(frozen=True, slots=True)
+class Papers:
+    """What is missing of the papers that payment waits for, in words; empty where none is, or nobody asks for them."""
+
+    insurance: str = ""
+    compliance_documents: str = ""
+    lien_waiver: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PaperPolicy:
+    """How grave it is that one of these is missing: `stop`, `pay_hold`, `warn` or `allow`."""
+
+    insurance: str = "allow"
+    compliance_documents: str = "allow"
+    lien_waiver: str = "allow"
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One invoice, completed from the one before it, beside its codes, the ERP's facts and the company's policy."""
 
@@ -79,6 +97,26 @@ class Case:
     period_is_known: bool = True
     accounting_on: date | None = None
     over_billing: str = "warn"
+    papers: Papers = Papers()
+    paper_policy: PaperPolicy = PaperPolicy()
+
+    def gravity(self, policy: str) -> str:
+        """Return what the company's policy of that name says."""
+        gravity: str = self.over_billing if policy == "over_billing" else getattr(self.paper_policy, policy)
+        return gravity
+
+    @property
+    def holds_payment(self) -> bool:
+        """Whether the ERP is told to hold the payment: a paper is missing, and the policy says so."""
+        policy, missing = self.paper_policy, self.papers
+        return any(
+            gravity == "pay_hold" and words
+            for gravity, words in (
+                (policy.insurance, missing.insurance),
+                (policy.compliance_documents, missing.compliance_documents),
+                (policy.lien_waiver, missing.lien_waiver),
+            )
+        )
 
 
 def line_keys(lines: Sequence[InvoiceLine]) -> list[LineKey]:
@@ -151,6 +189,8 @@ def _line_figures(line: InvoiceLine) -> Row:
         "work_retainage_before": work_before,
         "work_retained_to_date": work_retained_to_date,
         "stored_retainage_now": _units(stored_retained),
+        "stored_released": _units(line.stored_released),
+        "sign_of_stored": -1 if stored_retained_before is not None and stored_retained_before < 0 else 1,
         "stored_retainage_before": 0 if stored_retained_before is None else _units(stored_retained_before),
         "retained_to_date": work_retained_to_date + _units(stored_retained),
         "retainage_moved": _units(line.retainage_moved),
@@ -279,6 +319,7 @@ def _names(case: Case) -> Row:
     is_order = invoice.commitment_kind == "purchase_order"
     return {
         "status": invoice.status,
+        "kind": invoice.kind,
         "erp": erp.name,
         "is_purchase_order": is_order and not erp.purchase_orders,
         "is_release": invoice.kind == "retainage_release" or invoice.released != 0 or invoice.held < 0,
@@ -308,6 +349,10 @@ def _names(case: Case) -> Row:
         "erp_currency": erp.currency,
         "takes_credits": erp.credit_memos,
         "takes_tax": erp.tax,
+        "no_insurance": case.papers.insurance,
+        "no_documents": case.papers.compliance_documents,
+        "no_waiver": case.papers.lien_waiver,
+        "held_how": " It is exported with its payment on hold." if case.holds_payment else "",
         "period": None if invoice.period_id_procore is None or not case.period_is_known else "known",
     }
 

@@ -1,6 +1,6 @@
 """What Procore's reference records are: projects, vendors, commitments with their schedule of values, periods."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Literal
 
 from data_contracts.contract import Contract
@@ -47,6 +47,42 @@ class ChangeOrder(Contract):
     status: str
 
 
+class Paper(Contract):
+    """A document that Procore keeps of a commitment: a policy of the vendor's insurance, a licence, certified payroll.
+
+    Procore documents the words of neither `kind` nor `status`.
+    """
+
+    name: str = ""
+    kind: str = ""
+    status: str = ""
+    expires_at: datetime | None = None
+
+
+class Compliance(Contract):
+    """How a commitment's papers stand in Procore: insurance by itself, and all others together.
+
+    The first of each pair is what a person set there, the second what Procore works out of the documents.
+    """
+
+    commitment_id_procore: int
+    insurance_status: str = ""
+    insurance_derived: str = ""
+    insurance_papers: tuple[Paper, ...] = ()
+    documents_status: str = ""
+    documents_derived: str = ""
+    documents: tuple[Paper, ...] = ()
+
+
+class LienWaiver(Contract):
+    """A waiver that Procore asked of the subcontractor for one invoice."""
+
+    waiver_id_procore: int
+    invoice_id_procore: int
+    kind: str  # documented: conditional_progress, unconditional_progress, conditional_final, unconditional_final
+    status: str  # documented: awaiting_signature, completed
+
+
 class Commitment(Contract):
     """A subcontract or purchase order; `erp_code` is the ERP's contract number where Procore knows it."""
 
@@ -87,3 +123,5 @@ class ProjectBooks(Contract):
     commitments: tuple[Commitment, ...] = ()
     cost_codes: tuple[CostCode, ...] = ()
     periods: tuple[BillingPeriod, ...] = ()
+    compliance: tuple[Compliance, ...] = ()  # of the commitments with an invoice that waits, where the policy asks
+    lien_waivers: tuple[LienWaiver, ...] = ()  # of those invoices and the ones before them, where the policy asks

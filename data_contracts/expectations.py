@@ -11,6 +11,7 @@ from functools import cache
 from threading import Lock
 from typing import Any, Literal
 
+from data_contracts.batches import Batch
 from data_contracts.case import Case, Row, header_row, line_rows
 from data_contracts.reference import Finding
 from data_contracts.rules import RULES, Check, Rule
@@ -94,14 +95,35 @@ def _columns(rows: list[Row]) -> dict[str, Any]:
 
 
 def _validate(frame: Frame, columns: Mapping[str, Any]) -> Any:
+    watched = {check.column: columns[check.column] for _, _, _, check in checks_of(frame)}
+    return _results(frame, watched, suite(frame))
+
+
+def _results(name: str, watched: Mapping[str, Any], expected: Any) -> Any:
     import pandas as pd
 
     context = open_context()
-    source = context.data_sources.add_or_update_pandas(frame)
-    whole = source.add_dataframe_asset(frame).add_batch_definition_whole_dataframe(frame)
-    watched = {check.column: columns[check.column] for _, _, _, check in checks_of(frame)}
+    source = context.data_sources.add_or_update_pandas(name)
+    whole = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
     batch = whole.get_batch({"dataframe": pd.DataFrame(watched)})
-    return batch.validate(suite(frame), result_format="COMPLETE").results
+    return batch.validate(expected, result_format="COMPLETE").results
+
+
+def broken_rows(batch: Batch, rows: list[Row]) -> list[tuple[int, Rule, Check]]:
+    """Validate the rows of another batch than invoices; return the place of each row that breaks a check, and which."""
+    columns = _columns(rows)
+    checks = [(rule, check) for rule in batch.rules for check in rule.checks]
+    watched = {check.column: columns[check.column] if not check.formula else evaluate(check.formula, columns)
+               for _, check in checks}  # fmt: skip
+    with one_at_a_time:
+        results = _results(batch.name, watched, _suite(batch.name, tuple(checks)))
+    broken = []
+    for result in results:
+        rule, check = checks[result.expectation_config.meta["check"]]
+        if "unexpected_index_list" not in result.result:
+            raise RuntimeError(f"The rule {rule.id} could not be evaluated: {result.exception_info}")
+        broken += [(int(at), rule, check) for at in result.result["unexpected_index_list"]]
+    return broken
 
 
 @cache
@@ -117,6 +139,21 @@ def suite(frame: Frame) -> Any:
             kwargs={"column": check.column, **check.kwargs},
             meta={"rule": rule_at, "check": check_at},
             description=rule.sentence,
+        )
+        made.add_expectation_configuration(configuration)
+    return made
+
+
+def _suite(name: str, checks: Sequence[tuple[Rule, Check]]) -> Any:
+    """Return the suite of a batch, every expectation marked with its place among the checks."""
+    import great_expectations as gx
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+
+    made = gx.ExpectationSuite(name=name)
+    for at, (rule, check) in enumerate(checks):
+        kwargs = {"column": check.column, **check.kwargs}
+        configuration = ExpectationConfiguration(
+            type=check.expectation, kwargs=kwargs, meta={"check": at}, description=rule.sentence
         )
         made.add_expectation_configuration(configuration)
     return made

@@ -56,6 +56,8 @@ def _parse_number(value: Any) -> Decimal:
     if isinstance(value, Decimal):
         amount = value
     elif isinstance(value, str):
+        if "_" in value or not value.isascii():  # digits of every script, and with lines between, would be taken
+            raise ValueError(f"{value[:40]!r} is not an amount")
         try:
             amount = Decimal(value.strip())
         except InvalidOperation:

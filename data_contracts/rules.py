@@ -1,13 +1,12 @@
 """The catalogue of rules that an invoice must keep before it may go to an ERP: one description each, as data.
 
 From it follow the great-expectations suites (`expectations.py`), the same judgement without that library and every
-message that an operator reads (`verdicts.py`), and the page `docs/contracts.md` (`python -m data_contracts.rules`).
+message that an operator reads (`verdicts.py`), and the page `docs/contracts.md` (`make docs`).
 Formulas are Python expressions over the columns of a row (`case.py`); the same text computes one row or a whole column.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from data_contracts.invoice import SENDABLE
@@ -44,7 +43,7 @@ class Rule:
     checks: tuple[Check, ...]
     not_exportable: bool = False  # this ERP will never take it: no item for an operator, only a line in the report
     follows_from: tuple[str, ...] = ()  # broken by the same figure as one of these; said only when they hold
-    policy: bool = False  # the company's over-billing policy decides the severity
+    policy: str = ""  # the name of what the company's policy says of its severity
 
     def frame(self, check: Check) -> Literal["header", "line"]:
         """Name the frame that the check looks at."""
@@ -314,19 +313,26 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "retainage-bounds", "hold", "line",
-        "The retainage held to date lies between nothing and all that is completed and stored, on either side of zero.",
+        "The retainage held to date lies between nothing and all that is completed and stored, and no more of it is "
+        "released on stored materials than was held on them; on either side of zero.",
         "Holding back more than was ever earned, or owing retention that was never held.",
         _FIGURES, PROJECT_MANAGER,
         (_holds("retained_is_within",
                 "{line}: {retained_to_date} of retainage is held on {completed_to_date} completed and stored.",
                 "(retained_to_date * sign_of_work >= 0)"
-                " & (retained_to_date * sign_of_work <= completed_to_date * sign_of_work)"),),
+                " & (retained_to_date * sign_of_work <= completed_to_date * sign_of_work)"),
+         _holds("released_is_within",
+                "{line}: {stored_released} of retainage on stored materials is released, of {stored_retainage_before} "
+                "that was held.",
+                "(stored_released * sign_of_stored >= 0)"
+                " & (stored_released * sign_of_stored <= stored_retainage_before * sign_of_stored)")),
     ),
     Rule(
         "vendor-unmapped", "hold", "header",
         "The vendor has a code in the ERP.",
         "A payable to a guessed vendor.",
-        "Link the vendor to the ERP in Procore's directory, or add a `vendor` row to the mapping table.",
+        "Link the vendor to the ERP in Procore's directory, or add a `vendor` row to the mapping table "
+        "(`tieout unmapped`).",
         ACCOUNTING,
         (_given("vendor_erp", "{vendor} has no vendor code in {erp}."),),
     ),
@@ -342,7 +348,7 @@ RULES: tuple[Rule, ...] = (
         "job-unmapped", "hold", "header",
         "The project has a job in the ERP.",
         "Cost on a guessed job.",
-        "Link the project to its job in Procore, or add a `job` row to the mapping table.",
+        "Link the project to its job in Procore, or add a `job` row to the mapping table (`tieout unmapped`).",
         ACCOUNTING,
         (_given("job_erp", "The project has no job number in {erp}."),),
     ),
@@ -350,7 +356,7 @@ RULES: tuple[Rule, ...] = (
         "subcontract-unmapped", "hold", "header",
         "The commitment has a contract number in the ERP.",
         "An invoice outside its subcontract, of which neither the contract's balance nor its retention would know.",
-        "Export the subcontract to {erp} first, or add a `subcontract` row to the mapping table.",
+        "Export the subcontract to {erp} first, or add a `subcontract` row to the mapping table (`tieout unmapped`).",
         PROJECT_MANAGER,
         (_given("contract_erp", "{commitment} has no contract number in {erp}."),),
     ),
@@ -376,7 +382,7 @@ RULES: tuple[Rule, ...] = (
         "phase-unmapped", "hold", "line",
         "The cost code of every line that posts has a phase in the ERP.",
         "Cost on a guessed phase.",
-        "Link the cost code to the ERP in Procore, or add a `phase` row to the mapping table.",
+        "Link the cost code to the ERP in Procore, or add a `phase` row to the mapping table (`tieout unmapped`).",
         ACCOUNTING,
         (_given("phase", "{line}: its cost code ({code}) has no phase in {erp}."),),
     ),
@@ -384,7 +390,7 @@ RULES: tuple[Rule, ...] = (
         "cost-type-unmapped", "hold", "line",
         "The cost type of every line that posts has one in the ERP.",
         "Cost on a guessed cost type.",
-        "Link the cost type to the ERP in Procore, or add a `cost_type` row to the mapping table.",
+        "Link the cost type to the ERP in Procore, or add a `cost_type` row to the mapping table (`tieout unmapped`).",
         ACCOUNTING,
         (_given("cost_type", "{line}: its cost type ({code}) has none in {erp}."),),
     ),
@@ -474,7 +480,16 @@ RULES: tuple[Rule, ...] = (
         (_at_most("over_billed", 0, "{line}: {completed_to_date} is completed and stored of "
                                     "{scheduled_value} scheduled.",
                   "(completed_to_date - scheduled_value) * sign"),),
-        policy=True,
+        policy="over_billing",
+    ),
+    Rule(
+        "kind-of-invoice", "warn", "header",
+        "Retention is released where the kind of the invoice says so, and nowhere else.",
+        "Retention released by a slip of the pen, or one that nobody notices.",
+        "Compare the invoice's kind with the retainage that its lines release in Procore.",
+        PROJECT_MANAGER,
+        (_holds("kind_agrees", "The invoice is called {kind}, and its lines release {released} of retention.",
+                "(released == 0) == (kind == 'progress')"),),
     ),
     Rule(
         "release-by-hand", "warn", "header",
@@ -485,6 +500,33 @@ RULES: tuple[Rule, ...] = (
         (_holds("releases_nothing", "The invoice also releases {to_release} of retention, which is not exported: "
                                     "{erp} takes a release by hand only.",
                 "(gross == 0) | (is_release == False) | (can_release == True)"),),
+    ),
+    Rule(
+        "insurance", "hold", "header",
+        "The vendor's insurance is in order, as Procore shows it for the commitment, and no policy has expired.",
+        "Paying a subcontractor for whose damage nobody is insured.",
+        "Have the vendor send a valid certificate and enter it in Procore. A hold in {erp} accounting lifts itself.",
+        PROJECT_MANAGER,
+        (_holds("is_insured", "Insurance on {commitment}: {no_insurance}.{held_how}", "no_insurance == ''"),),
+        policy="insurance",
+    ),
+    Rule(
+        "compliance-documents", "hold", "header",
+        "The other papers of the commitment are in order in Procore: licence, certified payroll, whatever it asks for.",
+        "Paying a subcontractor who may not work, or whose payroll the owner has yet to see.",
+        "Have the vendor send what is missing and enter it in Procore. A hold in {erp} accounting lifts itself.",
+        PROJECT_MANAGER,
+        (_holds("has_documents", "Papers of {commitment}: {no_documents}.{held_how}", "no_documents == ''"),),
+        policy="compliance_documents",
+    ),
+    Rule(
+        "lien-waiver", "hold", "header",
+        "The waiver of lien for the invoice is signed, and so is every one that was asked for of the one before it.",
+        "Paying for work on which a lien may still be claimed.",
+        "Have the subcontractor sign in Procore. A hold in {erp} accounting lifts itself.",
+        PROJECT_MANAGER,
+        (_holds("is_waived", "Waivers of lien: {no_waiver}.{held_how}", "no_waiver == ''"),),
+        policy="lien_waiver",
     ),
     Rule(
         "period-missing", "warn", "header",
@@ -499,12 +541,12 @@ RULES: tuple[Rule, ...] = (
 
 def page() -> str:
     """Return the catalogue as Markdown."""
-    return "\n".join([_PREAMBLE, *map(_section, RULES)])
+    return "\n".join([_PREAMBLE, *map(section, RULES)])
 
 
 _PREAMBLE = """# The rules that an invoice must keep
 
-This page is written by `python -m data_contracts.rules` from the catalogue that it runs.
+This page is written by `make docs` from the catalogues and contracts that are run.
 
 Severity: `refuse` = it can never go as it is; `hold` = it waits for its owner; `warn` = it goes, and is reported.
 A rule marked *not exportable* concerns what this ERP does not take at all: the invoice is listed, nobody need act.
@@ -513,8 +555,9 @@ Amounts are compared exactly, and the sums of the lines after rounding half up t
 """
 
 
-def _section(rule: Rule) -> str:
-    marks = f"{rule.severity}{', by policy `over_billing`' if rule.policy else ''}"
+def section(rule: Rule) -> str:
+    """Return one rule as Markdown."""
+    marks = f"{rule.severity}{f', by policy `{rule.policy}`' if rule.policy else ''}"
     marks += ", not exportable" if rule.not_exportable else ""
     lines = [f"## {rule.id}", "", rule.sentence, "", f"- Protects against: {rule.protects_against}"]
     lines += [f"- Severity: {marks}", f"- Who can fix it: {rule.owner}", f"- Remedy: {rule.remedy}"]
@@ -528,7 +571,3 @@ def _section(rule: Rule) -> str:
 def _expectation(check: Check) -> str:
     kwargs = ", ".join(f"{name}={value!r}" for name, value in check.kwargs.items())
     return f"{check.expectation}({check.formula or check.column}{', ' if kwargs else ''}{kwargs})"
-
-
-if __name__ == "__main__":
-    Path(__file__).parents[1].joinpath("docs", "contracts.md").write_text(page(), encoding="utf-8")

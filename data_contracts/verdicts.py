@@ -9,13 +9,18 @@ from data_contracts.case import Case, Row, amount_in_words, header_row, line_lab
 from data_contracts.reference import Finding
 from data_contracts.rules import RULES, Check, Rule, Severity
 
-_SEVERITY_BY_POLICY: dict[str, Severity | None] = {"stop": "hold", "warn": "warn", "allow": None}
+_SEVERITY_BY_POLICY: dict[str, Severity | None] = {
+    "stop": "hold",
+    "pay_hold": "warn",
+    "warn": "warn",
+    "allow": None,
+}
 _MONEY = frozenset(
     "original_contract_sum net_change_orders contract_sum_to_date completed_to_date work_retainage stored_retainage "
     "total_retainage earned_less_retainage previous_certificates payment_due balance_to_finish tax gross held released "
     "to_release sum_scheduled sum_completed sum_completed_before sum_work_retained sum_stored_retained previous_earned "
     "previous_total scheduled_value work_before work_this_period stored_now stored_before moved completed_before "
-    "work_retainage_before retained_to_date stored_retainage_before previous_completed previous_stored "
+    "work_retainage_before retained_to_date stored_retainage_before stored_released previous_completed previous_stored "
     "previous_stored_retainage previous_work_retained gap_identity gap_total foots_3 foots_5 foots_6 foots_9 "
     "work_by_unit scheduled_by_unit".split()
 )
@@ -37,7 +42,7 @@ class _Said(dict[str, str]):
 
 def finding(case: Case, rule: Rule, check: Check, row: Row) -> Finding | None:
     """Return what is wrong in words with its numbers; None where the policy allows it."""
-    severity = _SEVERITY_BY_POLICY[case.over_billing] if rule.policy else rule.severity
+    severity = _SEVERITY_BY_POLICY[case.gravity(rule.policy)] if rule.policy else rule.severity
     if severity is None:
         return None
     said, line_id = _Said(row, case.invoice.currency), None
@@ -93,11 +98,11 @@ def _broken(case: Case) -> Iterator[Finding]:
             for row in rows[rule.frame(each)]:
                 if each.formula:
                     row[each.column] = evaluate(each.formula, row)
-                if not _meets(each, row[each.column]) and (found := finding(case, rule, each, row)):
+                if not meets(each, row[each.column]) and (found := finding(case, rule, each, row)):
                     yield found
 
 
-def _meets(check: Check, value: Any) -> bool:
+def meets(check: Check, value: Any) -> bool:
     """Apply the expectation to one value, by great-expectations' rule that only one of them minds nulls."""
     if value is None:
         return check.expectation != "expect_column_values_to_not_be_null"

@@ -34,6 +34,7 @@ class Voucher(Contract):
     gross: Amount
     retention: Amount
     lines: tuple[VoucherLine, ...]
+    holds_payment: bool = False  # a paper is missing: accounting pays it only after lifting the hold (C3.17)
     description: str = ""
     source: str = ""  # provenance in words: "Invoice Imported From Procore ..." (R67)
 
@@ -101,6 +102,7 @@ class Payment(Contract):
     check_number: str
     method: Literal["check", "credit_card", "electronic"] | None = None
     kind: Literal["progress", "retention"] = "progress"
+    joint_payee: str = ""  # who the check is made out to beside the vendor (C3.18)
     paid_on: date
     amount: Amount
     discount: Amount
@@ -108,6 +110,13 @@ class Payment(Contract):
     is_void: bool = False
     voided_on: date | None = None
     changed_at: datetime | None = None
+
+
+class Unreadable(Contract):
+    """A record of the ERP that cannot be understood: which one, and why."""
+
+    document: str
+    reason: str
 
 
 class ProcorePayment(Contract):

@@ -13,10 +13,10 @@ ALONE = Chunk(number=1, size=1)  # one invoice, which is named
 
 
 @task(**remote)
-def read_reference() -> None:
-    """Read the ERP's vendors, jobs, phases and subcontracts."""
+def read_reference() -> list[str]:
+    """Read the ERP's vendors, jobs, phases and subcontracts; return what cannot be believed."""
     with open_ledger() as ledger, open_erp() as erp:
-        intake.read_reference(ledger, erp, now)
+        return intake.read_reference(ledger, erp, now)
 
 
 @task(**remote)

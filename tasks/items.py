@@ -15,7 +15,7 @@ from tieout import previewing, publishing, reporting, reviewing, settings
 from tieout.connectors.base import ERP
 from tieout.connectors.procore import web_url as procore_web_url
 from tieout.ledger.book import Item, Ledger, find_items
-from tieout.ledger.links import drifted
+from tieout.ledger.links import drifted, to_release
 from tieout.ledger.reviews import read_reviews
 from tieout.opening import now, open_erp, open_ledger
 from tieout.progress import Progress, followed
@@ -29,7 +29,7 @@ _STORIES = 100  # that are read from the ledger together
 
 @task(**screen)
 def publish() -> dict[tuple[int, int], str]:
-    """Make the set of item runs equal to the set of failing and drifted invoices; return the run of each of them.
+    """Make the set of item runs equal to the set of invoices that somebody must act on; return the run of each of them.
 
     The landing page is written anew, too.
     """
@@ -99,7 +99,7 @@ def _compare(
 def _both(ledger: Ledger, found: list[FlowRun]) -> tuple[list[Item], list[Run]]:
     runs = [run for run in map(_screen.as_run, found) if run]
     with ledger.reading() as connection:
-        shown = find_items(connection, state=tuple(FAILING)) + drifted(connection)
+        shown = find_items(connection, state=tuple(FAILING)) + drifted(connection) + to_release(connection)
     missing = {run.invoice for run in runs} - {(item.company_id, item.invoice_id) for item in shown}
     others = ledger.items(invoice_id=[invoice for _, invoice in missing]) if missing else []
     return shown + others, runs

@@ -7,7 +7,7 @@ from prefect import task
 from tasks import _asking
 from tasks._policy import remote
 from tasks._run import actor
-from tieout import observing, rights, settling
+from tieout import observing, releasing, rights, settling
 from tieout.ledger import states
 from tieout.opening import now, open_ledger
 
@@ -41,6 +41,14 @@ def acknowledge_drift(company: int, invoice: int, acknowledged_by: str, reason: 
     by = _asking.signature(acknowledged_by, code)
     with open_ledger() as ledger:
         observing.acknowledge(ledger, company, invoice, by, reason, now)
+
+
+@task(**remote)
+def confirm_release(company: int, invoice: int, confirmed_by: str, note: str, code: str) -> None:
+    """Record in an approver's name that retention was released by hand."""
+    by = _asking.signature(confirmed_by, code)
+    with open_ledger() as ledger:
+        releasing.confirm(ledger, company, invoice, by, note, now)
 
 
 @task(**remote)

@@ -80,6 +80,7 @@ def _report(steps: Steps) -> RunReport:
             failed=failed,
             failing=ledger.items(state=tuple(FAILING)),
             drifted=reporting.drifted(ledger),
+            to_release=reporting.to_release(ledger),
             not_exportable=ledger.items(state=states.NOT_EXPORTABLE),
             unfinished=steps.unfinished,
             refused=_refused(steps),
@@ -98,7 +99,8 @@ def _notes(steps: Steps) -> list[str]:
     fetched = steps.of(procore.fetch_changed_invoices)
     notes = [f"project {each.project_id} passed over: {each.skipped}" for each in fetched if each.skipped]
     notes += [f"project {each.project_id}: {problem}" for each in fetched for problem in each.problems]
-    notes += [problem for problems in steps.of(procore.read_books) for problem in problems]
+    for read in (procore.read_books, erp.read_reference):
+        notes += [problem for problems in steps.of(read) for problem in problems]
     notes += [counted for counted in steps.of(procore.take_census) if counted]
     notes += [words for vanished in steps.of(watch.list_vanished) for words in vanished]
     for answers in (*steps.of(decisions.send), *steps.of(decisions.reprocess)):

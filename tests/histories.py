@@ -109,4 +109,5 @@ def _invoice(lines: tuple[InvoiceLine, ...], month: int, before: Invoice | None)
         previous_invoice_id_procore=before.invoice_id_procore if before else None,
         number_on_commitment=month + 1,
         invoice_number=f"INV-{month + 1}",
+        kind="progress_and_retainage_release" if any(line.released for line in lines) else "progress",
     )

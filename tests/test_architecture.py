@@ -21,7 +21,19 @@ MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 TEST_MODULES = sorted(path for folder in ("tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
 FLOW_FILES = sorted(path for path in (ROOT / "flows").glob("*.py") if path.stem != "__init__")
 VERBS = {
-    *("acknowledge", "export", "import", "keep", "reconcile", "refresh", "reject", "reprocess", "retrieve", "retry"),
+    *(
+        "acknowledge",
+        "confirm",
+        "export",
+        "import",
+        "keep",
+        "reconcile",
+        "refresh",
+        "reject",
+        "reprocess",
+        "retrieve",
+        "retry",
+    ),
     *("review", "send", "settle", "show", "sync", "unlink"),
 }
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")

@@ -21,7 +21,7 @@ from tieout.cli.docs import pages
 from tieout.connectors import procore
 from tieout.connectors.base import ERP, available_erps
 from tieout.ledger import states
-from tieout.publishing import DRIFTED, FAILING, SUPERSEDED
+from tieout.publishing import DRIFTED, FAILING, SUPERSEDED, TO_RELEASE
 from tieout.run_report import ALARM, FINISHED_WITH_FAILURES
 from tieout.sandbox.contractor import build
 
@@ -109,7 +109,7 @@ def test_the_runbook_has_a_heading_for_every_error():
 def test_the_runbook_has_a_heading_for_everything_an_operator_sees_fail():
     headings = re.findall(r"^## (.*)$", read("runbook.md"), re.MULTILINE)
 
-    seen = {*FAILING.values(), DRIFTED, ALARM, FINISHED_WITH_FAILURES, SUPERSEDED, "Ready to Export"}
+    seen = {*FAILING.values(), DRIFTED, TO_RELEASE, ALARM, FINISHED_WITH_FAILURES, SUPERSEDED, "Ready to Export"}
     assert seen - set(headings) == set()
 
 

@@ -112,6 +112,8 @@ class Derivation:
     header: tuple[Figure, ...]
     lines: tuple[DerivedLine, ...]
     ties: tuple[Tie, ...]  # of the header, and of the sums with what was accepted or frozen
+    left_out: int = 0  # lines that earned nothing, and so are not sent
+    twins: int = 0  # those of them that only stand beside the line of a change order (requirements C2.7)
 
     @property
     def broken(self) -> list[Tie]:
@@ -145,7 +147,9 @@ def derive(
         )
     )
     header = tuple(Figure(name, getattr(read.summary, name), path(("summary", name))) for name in _FORM)
-    return Derivation(header, lines, (*form_ties(invoice), *_sums(invoice, lines, agreed)))
+    left_out = sum(line.figures["exported"].amount == ZERO for line in lines)
+    twins = sum(line.is_empty_twin for line in invoice.lines)
+    return Derivation(header, lines, (*form_ties(invoice), *_sums(invoice, lines, agreed)), left_out, twins)
 
 
 def _line(
@@ -237,7 +241,13 @@ def sheets(derivation: Derivation) -> list[Sheet]:
         Sheet("Where each column comes from", ("column", "source"), tuple(_legend(derivation))),
         Sheet("G702", ("line", "amount>", "source"), form),
         Sheet(of_lines, ("equation", "computed>", "stated>", ""), ties),
+        Sheet("Lines that are not sent", ("why", "lines>"), tuple(_left_out(derivation))),
     ]
+
+
+def _left_out(derivation: Derivation) -> Iterator[tuple[str, str]]:
+    yield "earned nothing this period", str(derivation.left_out - derivation.twins)
+    yield "beside the line of a change order, of nothing itself", str(derivation.twins)
 
 
 def _lines_sheet(title: str, names: dict[str, str], derivation: Derivation) -> Sheet:

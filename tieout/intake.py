@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from data_contracts.batches import check_reference, why_not_whole
 from data_contracts.fetched import FetchedInvoice, InvoiceStub
 from data_contracts.invoice import UNSENDABLE, Invoice
 from data_contracts.reference import Problem
-from tieout import settings
+from tieout import compliance, settings
 from tieout.connectors.base import ERP
 from tieout.connectors.procore import Procore, parse_invoice
-from tieout.errors import RefusedError
+from tieout.errors import ContractError, RefusedError
 from tieout.ledger import census, records, states
 from tieout.ledger.book import Ledger, Transaction, canonical, digest_of
 from tieout.ledger.census import Census
@@ -205,7 +206,7 @@ def read_books(
     ledger: Ledger, procore: Procore, project_ids: Iterable[int], clock: Clock, progress: Progress = unseen
 ) -> list[Problem]:
     """Read the reference data of those projects in which something waits to be judged, and the vendors once."""
-    projects, problems = known_projects(ledger), []
+    projects, policy, problems = known_projects(ledger), settings.policy(), list[Problem]()
     waiting = [project_id for project_id in project_ids if project_id in projects and _waits(ledger, project_id)]
     if not waiting:
         return []
@@ -218,17 +219,40 @@ def read_books(
         except RefusedError as refusal:
             problems.append(Problem(system="Procore", check="project", is_blocking=False, message=str(refusal)))
             continue
+        if policy.asks_for_papers:
+            books, missing = compliance.read(procore, books, _waiting_invoices(ledger, project_id), policy)
+            found += missing
         problems += found
         with ledger.transaction(clock(), "intake") as tx:
             records.store_reference(tx, f"books/{project_id}", books.model_dump_json())
     return problems
 
 
-def read_reference(ledger: Ledger, erp: ERP, clock: Clock) -> None:
-    """Read the ERP's vendors, jobs, phases and subcontracts."""
-    body = erp.reference().model_dump_json()
+def read_reference(ledger: Ledger, erp: ERP, clock: Clock) -> list[str]:
+    """Read the ERP's vendors, jobs, phases and subcontracts; return what of them cannot be believed and is left out.
+
+    Raises ContractError, and leaves all as it was read before, where so much is missing that nothing could be judged.
+    """
+    name, system = settings.company().erp, erp.capabilities.name.capitalize()
+    read = erp.reference()
+    if why := why_not_whole(read):
+        raise ContractError(system, "the master data", why)
+    with ledger.reading() as connection:
+        checked = records.references(connection, _checked(name)).get(_checked(name), "{}")
+    before = json.loads(checked)
+    if before.get("read") == read.fingerprint():
+        return list(before["problems"])
+    sound, findings = check_reference(read, system)
+    problems = [f"{each.message} {each.remedy}" for each in findings]
     with ledger.transaction(clock(), "intake") as tx:
-        records.store_reference(tx, f"erp/{settings.company().erp}", body)
+        records.store_reference(tx, f"erp/{name}", sound.model_dump_json())
+        records.store_reference(tx, _checked(name), canonical({"read": read.fingerprint(), "problems": problems}))
+    return problems
+
+
+def _checked(name: str) -> str:
+    """Return under which name it is kept what was found when the master data was checked last."""
+    return f"checked/{name}"
 
 
 def _is_news(stub: InvoiceStub, known: Sighting | None) -> bool:
@@ -294,6 +318,15 @@ def _whole(project_id: int) -> str:
 def _waits(ledger: Ledger, project_id: int) -> bool:
     with ledger.reading() as connection:  # no terms have an empty fingerprint: all that may be judged is meant
         return bool(records.unjudged(connection, project_id, _WAITING, fingerprint=""))
+
+
+def _waiting_invoices(ledger: Ledger, project_id: int) -> list[Invoice]:
+    """Return the invoices that may be judged, as far as they can be read."""
+    with ledger.reading() as connection:
+        seen = records.sightings_of(connection, records.unjudged(connection, project_id, _WAITING, fingerprint=""))
+        bodies = records.bodies(connection, [each.snapshot_id for each in seen.values() if each.snapshot_id])
+    parsed = (parse_invoice(bodies[each.snapshot_id], each.company_id) for each in seen.values() if each.snapshot_id)
+    return [each for each in parsed if isinstance(each, Invoice)]
 
 
 def _hash_of_unreadable(body: str) -> str:

@@ -13,13 +13,13 @@ from data_contracts.expectations import validate
 from data_contracts.invoice import Invoice
 from data_contracts.reference import ErpSubcontract, Finding, Reference
 from data_contracts.verdicts import check
-from tieout import billing
+from tieout import billing, papers
 from tieout.connectors.base import Capabilities
 from tieout.mapping import Mapping
 from tieout.settings import Policy
 
 FEW = 20  # up to so many are judged row by row, sooner than great-expectations is even imported
-_BESIDE_THE_CONTRACTS = ("judging.py", "billing.py", "mapping.py", "others.py")
+_BESIDE_THE_CONTRACTS = ("judging.py", "billing.py", "mapping.py", "others.py", "papers.py")
 
 
 @cache
@@ -77,6 +77,8 @@ def build_case(
         period_is_known=any(each.period_id_procore == invoice.period_id_procore for each in books.periods),
         accounting_on=billing.accounting_on(invoice, reference, policy),
         over_billing=policy.over_billing,
+        papers=papers.missing(invoice, commitment, books, policy, today),
+        paper_policy=papers.policy_of(policy, capabilities),
     )
 
 
@@ -106,7 +108,10 @@ class _Codes:
     def __init__(self, reference: Reference) -> None:
         self.vendors = {each.code for each in reference.vendors if each.is_active}
         self._jobs = {each.number for each in reference.jobs if each.is_active}
-        self._contracts = {each.number: each for each in reference.subcontracts if each.is_active}
+        self._contracts: dict[str, list[ErpSubcontract]] = {}  # a number may be that of several vendors
+        for each in reference.subcontracts:
+            if each.is_active:
+                self._contracts.setdefault(each.number, []).append(each)
         self._accounts = {
             (each.job, each.phase, each.cost_type): each.gl_account for each in reference.phases if each.is_active
         }
@@ -119,8 +124,8 @@ class _Codes:
 
     def has_contract(self, number: str | None, vendor: str | None, job: str | None) -> bool:
         """Whether the subcontract is there for this vendor and job; what is not mapped is another rule's matter."""
-        found: ErpSubcontract | None = self._contracts.get(number or "")
-        return found is not None and vendor in (None, found.vendor) and job in (None, found.job)
+        bearing = self._contracts.get(number or "", [])
+        return any(vendor in (None, each.vendor) and job in (None, each.job) for each in bearing)
 
 
 class _Same:

@@ -75,6 +75,11 @@ class Mapping:
         vendor = self._vendors.get(vendor_id) if vendor_id is not None else None
         return vendor.name if vendor else ""
 
+    @property
+    def project_name(self) -> str:
+        """The project's name in Procore."""
+        return self._project.name
+
     def job(self, project_id: int) -> str | None:
         """Return the ERP's job number; a project other than this one is known by the table only."""
         own = self._project.erp_code if project_id == self._project.project_id_procore else None
@@ -93,14 +98,19 @@ class Mapping:
         """Return the ERP's phase of an invoice line."""
         billed, code = self._line(line), self._cost_code(line)
         origin = (billed and billed.cost_code_erp) or (code and code.erp_code)
-        full_code = (billed and billed.cost_code) or (code and code.code) or _wbs(line)[0]
-        return origin or self._row("phase", full_code)
+        return origin or self._row("phase", self.codes(line)[0])
 
     def cost_type(self, line: InvoiceLine) -> str | None:
         """Return the ERP's cost type of an invoice line."""
         billed = self._line(line)
         origin = billed.cost_type_erp if billed else None
-        return origin or self._row("cost_type", (billed and billed.cost_type) or _wbs(line)[1])
+        return origin or self._row("cost_type", self.codes(line)[1])
+
+    def codes(self, line: InvoiceLine) -> tuple[str, str]:
+        """Return Procore's cost code and line item type of an invoice line, as a row of the table names them."""
+        billed, code = self._line(line), self._cost_code(line)
+        cost_code = (billed and billed.cost_code) or (code and code.code) or _wbs(line)[0]
+        return cost_code, (billed and billed.cost_type) or _wbs(line)[1]
 
     def fingerprint(self) -> str:
         """Return a hash that changes when a code of this project translates differently."""

@@ -35,9 +35,9 @@ def entries(erp: str, payment: Payment) -> Iterator[Entry]:
     origin_id = f"{erp}:{payment.company_erp}:{payment.application_id_erp}"
     kind = "" if payment.kind == "progress" else "Retention. "
     discount = f"Discount taken {payment.discount}. " if payment.discount else ""
-    yield Entry(
-        origin_id, payment, payment.amount, payment.discount, payment.paid_on, f"{kind}{discount}Paid in the ERP."
-    )
+    joint = f"Joint check with {payment.joint_payee}. " if payment.joint_payee else ""
+    notes = f"{kind}{discount}{joint}Paid in the ERP."
+    yield Entry(origin_id, payment, payment.amount, payment.discount, payment.paid_on, notes)
     if payment.is_void:
         voided_on = payment.voided_on or payment.paid_on
         notes = f"Void of {payment.check_number} in the ERP."

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from data_contracts.batches import check_states
 from data_contracts.invoice import SENDABLE
 from data_contracts.money import round_half_up, to_minor
 from data_contracts.reference import Finding
@@ -16,6 +17,7 @@ from data_contracts.voucher import ErpInvoice
 from tieout import drift, matching, rights
 from tieout.connectors.base import ERP, Capabilities
 from tieout.connectors.procore import parse_invoice
+from tieout.errors import ContractError
 from tieout.ledger import records, states
 from tieout.ledger.book import Item, Ledger, Reader, Transaction
 from tieout.ledger.intents import Intent, live_intents, note_absence
@@ -57,9 +59,13 @@ def observe(ledger: Ledger, erp: ERP, clock: Clock, actor: str, only: Sequence[i
             intents = live_intents(connection, piece)
             in_procore = _changed_in_procore(connection, piece, erp.capabilities)
         looked_at = clock()
-        found = erp.find([intent.voucher for intent in intents.values()])
+        found, doubts = _find(erp, list(intents.values()))
         looks = [
-            _look(intent, found.get(intent.voucher.key, []), in_procore.get(item_id, []), erp.capabilities, looked_at)
+            _doubted(intent, [*doubts[intent.voucher.key], *in_procore.get(item_id, [])])
+            if intent.voucher.key in doubts
+            else _look(
+                intent, found.get(intent.voucher.key, []), in_procore.get(item_id, []), erp.capabilities, looked_at
+            )
             for item_id, intent in intents.items()
         ]
         counts.update(_record(ledger, [look for look in looks if look.is_news], clock, actor))
@@ -120,6 +126,32 @@ def _changed_in_procore(
 
 def _may_differ(item: Item, seen: Sighting) -> bool:
     return seen.is_gone or seen.status not in SENDABLE or seen.content_hash != item.content_hash
+
+
+def _find(erp: ERP, intents: Sequence[Intent]) -> tuple[dict[str, list[ErpInvoice]], dict[str, list[Finding]]]:
+    """Look for these in the ERP; return what is there by key, and by key why what is there cannot be believed."""
+    try:
+        found = erp.find([intent.voucher for intent in intents])
+    except ContractError as error:
+        if len(intents) == 1:
+            return {}, {intents[0].voucher.key: [drift.unreadable(intents[0].item, error)]}
+        middle = len(intents) // 2  # one that cannot be read keeps no other one back
+        halves = [_find(erp, part) for part in (intents[:middle], intents[middle:])]
+        return halves[0][0] | halves[1][0], halves[0][1] | halves[1][1]
+    there = [(intent, record) for intent in intents for record in found.get(intent.voucher.key, [])]
+    sent = [(intent.voucher.company_erp, intent.voucher.currency) for intent, _ in there]
+    doubts: dict[str, list[Finding]] = {}
+    for told in check_states([record for _, record in there], sent, erp.capabilities.name.capitalize()):
+        doubts.setdefault(there[told.at][0].voucher.key, []).append(told.finding)
+    return found, doubts
+
+
+def _doubted(intent: Intent, findings: Sequence[Finding]) -> Look:
+    """Leave an invoice as it was known: what the ERP shows of it cannot be right, and a person is told why."""
+    item = intent.item
+    is_let_stand = drift.digest(findings) == item.acknowledged
+    text = drift.as_text([] if is_let_stand else findings)
+    return Look(intent, intent.absent_at, item.state, text, item.acknowledged)
 
 
 def _look(

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from data_contracts.batches import check_payments
 from data_contracts.fetched import FetchedPayment
 from data_contracts.money import in_words, to_minor
-from data_contracts.voucher import Payment, ProcorePayment
+from data_contracts.voucher import Payment, ProcorePayment, Unreadable
 from tieout import matching, settings
 from tieout.connectors.base import ERP
 from tieout.connectors.procore import Procore
@@ -67,8 +68,10 @@ def collect(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> Collected:
         since, newest = records.watermark(connection, name), history.newest(connection)
         if payments.may_predate_links(connection, int(records.references(connection, name).get(name, 0))):
             since = None  # of an invoice that was found there, payments may be older than our knowledge of it (AM-21)
-    paid = list(erp.payments(since - _OVERLAP if since else None))
-    linked = matching.matched(paid, _linked(ledger, paid))
+    read = list(erp.payments(since - _OVERLAP if since else None))
+    paid = [each for each in read if isinstance(each, Payment)]
+    linked, doubts = _believed(list(matching.matched(paid, _linked(ledger, paid))), system, clock)
+    doubts += [f"{each.document}: {each.reason}" for each in read if isinstance(each, Unreadable)]
     entries = [(item.item_id, entry) for item, each in linked for entry in matching.entries(system, each)]
     with ledger.transaction(clock(), actor) as tx:
         # Who collects the same at this moment waits here.
@@ -81,11 +84,22 @@ def collect(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> Collected:
             payments.open_payment(tx, item, _body(item, entry), *minor)
         _tell_settled(tx, shown)
         changes = [each.changed_at for each in paid if each.changed_at] + ([since] if since else [])
-        if changes:
+        if changes and not doubts:  # what cannot be believed is read, and told, again until it is mended
             records.move_watermark(tx, name, max(changes))
         records.store_reference(tx, name, str(newest))
         records.move_watermark(tx, records.PAYMENTS_JOB, tx.now)  # R75: that it runs at all is watched
-    return Collected(len(shown), tuple(_not_shown(item, entry) for item, entry in new if (item, entry) not in shown))
+    kept_back = [_not_shown(item, entry) for item, entry in new if (item, entry) not in shown]
+    return Collected(len(shown), (*kept_back, *doubts))
+
+
+def _believed(
+    linked: Sequence[tuple[Item, Payment]], system: str, clock: Clock
+) -> tuple[list[tuple[Item, Payment]], list[str]]:
+    """Return the payments that keep their contract, and why the others are left out."""
+    paid, currencies = [each for _, each in linked], [item.currency for item, _ in linked]
+    sound, told = check_payments(paid, currencies, system.capitalize(), clock().date())
+    doubts = [f"invoice {linked[each.at][0].number}: {each.finding.message} {each.finding.remedy}" for each in told]
+    return [linked[at] for at in sound], doubts
 
 
 def foresee(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> list[ProcorePayment]:

@@ -19,11 +19,13 @@ from tieout.ledger import states
 from tieout.ledger.book import Item
 from tieout.ledger.reviews import Review
 from tieout.previewing import Payload
+from tieout.releasing import open_release
 
 FAILED_TO_EXPORT: Final = "Failed to Export"
 HELD: Final = "Held"
 UNCERTAIN: Final = "Uncertain"
 DRIFTED: Final = "Drifted"
+TO_RELEASE: Final = "Release Retention by Hand"
 EXPORTED: Final = "Exported"
 SENT: Final = "Sent"
 ACCEPTED: Final = "Accepted"
@@ -42,7 +44,7 @@ SETTLED: Final = {
 }
 # Looked at again though they have completed: an accepted invoice is on its way, and only a person's hand gives a
 # completed run the badge of one that failed.
-PASSING: Final = (ACCEPTED, *FAILING.values(), DRIFTED)
+PASSING: Final = (ACCEPTED, *FAILING.values(), DRIFTED, TO_RELEASE)
 _GOING_ON: Final = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING")
 _LONGEST_MESSAGE: Final = 2_000
 
@@ -167,12 +169,16 @@ def tags_of(item: Item) -> tuple[str, ...]:
     causes = [item.cause] if item.cause else []
     if drifted := {each.rule for each in open_drift(item)}:
         causes = ["drift", *drifted & {TWO}]
+    elif open_release(item):
+        causes = ["release"]
     return (*tags, *(f"cause:{_printable(each, 60)}" for each in causes))
 
 
 def badge_of(item: Item) -> str | None:
     """Return the name of the state under which a person finds the item; None when nobody need act on it."""
-    return FAILING.get(item.state) or (DRIFTED if open_drift(item) else None)
+    if badge := FAILING.get(item.state):
+        return badge
+    return DRIFTED if open_drift(item) else TO_RELEASE if open_release(item) else None
 
 
 def standing_of(item: Item, places: Places = NOWHERE) -> Standing:
@@ -308,14 +314,15 @@ def _wants_run(item: Item, now: datetime, patience: timedelta) -> bool:
 
 
 def _calling(item: Item) -> list[Finding]:
-    """Return what calls for somebody: the reasons that stop the item, or how it drifted."""
-    return open_drift(item) or [reason for reason in item.reasons if reason.severity != "warn"]
+    """Return what calls for somebody: how it drifted, what is to be released by hand, or the reasons that stop it."""
+    return open_drift(item) or open_release(item) or [each for each in item.reasons if each.severity != "warn"]
 
 
 def _why(item: Item, places: Places) -> str:
     parts = [line for reason in _calling(item) for line in _lines(reason)] or [f"Cause: {item.cause or 'unknown'}."]
     text = "\n".join(parts)
-    then = "" if "press Retry" in text else "Then press Retry. "  # many a remedy says so itself
+    # Many a remedy says so itself; and no Retry can see that retention was released.
+    then = "" if "press Retry" in text or badge_of(item) == TO_RELEASE else "Then press Retry. "
     where = "".join(f"In {system}: {_printable(place, 300)}\n" for system, place in places.of(item))
     close = f"\n{where}{then}All figures are on the Artifacts tab."
     return text[: _LONGEST_MESSAGE - len(close)] + close

@@ -46,6 +46,12 @@ def drifted(ledger: Ledger) -> list[Item]:
         return links.drifted(connection)
 
 
+def to_release(ledger: Ledger) -> list[Item]:
+    """Return the invoices of which retention is to be released by hand in the ERP, and nobody said that it was."""
+    with ledger.reading() as connection:
+        return links.to_release(connection)
+
+
 def brought_about(ledger: Ledger, actor: str, since: datetime) -> tuple[list[Item], list[Item]]:
     """Return what this actor exported, and what it left failed or with an unknown outcome."""
     with ledger.reading() as connection:

@@ -7,11 +7,11 @@ from data_contracts.money import in_words
 from tieout.ledger.book import Item
 from tieout.publishing import FAILED_TO_EXPORT, Standing, badge_of, by_cause, cell, in_brief, run_at, run_name, runs_at
 from tieout.quality import Quality
+from tieout.releasing import open_release
 from tieout.reporting import colour
 
 FINISHED_WITH_FAILURES = "Finished with Failures"
 ALARM = "Alarm"
-_BY_HAND = "release-by-hand"  # the rule that tells of it (R38, AM-3)
 _ROWS = 200  # of each table; the ledger has them all
 _TOLD = 5  # of each kind, in the state's message
 
@@ -26,6 +26,7 @@ class RunReport:
     failed: list[Item] = field(default_factory=list)  # in this run: refused, or with an unknown outcome
     failing: list[Item] = field(default_factory=list)  # all that are failing now, old ones too
     drifted: list[Item] = field(default_factory=list)  # changed on either side since their export, and nobody let it be
+    to_release: list[Item] = field(default_factory=list)  # whose retention a person has yet to release by hand (A10)
     not_exportable: list[Item] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)  # steps that did not finish, with their reason
     refused: list[str] = field(default_factory=list)  # what a person asked for and was not done, with the reason
@@ -57,12 +58,13 @@ class RunReport:
         """Return the figures in one line."""
         told = [("exported", str(len(self.exported))), *self.figures, ("failing now", str(len(self.failing)))]
         told += [("drifted now", str(len(self.drifted)))] if self.drifted else []
+        told += [("retention to release by hand", str(len(self.to_release)))] if self.to_release else []
         return ", ".join(f"{name}: {value}" for name, value in told)
 
     def markdown(self) -> str:
         """Return the whole report."""
         sections = [f"# {self.title}", self.in_short(), *self._problems(), *self._failures(), *self._drifted()]
-        sections += [*self._exported(), *self._not_exportable(), *self._counts(), *self._rules()]
+        sections += [*self._to_release(), *self._exported(), *self._not_exportable(), *self._counts(), *self._rules()]
         sections += [f"Head of the ledger: `{self.head}`"] if self.head else []
         return "\n\n".join(sections) + "\n"
 
@@ -103,14 +105,16 @@ class RunReport:
             return []
         heads = ("invoice", "vendor", "project", "gross", "retention held", "batch", "ERP document")
         where = f"Accounting finds them, unposted, under **{cell(self.menu_path)}**." if self.menu_path else ""
-        return [f"## Exported ({len(rows)})", where, _table(heads, rows), *self._to_release()]
+        return [f"## Exported ({len(rows)})", where, _table(heads, rows)]
 
     def _to_release(self) -> list[str]:
-        told = [(item, reason) for item in self.exported for reason in item.reasons if reason.rule == _BY_HAND]
-        rows = [[cell(run_name(item)), cell(reason.remedy)] for item, reason in told]
-        return (
-            [f"## Retention to release by hand ({len(rows)})", _table(("invoice", "what to do"), rows)] if rows else []
-        )
+        rows = [
+            [self._link(item), in_words(item.to_release, item.currency), cell(reason.remedy)]
+            for item in self.to_release
+            for reason in open_release(item)
+        ]
+        heads = ("invoice", "retention", "what to do")
+        return [f"## Retention to release by hand ({len(rows)})", _table(heads, rows)] if rows else []
 
     def _not_exportable(self) -> list[str]:
         rows = [[cell(run_name(item)), cell(in_brief(item))] for item in self.not_exportable]

@@ -8,10 +8,10 @@ from typing import Any
 
 from data_contracts.case import Case
 from data_contracts.invoice import SENDABLE, ZERO, Invoice
-from data_contracts.money import to_minor
+from data_contracts.money import round_half_up, to_minor
 from data_contracts.reference import Finding
 from data_contracts.verdicts import unreadable, verdict
-from tieout import billing, rights
+from tieout import billing, releasing, rights
 from tieout.connectors.procore import parse_invoice
 from tieout.errors import SettingsError
 from tieout.judging import build_case, judge, rules_version
@@ -19,6 +19,7 @@ from tieout.ledger import judgements, records, states
 from tieout.ledger.book import Item, Ledger, Reader, Transaction, canonical, digest_of, find_items
 from tieout.ledger.judgements import Judgement
 from tieout.ledger.letters import lock, unlock
+from tieout.ledger.links import RELEASING
 from tieout.ledger.records import Sighting
 from tieout.ledger.reviews import supersede_reviews
 from tieout.others import others, with_held_before
@@ -386,6 +387,7 @@ def _facts(terms: Terms, project: str, reading: Reading, state: str, item: Item 
         "sequence": invoice.number_on_commitment,
         "currency": invoice.currency,
         **_amounts(invoice),
+        "to_release_minor": _to_release(reading.findings, invoice, item),
     }
 
 
@@ -416,6 +418,14 @@ def as_shown(connection: Reader, terms: Terms, item: Item, now: datetime) -> Sho
     """Judge an invoice that the ERP holds as Procore shows it now; nothing is moved."""
     [reading] = _read(connection, terms, [item.invoice_id], now)
     return Shown(reading.stops, _facts(terms, item.project, reading, item.state, item), _because(terms, reading))
+
+
+def _to_release(findings: Sequence[Finding], invoice: Invoice, item: Item | None) -> int:
+    """Return what a person is to release by hand in the ERP; nothing where we tell the ERP, or they said it is done."""
+    is_confirmed = item is not None and item.state in RELEASING and not item.to_release_minor
+    if not releasing.is_by_hand(findings) or (is_confirmed and item and item.released == invoice.released):
+        return 0
+    return to_minor(round_half_up(billing.to_release(invoice), invoice.currency), invoice.currency)
 
 
 def _may_be_sent(sighting: Sighting, item: Item | None) -> bool:

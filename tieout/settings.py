@@ -194,6 +194,10 @@ class Quality(Section):
     url: str = ""
 
 
+# A missing paper: hold the invoice, export it with its payment on hold, tell of it, or do not even ask for papers.
+PaperGravity = Literal["stop", "pay_hold", "warn", "allow"]
+
+
 class Policy(Contract):
     """What the company has decided; versioned in the ledger and stored with every decision."""
 
@@ -204,6 +208,14 @@ class Policy(Contract):
     over_billing: Literal["stop", "warn", "allow"] = "warn"
     closed_period: Literal["hold", "first_open"] = "first_open"
     invoice_number: Literal["alone", "with_commitment"] = "alone"  # A10, C15
+    insurance: PaperGravity = "allow"  # C3.17
+    compliance_documents: PaperGravity = "allow"
+    lien_waiver: PaperGravity = "allow"
+
+    @property
+    def asks_for_papers(self) -> bool:
+        """Whether Procore must be asked how the papers of those who want to be paid stand."""
+        return {self.insurance, self.compliance_documents, self.lien_waiver} != {"allow"}
 
 
 class _PolicySection(Section):
@@ -214,6 +226,9 @@ class _PolicySection(Section):
     over_billing: Literal["stop", "warn", "allow"] = "warn"
     closed_period: Literal["hold", "first_open"] = "first_open"
     invoice_number: Literal["alone", "with_commitment"] = "alone"
+    insurance: PaperGravity = "allow"
+    compliance_documents: PaperGravity = "allow"
+    lien_waiver: PaperGravity = "allow"
 
 
 class MappingSection(Section):

@@ -13,7 +13,7 @@ from tieout import alarms, settings
 from tieout.ledger import records, states, tallies
 from tieout.ledger.book import Ledger
 from tieout.ledger.tallies import Tally
-from tieout.publishing import DRIFTED, FAILED_TO_EXPORT, HELD, UNCERTAIN, cell
+from tieout.publishing import DRIFTED, FAILED_TO_EXPORT, HELD, TO_RELEASE, UNCERTAIN, cell
 
 KEY = "today"  # of the artifact: its address never changes
 WAITING = (states.READY, states.ACCEPTED, states.EXPORTING, states.FAILED, states.HELD, states.UNCERTAIN)
@@ -46,6 +46,7 @@ class Today:
     screen: Screen
     waiting: Sequence[Tally]
     drifted: Sequence[Tally]
+    to_release: Sequence[Tally]
     exported: Sequence[Tally]
     paid: Sequence[Tally]
     last_night: datetime | None
@@ -73,6 +74,7 @@ class Today:
             rows += [_row(name, runs(ITEMS, name), self._in(state)), *self._causes(state, name)]
         rows += [_row(UNCERTAIN, runs(ITEMS, UNCERTAIN), self._in(states.UNCERTAIN))]
         rows += [_row(DRIFTED, runs(ITEMS, DRIFTED), self.drifted)]
+        rows += [_row(TO_RELEASE, runs(ITEMS, TO_RELEASE), self.to_release)]
         rows += [_row("exported since midnight", runs(NIGHT), self.exported)]
         return [*rows, _row("paid since midnight", "", self.paid)]
 
@@ -110,6 +112,7 @@ def gather(ledger: Ledger, screen: Screen, clock: Callable[[], datetime]) -> Tod
             screen=screen,
             waiting=tallies.standing(connection, WAITING),
             drifted=tallies.drifted(connection),
+            to_release=tallies.to_release(connection),
             exported=tallies.exported_since(connection, midnight),
             paid=tallies.paid_since(connection, midnight),
             last_night=records.moved_at(connection, records.NIGHT_JOB),

@@ -49,6 +49,7 @@ LINE_OWNER = {
     "work_retained": "lines-sum",
     "work_released": "lines-sum",
     "stored_retainage_now": "lines-sum",
+    "stored_released": "kind-of-invoice",  # where nothing is released; of a release no other figure tells
 }
 EMPTY = {"nothing-to-post", "net-negative", "release-only"}  # what no figure can be blamed for
 
@@ -71,7 +72,7 @@ def off_by(invoice: Invoice, random: Random, cent: Decimal) -> tuple[Invoice, st
         return invoice.model_copy(update={"summary": summary}), OWNER[name]
     figure, at = name.removeprefix("line "), random.randrange(len(invoice.lines))
     value = getattr(invoice.lines[at], figure)
-    if value is None:
+    if value is None or (figure == "stored_released" and invoice.released):
         return off_by(invoice, random, cent)
     line = invoice.lines[at].model_copy(update={figure: value + cent})
     return invoice.model_copy(update={"lines": (*invoice.lines[:at], line, *invoice.lines[at + 1 :])}), LINE_OWNER[

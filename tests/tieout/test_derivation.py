@@ -136,7 +136,17 @@ def test_what_differs_from_what_was_sent_does_not_tie():
 
     assert derive(invoice, None, PATH, sent).broken == []
     assert [(tie.computed, tie.stated) for tie in otherwise.broken] == [(Decimal("400.00"), Decimal("399.99"))]
-    assert "DOES NOT TIE" in sheets(otherwise)[-1].rows[-1]
+    assert "DOES NOT TIE" in sheets(otherwise)[-2].rows[-1]
+
+
+def test_lines_that_are_not_sent_are_counted_and_the_empty_twins_of_change_orders_among_them():
+    nothing = {"work_this_period": "0.00", "completed_to_date": "0.00", "work_retained": "0.00"}
+    idle = a_line(line_id_procore=2, **nothing)
+    twin = a_line(line_id_procore=3, kind="change_order_item", scheduled_value="0.00", **nothing)
+    shown = derived(an_invoice(lines=(a_line(), idle, twin)))
+
+    assert (shown.left_out, shown.twins) == (2, 1)
+    assert [count for _, count in sheets(shown)[-1].rows] == ["1", "1"]
 
 
 @pytest.mark.sandbox(after="export", invoices=12)

@@ -1,6 +1,7 @@
 """What Procore knows is brought into the ledger as it came: what changed, each once, never past what was not seen."""
 
 import json
+import sqlite3
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from desk import AFTER_A_NIGHT, Desk, StoppingClock
 from ledgers import ON_BOTH_DATABASES
 
 from tieout import intake, opening
-from tieout.errors import TransientError
+from tieout.errors import ContractError, TransientError
 from tieout.ledger import records
 from tieout.terms import known_projects
 
@@ -257,3 +258,31 @@ def test_one_that_somebody_saw_again_since_is_not_taken_for_deleted(desk: Desk):
     intake.refetch_one(desk.ledger, desk.procore, there, StoppingClock(desk.clock, lambda: reads(desk) == 1, another))
 
     assert not seen(desk)[there].is_gone
+
+
+def test_master_data_that_belongs_to_nothing_is_left_out_and_told_until_it_is_mended(desk: Desk):
+    desk.read()
+    stray = {"vendor_code": "NOBODY", "number": "STRAY-1", "job": desk.contractor.books.jobs[0].number}
+    desk.play("spectrum", "subcontracts", stray)
+    for _ in range(2):
+        [told] = intake.read_reference(desk.ledger, desk.erp, desk.clock)
+        assert "subcontract STRAY-1 belongs to vendor 'NOBODY', which is not there" in told
+
+    assert "STRAY-1" not in {each.number for each in desk.terms.reference.subcontracts}
+    assert len(desk.terms.reference.subcontracts) == len(desk.contractor.books.subcontracts)
+
+    desk.play("spectrum", "vendors", {"code": "NOBODY", "name": "Nobody"})
+
+    assert intake.read_reference(desk.ledger, desk.erp, desk.clock) == []
+    assert "STRAY-1" in {each.number for each in desk.terms.reference.subcontracts}
+
+
+def test_master_data_that_comes_without_vendors_is_not_taken_over(desk: Desk):
+    desk.read()
+    known = desk.terms.reference
+    with sqlite3.connect(desk.folder / "spectrum.sqlite") as connection:
+        connection.execute("DELETE FROM VN_VENDOR_MASTER")
+
+    with pytest.raises(ContractError, match="there are no vendors"):
+        intake.read_reference(desk.ledger, desk.erp, desk.clock)
+    assert desk.terms.reference == known

@@ -1,6 +1,7 @@
 """What either side changes after the export is told field by field, once, until it is put back or let stand."""
 
 import json
+import sqlite3
 from typing import Any
 
 import pytest
@@ -313,3 +314,32 @@ def test_one_invoice_can_be_looked_at_alone(desk: Desk):
     observing.observe(desk.ledger, desk.erp, desk.clock, NIGHT, only=[second])
 
     assert [item.invoice_id for item in drifted(desk.ledger)] == [second]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "rule"),
+    [("Retention_Amount", "999999.00", "state-retention"), ("Time_Stamp", "25:61:00", "unreadable-in-erp")],
+)
+def test_a_record_that_cannot_be_right_is_told_and_keeps_no_other_one_back(
+    desk: Desk, column: str, value: str, rule: str
+):
+    first, second, *_ = sorted(desk.exported())
+    number = desk.exported()[first]["Invoice_Number"].strip()
+    erp(desk, "edit", second, fields={"Invoice_Amount": "4321.00"})
+    with sqlite3.connect(desk.folder / "spectrum.sqlite") as connection:
+        where = "FROM VN_INVOICE_TRAN_HEADER WHERE trim(Invoice_Number) = ?"
+        [before] = connection.execute(f"SELECT {column} {where}", [number]).fetchone()
+        update = f"UPDATE VN_INVOICE_TRAN_HEADER SET {column} = ? WHERE trim(Invoice_Number) = ?"
+        connection.execute(update, [value, number])
+    look(desk)
+    look(desk)
+
+    assert [each.rule for each in findings(desk, first)] == [rule]
+    assert [each.rule for each in findings(desk, second)] == ["changed-in-erp"]
+    assert (desk.states()[first], happened(desk, first)) == ("EXPORTED", ["drifted"])
+
+    with sqlite3.connect(desk.folder / "spectrum.sqlite") as connection:
+        connection.execute(update, [before, number])
+    look(desk)
+
+    assert findings(desk, first) == []

@@ -4,8 +4,11 @@ from decimal import Decimal
 from typing import Any
 
 from desk import NIGHT, Desk
+from ledgers import ON_BOTH_DATABASES
 
 from tieout import sending
+
+pytestmark = ON_BOTH_DATABASES
 
 
 def months(desk: Desk) -> tuple[dict[str, Any], dict[str, Any]]:

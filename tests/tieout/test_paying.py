@@ -1,5 +1,6 @@
 """What accounting posts, pays and voids in Spectrum comes back to Procore, each application once."""
 
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -569,3 +570,44 @@ def test_an_invoice_voided_after_posting_is_gone(desk: Desk):
 
     assert desk.states()[ours[0]] == "GONE"
     assert desk.audit() == []
+
+
+def test_a_joint_check_is_one_payment_whose_note_names_the_other_payee(desk: Desk):
+    [first, *_] = exported(desk)
+    desk.cut_check([first], {"joint_payee": "Tri-County Supply"})
+    desk.pay()
+    [payment] = desk.payments_issued()
+
+    assert issued(desk) == {first: [due(desk, first)]}
+    assert "Joint check with Tri-County Supply." in payment["notes"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [("Payment_Amount", "100.005", "a part of the smallest unit"), ("Check_Date", None, "is unreadable")],
+)
+def test_a_payment_that_cannot_be_right_is_told_every_night_and_takes_no_other_with_it(
+    desk: Desk, column: str, value: str | None, words: str
+):
+    [first, second, *_] = exported(desk)
+    wrong = desk.cut_check([first])["check_number"]
+    desk.cut_check([second])
+    before = in_spectrum(desk, f"SELECT {column} FROM VN_PAYMENT_HISTORY WHERE trim(Check_Number) = ?", wrong)
+    in_spectrum(desk, f"UPDATE VN_PAYMENT_HISTORY SET {column} = ? WHERE trim(Check_Number) = ?", value, wrong)
+    for _ in range(2):
+        [told] = paying.collect(desk.ledger, desk.erp, desk.clock, NIGHT).not_shown
+        assert words in told
+    desk.pay()
+    assert issued(desk) == {second: [due(desk, second)]}
+
+    in_spectrum(desk, f"UPDATE VN_PAYMENT_HISTORY SET {column} = ? WHERE trim(Check_Number) = ?", before, wrong)
+    desk.pay()
+
+    assert issued(desk) == {first: [due(desk, first)], second: [due(desk, second)]}
+
+
+def in_spectrum(desk: Desk, sql: str, *values: Any) -> Any:
+    """Somebody works on Spectrum's database; return the first cell."""
+    with sqlite3.connect(desk.folder / "spectrum.sqlite") as connection:
+        found = connection.execute(sql, [str(each) if each is not None else None for each in values]).fetchone()
+    return found[0] if found else None

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 from desk import Desk
+from ledgers import ON_BOTH_DATABASES
 from sqlalchemy import select
 from typer.testing import CliRunner
 
@@ -32,6 +33,7 @@ def rows(desk: Desk) -> dict[str, list[Any]]:
         return {table.name: connection.execute(select(table)).all() for table in schema.metadata.sorted_tables}
 
 
+@ON_BOTH_DATABASES
 def test_what_another_policy_would_hold_is_what_it_holds_and_nothing_was_written(desk: Desk):
     newest = max(desk.requisitions().values(), key=lambda row: (row["number"], row["id"]))["id"]
     desk.bill_more(newest, "900000.00")

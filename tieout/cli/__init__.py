@@ -19,6 +19,7 @@ from tieout.cli.sandbox import sandbox
 from tieout.cli.server import server
 from tieout.cli.show import show
 from tieout.cli.status import status
+from tieout.cli.unmapped import unmapped
 from tieout.errors import TieoutError
 
 
@@ -41,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # a traceback must not show what a variable holds
     help="Carry approved subcontractor invoices from Procore into an ERP, and bring the payments back.",
 )
-for command in (demo, sandbox, deploy, doctor, status, show, preview, grid, docs):
+for command in (demo, sandbox, deploy, doctor, status, show, preview, unmapped, grid, docs):
     app.command()(command)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(server)
 app.add_typer(ledger, name="ledger")

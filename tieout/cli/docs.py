@@ -6,7 +6,7 @@
 from importlib import import_module
 from pathlib import Path
 
-from data_contracts import rules
+from data_contracts import boundaries, rules
 from tieout.connectors.base import available_erps
 
 _DOCS = Path(__file__).parents[2] / "docs"
@@ -14,10 +14,12 @@ _DOCS = Path(__file__).parents[2] / "docs"
 
 def pages() -> dict[str, str]:
     """Return the generated pages by file name."""
-    made = {"contracts.md": rules.page()}
+    made = {"contracts.md": f"{rules.page()}\n{boundaries.page()}"}
     for name in available_erps():
-        if made_from := getattr(import_module(f"tieout.connectors.{name}"), "field_mapping", None):
-            made[f"mapping-{name}.md"] = _mapping(name, made_from())
+        connector = import_module(f"tieout.connectors.{name}")
+        if made_from := getattr(connector, "field_mapping", None):
+            not_sent = getattr(connector, "not_sent", None)
+            made[f"mapping-{name}.md"] = _mapping(name, made_from(), not_sent() if not_sent else [])
     return made
 
 
@@ -27,9 +29,12 @@ def docs() -> None:
         (_DOCS / name).write_text(text, encoding="utf-8")
 
 
-def _mapping(erp: str, fields: list[tuple[str, str]]) -> str:
+def _mapping(erp: str, fields: list[tuple[str, str]], left: list[tuple[str, str]]) -> str:
     rows = [f"| `{field}` | {source} |" for field, source in fields]
     lines = [f"# From Procore to {erp.capitalize()}, field by field", "", _PREAMBLE, "", *_HEAD, *rows]
+    if left:
+        lines += ["", "## What is not sent", "", "| what | why |", "|---|---|"]
+        lines += [f"| {what} | {why} |" for what, why in left]
     return "\n".join(lines) + "\n"
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from data_contracts.contract import Contract
 from data_contracts.reference import Problem, Reference
-from data_contracts.voucher import ErpInvoice, Outcome, Payment, Voucher
+from data_contracts.voucher import ErpInvoice, Outcome, Payment, Unreadable, Voucher
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -31,6 +31,7 @@ class Capabilities(Contract):
     contract_number_length: int
     menu_path: str  # where accounting finds the unposted invoice (R35)
     release_path: str  # where accounting releases retention by hand (R38)
+    payment_hold: bool = False  # an unposted invoice can be written with its payment on hold (C3.17)
 
 
 class ERP(Protocol):
@@ -65,8 +66,11 @@ class ERP(Protocol):
     def invoices(self, since: datetime | None) -> Iterator[ErpInvoice]:
         """Yield invoices that carry our key and changed at or after `since`."""
 
-    def payments(self, since: datetime | None) -> Iterator[Payment]:
-        """Yield posted payment applications that changed at or after `since`, voids included (R87)."""
+    def payments(self, since: datetime | None) -> Iterator[Payment | Unreadable]:
+        """Yield posted payment applications that changed at or after `since`, voids included (R87).
+
+        One that cannot be understood is yielded as such, and takes no other with it.
+        """
 
     def close(self) -> None:
         """Release sockets and database connections."""

@@ -1,7 +1,8 @@
 """Procore's REST API: subcontractor invoices and their books read in bulk, origin fields and payments written.
 
 Pages at developers.procore.com: requisitions (v1.1), work_order_contracts, purchase_order_contracts, cost_codes,
-billing_periods, vendors, projects, contract_payments (all v1.0). What the API does against expectation:
+billing_periods, vendors, projects, contract_payments, lien_waivers,
+commitment compliance (all v1.0). What the API does against expectation:
 
 - Money is text, with one decimal place or two; a number is refused, and so do we. Percentages are ignored.
 - `per_page` is clamped for each endpoint: the `Per-Page` header says to what. Rows move between pages.
@@ -18,6 +19,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock_time
 from enum import Enum
 from functools import partial
 from http import HTTPStatus
@@ -28,7 +30,16 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 import httpx
 from pydantic import Field, SecretStr, ValidationError, field_validator
 
-from data_contracts.commitment import BillingPeriod, Commitment, CostCode, Project, ProjectBooks, Vendor
+from data_contracts.commitment import (
+    BillingPeriod,
+    Commitment,
+    Compliance,
+    CostCode,
+    LienWaiver,
+    Project,
+    ProjectBooks,
+    Vendor,
+)
 from data_contracts.contract import Contract
 from data_contracts.fetched import FetchedInvoice, FetchedPayment, InvoiceStub
 from data_contracts.invoice import SENDABLE, Invoice
@@ -174,6 +185,16 @@ _COST_CODE = {"cost_code_id_procore": "id", "code": "full_code"}
 _PERIOD = {"period_id_procore": "id", "start_on": "start_date", "end_on": "end_date", "due_on": "due_date"}
 _COMMITMENT = {"commitment_id_procore": "id", "number": "number", "title": "title", "status": "status"}
 _COMMITMENT_LINE = {"line_id_procore": "id", "description": "description", "amount": "amount"}
+_PAPER = {"name": "name", "status": "status", "expires_at": "expires_at"}
+_INSURANCE_PAPER = _PAPER | {"kind": "insurance_type"}
+_DOCUMENT = _PAPER | {"kind": "type"}
+_COMPLIANCE = {
+    "insurance_status": "insurance_status",
+    "insurance_derived": "derived_insurance_status",
+    "documents_status": "compliance_status",
+    "documents_derived": "derived_compliance_status",
+}
+_WAIVER = {"waiver_id_procore": "id", "invoice_id_procore": "invoice_id", "kind": "type", "status": "status"}
 _CHANGE_ORDER = {"change_order_id_procore": "id", "number": "number", "status": "status"}
 _PAYMENT = {
     "payment_id_procore": "id",
@@ -193,6 +214,7 @@ _COMMITMENT_PATHS = {
     "/rest/v1.0/work_order_contracts": "subcontract",
     "/rest/v1.0/purchase_order_contracts": "purchase_order",
 }
+_LIST_NAMES = {"insurance_papers": "insurance_documents", "documents": "compliance_documents"}
 _IDENTITY = ("payment_id_procore", "commitment_id_procore", "origin_id")
 _COMMITMENT_KINDS = {"WorkOrderContract": "subcontract", "PurchaseOrderContract": "purchase_order"}
 
@@ -223,6 +245,9 @@ _PARTS = {"lines": _Names(_ITEM | _UNIT_ITEM), "summary": _Names(_SUMMARY), "cre
 _COMMITMENT_PARTS = {"lines": _Names(_COMMITMENT_LINE), "change_orders": _Names(_CHANGE_ORDER)}
 _INVOICE_NAMES = _Names(_HEADER | _CURRENCY | {"lines": "items"}, _PARTS)
 _OLDER_INVOICE_NAMES = _Names(_INVOICE_NAMES.fields | {"summary": "g702"}, _PARTS)
+_COMPLIANCE_NAMES = _Names(
+    _COMPLIANCE | _LIST_NAMES, {"insurance_papers": _Names(_INSURANCE_PAPER), "documents": _Names(_DOCUMENT)}
+)
 _COMMITMENT_NAMES = _Names(
     _COMMITMENT | {"lines": "line_items", "change_orders": "change_order_packages"}, _COMMITMENT_PARTS
 )
@@ -257,6 +282,14 @@ def _number_text(value: Any) -> Any:
     return str(value) if type(value) is int and abs(value) <= LARGEST_ID else _text(value)
 
 
+def _instant_or_day(value: Any) -> Any:
+    """Read an instant; a bare day is taken for its end, when what expires on it has expired."""
+    moment = _moment(value)
+    if isinstance(moment, str) and isinstance(day := _day(moment), date):
+        return datetime.combine(day, clock_time.max, UTC)
+    return moment
+
+
 def _email(value: Any) -> Any:
     return value if isinstance(value, str) and "@" in value and len(value) <= 254 else None
 
@@ -267,10 +300,11 @@ def _commitment_kind(value: Any) -> Any:
 
 _READ: dict[str, Callable[[Any], Any]] = {  # by our name, which means the same in every contract
     **dict.fromkeys(("name", "vendor_name", "commitment_name", "description", "title", "origin_id"), _text),
-    **dict.fromkeys(("origin_data", "status", "code"), _text),
+    **dict.fromkeys(("origin_data", "status", "code", "kind"), _text),
     **dict.fromkeys(("invoice_number", "check_number", "number"), _number_text),
     **dict.fromkeys(("billed_on", "period_start", "period_end", "start_on", "end_on", "due_on", "paid_on"), _day),
     "updated_at": _moment,
+    "expires_at": _instant_or_day,
     "email": _email,
     "commitment_kind": _commitment_kind,
 }
@@ -305,6 +339,12 @@ def _checked(model: type[AnyContract], fields: Any, names: _Names) -> AnyContrac
         found = [f"{names.path(each['loc'])}: {_words(each)}" for each in error.errors(include_url=False)]
         rest = [f"and {len(found) - MOST_REASONS} more"] if len(found) > MOST_REASONS else []
         return found[:MOST_REASONS] + rest
+
+
+def _readable(made: AnyContract | list[str], document: str) -> AnyContract:
+    if isinstance(made, list):
+        raise ContractError(SYSTEM, document, "; ".join(made))
+    return made
 
 
 def _words(error: Mapping[str, Any]) -> str:
@@ -422,6 +462,17 @@ def _commitment(
         packages = tuple(_take(package, _CHANGE_ORDER) for package in packages)
     fields |= {"lines": lines, "change_orders": packages}
     return _checked(Commitment, fields, _COMMITMENT_NAMES)
+
+
+def _compliance(row: Any, commitment_id: int) -> Compliance | list[str]:
+    fields = _take(row, _COMPLIANCE)
+    if not isinstance(fields, dict):
+        return ["the answer must be an object"]
+    fields["commitment_id_procore"] = commitment_id
+    for ours, names in (("insurance_papers", _INSURANCE_PAPER), ("documents", _DOCUMENT)):
+        papers = row.get(_LIST_NAMES[ours]) or []
+        fields[ours] = tuple(_take(each, names) for each in papers) if isinstance(papers, list) else papers
+    return _checked(Compliance, fields, _COMPLIANCE_NAMES)
 
 
 def _commitment_line(line: Any, cost_codes: Mapping[int, CostCode]) -> Any:
@@ -699,6 +750,23 @@ class Procore:
             project=project, commitments=tuple(commitments), cost_codes=tuple(codes), periods=tuple(periods)
         )
         return books, problems
+
+    def compliance(self, project_id: int, commitment: Commitment) -> Compliance:
+        """Return how the papers of a commitment stand; ContractError where that cannot be read."""
+        path = next(path for path, kind in _COMMITMENT_PATHS.items() if kind == commitment.kind).rpartition("/")[2]
+        commitment_id = commitment.commitment_id_procore
+        document = f"the compliance of commitment {commitment_id}"
+        where = f"/rest/v1.0/projects/{project_id}/{path}/{commitment_id}/compliance"
+        found = self._api.read_json("GET", where, document)
+        return _readable(_compliance(found, commitment_id), document)
+
+    def lien_waivers(self, project_id: int, invoice_id: int) -> list[LienWaiver]:
+        """Return the waivers that were asked for of an invoice; ContractError where one cannot be read."""
+        document = f"the waivers of lien of invoice {invoice_id}"
+        path = f"/rest/v1.0/projects/{project_id}/lien_waivers"
+        rows = self._whole_list(path, {"invoice_id": invoice_id}, document)
+        made = (_take(row.value, _WAIVER) | {"invoice_id_procore": invoice_id} for row in rows.values())
+        return [_readable(_checked(LienWaiver, each, _Names(_WAIVER)), document) for each in made]
 
     def changed_invoices(
         self, project_id: int, since: datetime | None, until: datetime

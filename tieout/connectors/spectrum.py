@@ -52,6 +52,7 @@ from data_contracts.voucher import (
     Outcome,
     Payment,
     Refused,
+    Unreadable,
     Voucher,
     VoucherLine,
 )
@@ -96,7 +97,7 @@ _HEADER: dict[str, tuple[str, Callable[[Voucher], str]]] = {
     "Contract_Number": ("commitment, mapped", lambda v: v.contract_erp),
     "Retention_Amount": ("retainage held this period", lambda v: _money(v.retention)),
     "Batch_Code": ("week-ending day of the sync", lambda v: v.batch_code),
-    "Status": ("always O, open", lambda v: "O"),
+    "Status": ("O, open; H, on hold, where a paper is missing and the policy says so", lambda v: "OH"[v.holds_payment]),
     "Payment_Status": ("always U, unpaid", lambda v: "U"),
     "Remarks": ("key: Procore company and invoice id", lambda v: v.key),
 }
@@ -110,6 +111,17 @@ _DETAIL: dict[str, tuple[str, Callable[[Voucher, VoucherLine], str | None]]] = {
     "Job.Cost_Type": ("line item type, mapped", lambda v, line: line.cost_type),
     "Remark": ("provenance", lambda v, line: v.source.partition(":")[0][:30]),
 }
+
+
+# What an accountant may look for and not find, with the reason: the same page lists it.
+_NOT_SENT = (
+    ("payee, remit-to, pay location", "Spectrum takes those of its own vendor record; Procore is not asked for them"),
+    ("second payee of a joint check", "it belongs to the payment, and comes back as a note on Payments Issued"),
+    ("payment due date, terms, pay-when-paid", "Spectrum's own settings of vendor and subcontract decide"),
+    ("tax", "no connector field carries it yet; an invoice with tax is held by the rule `tax-not-carried`"),
+    ("retention released", "released by hand in Spectrum; see `Release Retention by Hand` in the operator's guide"),
+    ("attachments", "they stay in Procore, where they may be edited after the export"),
+)
 
 
 class _WireError(BaseModel):
@@ -151,7 +163,7 @@ _INVOICE_TABLES: tuple[tuple[ErpState, TableClause], ...] = (
 _PAYMENTS = _info_link(
     "VN_PAYMENT_HISTORY",
     "Company_Code Vendor_Code Check_Number Payment_Amount Sequence Invoice_Number"
-    " Bank_Account_Code Discount_Amount Payment_Kind Payment_Method Void_Flag Time_Stamp",  # modelled
+    " Bank_Account_Code Discount_Amount Payment_Kind Payment_Method Joint_Payee Void_Flag Time_Stamp",  # modelled
     "Check_Date Void_Date Date_Stamp",
 )
 _VENDORS = _info_link("VN_VENDOR_MASTER", "Company_Code Vendor_Code Vendor_Name Status")
@@ -175,6 +187,11 @@ def field_mapping() -> list[tuple[str, str]]:
     """Return every field that is sent, with where it comes from: the documentation is generated from this."""
     header = [(name, words) for name, (words, _) in _HEADER.items()]
     return header + [(f"APInvoiceDetails.{name}", words) for name, (words, _) in _DETAIL.items()]
+
+
+def not_sent() -> list[tuple[str, str]]:
+    """Return what is left to Spectrum or to Procore, with the reason."""
+    return list(_NOT_SENT)
 
 
 def _to_wire(voucher: Voucher) -> dict[str, Any]:
@@ -241,6 +258,7 @@ def _payment_from_wire(row: Row, settings: Settings) -> Payment:
         check_number=_text(row.Check_Number),
         method=_METHODS.get(_text(row.Payment_Method)),
         kind="retention" if _text(row.Payment_Kind) == "R" else "progress",
+        joint_payee=plain(_text(row.Joint_Payee), 80),
         paid_on=row.Check_Date,
         amount=_amount(row.Payment_Amount),
         discount=_amount(row.Discount_Amount),
@@ -364,10 +382,14 @@ class Connector:
                 if invoice.key and _is_since(invoice.changed_at, since):
                     yield invoice
 
-    def payments(self, since: datetime | None) -> Iterator[Payment]:
+    def payments(self, since: datetime | None) -> Iterator[Payment | Unreadable]:
         """Yield posted payment applications that changed at or after `since`, voids included."""
         for row in self._read(_PAYMENTS, *self._changed(_PAYMENTS, since)):
-            payment = _readable(row, partial(_payment_from_wire, row, self.settings))
+            try:
+                payment = _readable(row, partial(_payment_from_wire, row, self.settings))
+            except ContractError as error:
+                yield Unreadable(document=f"payment {_text(row.Check_Number)} of {error.document}", reason=error.reason)
+                continue
             if _is_since(payment.changed_at, since):
                 yield payment
 
@@ -475,6 +497,7 @@ def _capabilities(settings: Settings) -> Capabilities:
         menu_path="Accounts Payable > Data Entry > Vendor Invoices",
         # No public page names the screen, so this names the menu only.
         release_path="Accounts Payable > Data Entry, the retention of the subcontract",
+        payment_hold=True,
     )
 
 

@@ -70,6 +70,7 @@ class Item(NamedTuple):
     held_minor: int = 0
     released_minor: int = 0
     settled_minor: int = 0
+    to_release_minor: int = 0  # retention that a person has yet to release by hand in the ERP
     vendor_erp: str | None = None
     number_erp: str | None = None
     batch_code: str | None = None
@@ -93,6 +94,16 @@ class Item(NamedTuple):
     def held(self) -> Decimal:
         """Retention newly held."""
         return from_minor(self.held_minor, self.currency)
+
+    @property
+    def released(self) -> Decimal:
+        """Retention given back this period."""
+        return from_minor(self.released_minor, self.currency)
+
+    @property
+    def to_release(self) -> Decimal:
+        """Retention that a person has yet to release by hand in the ERP."""
+        return from_minor(self.to_release_minor, self.currency)
 
     @property
     def net(self) -> Decimal:

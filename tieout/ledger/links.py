@@ -1,4 +1,4 @@
-"""Read the links to the ERP: which invoices exist there, and which of them somebody changed on either side since."""
+"""Read the links to the ERP: which invoices exist there, which were changed since, which await a release by hand."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from tieout.ledger import schema, states
 from tieout.ledger.book import ITEM, Item, read_items
 
 LINKED = (*states.IN_ERP, states.GONE)
+RELEASING = (*states.IN_ERP, states.NOT_EXPORTABLE)  # whose retention, where it is let go, is released by hand
 
 
 def linked(connection: Connection, only: Sequence[int] | None = None) -> list[int]:
@@ -23,3 +24,9 @@ def drifted(connection: Connection) -> list[Item]:
     """Return the items with an open difference, oldest first."""
     query = select(*ITEM).where(schema.IS_DRIFTED).order_by(schema.item.c.item_id)
     return [item for item in read_items(connection, query) if item.state in LINKED]
+
+
+def to_release(connection: Connection) -> list[Item]:
+    """Return the items of which retention is to be released by hand in the ERP, oldest first."""
+    query = select(*ITEM).where(schema.IS_TO_RELEASE).order_by(schema.item.c.item_id)
+    return [item for item in read_items(connection, query) if item.state in RELEASING]

@@ -113,6 +113,7 @@ item = Table(
     Column("held_minor", BigInteger, nullable=False, server_default="0"),
     Column("released_minor", BigInteger, nullable=False, server_default="0"),
     Column("settled_minor", BigInteger, nullable=False, server_default="0"),
+    Column("to_release_minor", BigInteger, nullable=False, server_default="0"),  # by hand in the ERP, and not done yet
     Column("vendor_erp", String(40), index=True),
     Column("number_erp", String(60)),
     Column("batch_code", String(20)),
@@ -135,6 +136,8 @@ item = Table(
 
 IS_DRIFTED = text("drift <> '[]'")  # a query must say it in these very words, or no database would use the index
 Index("open_drift", item.c.item_id, sqlite_where=IS_DRIFTED, postgresql_where=IS_DRIFTED)
+IS_TO_RELEASE = text("to_release_minor <> 0")  # likewise
+Index("open_release", item.c.item_id, sqlite_where=IS_TO_RELEASE, postgresql_where=IS_TO_RELEASE)
 
 event = Table(
     "event",

@@ -56,6 +56,7 @@ DRIFT: Final = "drifted"  # one side was changed after the export, or is again a
 ACKNOWLEDGE: Final = "drift acknowledged"
 AMEND: Final = "amendment sent"  # what the unposted invoice shall become in the ERP is frozen
 AMENDED: Final = "amended"  # the ERP has taken it
+CONFIRM: Final = "release confirmed"  # a person says that retention was released by hand, or why it need not be
 
 _ALLOWED: Final[dict[tuple[str | None, str], tuple[str, ...]]] = {
     (None, SENT): JUDGED,
@@ -87,6 +88,7 @@ _ALLOWED: Final[dict[tuple[str | None, str], tuple[str, ...]]] = {
     **{(state, OBSERVE): (*IN_ERP, GONE) for state in (*IN_ERP, GONE)},
     **{(state, event): (state,) for state in (*IN_ERP, GONE) for event in (PAY, DRIFT, ACKNOWLEDGE, AMENDED)},
     (EXPORTED, AMEND): (EXPORTED,),
+    **{(state, CONFIRM): (state,) for state in (*IN_ERP, NOT_EXPORTABLE)},
     (GONE, UNLINK): (UNLINKED,),
 }
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, func, literal, select, text
 
 from data_contracts.money import from_minor
 from tieout.ledger import schema
-from tieout.ledger.links import LINKED
+from tieout.ledger.links import LINKED, RELEASING
 
 _ITEM = schema.item.c
 
@@ -35,6 +35,13 @@ def drifted(connection: Connection) -> list[Tally]:
     return [each for each in _invoices(connection, _ITEM.state, _ITEM.item_id.in_(is_open)) if each.state in LINKED]
 
 
+def to_release(connection: Connection) -> list[Tally]:
+    """Return the retention that is to be released by hand in the ERP, by the state of the invoices."""
+    is_open = select(_ITEM.item_id).where(schema.IS_TO_RELEASE)
+    found = _invoices(connection, _ITEM.state, _ITEM.item_id.in_(is_open), amount=_ITEM.to_release_minor)
+    return [each for each in found if each.state in RELEASING]
+
+
 def exported_since(connection: Connection, moment: datetime) -> list[Tally]:
     """Return the gross amounts of the invoices that came into the ERP since then and are tied to what is there."""
     intent = schema.intent.c
@@ -50,9 +57,14 @@ def paid_since(connection: Connection, moment: datetime) -> list[Tally]:
     return [Tally("paid", "", currency, number, from_minor(int(minor), currency)) for currency, number, minor in rows]
 
 
-def _invoices(connection: Connection, state: ColumnElement[str], *matches: ColumnElement[bool]) -> list[Tally]:
+def _invoices(
+    connection: Connection,
+    state: ColumnElement[str],
+    *matches: ColumnElement[bool],
+    amount: ColumnElement[int] = _ITEM.gross_minor,
+) -> list[Tally]:
     groups = (state.label("stands"), _ITEM.cause, _ITEM.currency)
-    query = select(*groups, func.count(), func.sum(_ITEM.gross_minor)).where(*matches)
+    query = select(*groups, func.count(), func.sum(amount)).where(*matches)
     rows = connection.execute(query.group_by(text("stands"), _ITEM.cause, _ITEM.currency)).tuples()
     return [
         Tally(stands, cause, currency, number, from_minor(int(minor), currency))

@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tieout.sandbox import procore_compliance as papers
 from tieout.sandbox import procore_control as control
 from tieout.sandbox import procore_directory as directory
 from tieout.sandbox import procore_oauth as oauth
@@ -82,6 +83,11 @@ REST: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", f"{REQUISITION}/detail", requisitions.detail),
     ("PATCH", f"{REQUISITION}/bulk_item_update", requisitions.change_items),
     *(("GET", f"{REQUISITION}/{path}", requisitions.items_of(kind)) for path, kind in requisitions.KINDS.items()),
+    ("GET", "/rest/v1.0/projects/{project_id:int}/lien_waivers", papers.waivers),
+    *(
+        ("GET", f"/rest/v1.0/projects/{{project_id:int}}/{kind}/{{id:int}}/compliance", papers.compliance_of(kind))
+        for kind in directory.TYPES
+    ),
     ("GET", "/rest/v1.0/contract_payments", payments.index),
     ("POST", "/rest/v1.0/contract_payments", payments.create),
     ("GET", "/rest/v1.0/contract_payments/{id:int}", payments.show),
@@ -101,6 +107,7 @@ CONTROL: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", "/_sandbox/requisitions/{id:int}/edit", control.edit),
     ("POST", "/_sandbox/requisitions/{id:int}/body", control.replace_body),
     ("POST", "/_sandbox/requisitions/{id:int}/hide", control.hide),
+    ("POST", "/_sandbox/requisitions/{id:int}/waivers", papers.set_waivers),
     *(("POST", f"/_sandbox/{records}/{{id:int}}", control.set_record) for records in control.RECORDS),
     ("POST", "/_sandbox/paging", control.set_quirks),
     ("POST", "/_sandbox/quirks", control.set_quirks),

@@ -132,7 +132,7 @@ def _one(given: Row) -> tuple[str, str]:
 
 
 def _check(company: Company, given: Row) -> Row:
-    others = ("check_number", "check_date", "method", "is_posted")
+    others = ("check_number", "check_date", "method", "joint_payee", "is_posted")
     check = {name: given[name] for name in others if given.get(name) is not None}
     return company.pay(given["vendor_code"], given["applications"], **check)
 

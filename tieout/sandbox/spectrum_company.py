@@ -218,6 +218,7 @@ class Company:
                 "Check_Number": number,
                 "Check_Date": _as_date(check.get("check_date")) or self.clock().date(),
                 "Payment_Method": METHODS[check.get("method", "check")],
+                "Joint_Payee": check.get("joint_payee", ""),
                 "Void_Flag": "N",
                 **self._stamp(),
             }

@@ -142,6 +142,7 @@ payments = _table(
     Discount_Amount=Exact,
     Payment_Kind=Char(1),  # P progress, R retention
     Payment_Method=Char(1),  # C check, D card, E electronic
+    Joint_Payee=Char(30),  # modelled: no public page names a column for it
     Contract_Number=Char(10),
     Void_Flag=Char(1),
     Void_Date=Date,

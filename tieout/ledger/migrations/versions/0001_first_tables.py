@@ -139,6 +139,7 @@ def _create_tables() -> None:
         sa.Column("held_minor", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("released_minor", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("settled_minor", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("to_release_minor", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("vendor_erp", sa.String(length=40), nullable=True),
         sa.Column("number_erp", sa.String(length=60), nullable=True),
         sa.Column("batch_code", sa.String(length=20), nullable=True),
@@ -166,6 +167,8 @@ def _create_tables() -> None:
     op.create_index(op.f("ix_item_commitment_id"), "item", ["commitment_id"], unique=False)
     is_open = sa.text("drift <> '[]'")
     op.create_index("open_drift", "item", ["item_id"], sqlite_where=is_open, postgresql_where=is_open)
+    is_open = sa.text("to_release_minor <> 0")
+    op.create_index("open_release", "item", ["item_id"], sqlite_where=is_open, postgresql_where=is_open)
     op.create_index(op.f("ix_item_vendor_erp"), "item", ["vendor_erp"], unique=False)
     op.create_table(
         "outbox",
