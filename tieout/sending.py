@@ -14,7 +14,7 @@ from data_contracts.verdicts import unreadable, verdict
 from tieout import billing, releasing, rights
 from tieout.connectors.procore import parse_invoice
 from tieout.errors import SettingsError
-from tieout.judging import build_case, judge, rules_version
+from tieout.judging import build_case, judge, rules_version, undisturbed
 from tieout.ledger import judgements, records, states
 from tieout.ledger.book import Item, Ledger, Reader, Transaction, canonical, digest_of, find_items
 from tieout.ledger.judgements import Judgement
@@ -86,7 +86,8 @@ def judge_projects(
         }
     counts: Counter[str] = Counter()
     for piece in _pieces(terms, seen, progress):
-        counts.update(_judge_piece(ledger, terms, piece, clock, actor))
+        with undisturbed():
+            counts.update(_judge_piece(ledger, terms, piece, clock, actor))
     return Judged(dict(counts))
 
 

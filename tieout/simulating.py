@@ -10,7 +10,7 @@ from data_contracts.reference import Finding
 from data_contracts.verdicts import unreadable, verdict
 from tieout import billing
 from tieout.connectors.procore import parse_invoice
-from tieout.judging import judge
+from tieout.judging import judge, undisturbed
 from tieout.ledger import records, states
 from tieout.ledger.book import Ledger, Reader, find_items
 from tieout.ledger.records import Sighting
@@ -73,7 +73,8 @@ def simulate(ledger: Ledger, terms: Terms, policy: Policy, now: datetime) -> Sim
         for project_id in terms.books:
             for piece in _sendable(connection, project_id):
                 result.judged += len(piece)
-                result.differences += _compare(connection, terms, other, project_id, piece, now)
+                with undisturbed():
+                    result.differences += _compare(connection, terms, other, project_id, piece, now)
     return result
 
 
