@@ -10,7 +10,17 @@ from data_contracts.forms import Answer, RefreshAnswer, ReviewAnswer, SettleAnsw
 PASTED = "INV-1: scan\x00 of \ud83d page\x1b two\t\N{WHITE SMILING FACE}\nINV-2: twice"
 
 
-@pytest.mark.parametrize("form", [ReviewAnswer, SettleAnswer, RefreshAnswer])
+FORMS = pytest.mark.parametrize("form", [ReviewAnswer, SettleAnswer, RefreshAnswer])
+
+
+@FORMS
+def test_each_field_says_what_to_fill_in(form: type[Answer]):
+    fields = form.model_json_schema()["properties"]
+
+    assert [name for name, field in fields.items() if not field.get("description", "").endswith(".")] == []
+
+
+@FORMS
 def test_what_cannot_be_written_is_marked_and_kills_no_form(form: type[Answer]):
     answer: dict[str, Any] = dict.fromkeys(form.model_fields, PASTED)
 

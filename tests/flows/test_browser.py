@@ -47,6 +47,7 @@ def test_an_item_whose_cause_is_mended_in_the_erp_turns_exported_by_the_retry_bu
 
     ended = stage.client.read_flow_run(item.id)
     assert (ended.state.name, ended.name) == ("Exported", item.name)
+    assert "batch" in ended.state.message
     assert (vendor, failed.number) in in_spectrum(stage)
 
 
