@@ -133,6 +133,7 @@ class Invoice(Contract):
     updated_at: datetime
     origin_id: str | None = None
     origin_data: str | None = None
+    attachments: tuple[str, ...] = ()  # each as its name and its address
 
     @property
     def gross(self) -> Decimal:
@@ -193,7 +194,10 @@ class Invoice(Contract):
         return hashlib.sha256(content.encode()).hexdigest()
 
 
-_NOT_CONTENT = {"status", "updated_at", "origin_id", "origin_data", "created_by", "vendor_name", "commitment_name"}
+_NOT_CONTENT = {
+    *("status", "updated_at", "origin_id", "origin_data", "created_by", "vendor_name", "commitment_name"),
+    "attachments",
+}
 
 
 def _unlike(here: Contract, there: Contract, leave_out: Set[str] = frozenset()) -> dict[str, tuple[Any, Any]]:

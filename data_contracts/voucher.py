@@ -37,6 +37,7 @@ class Voucher(Contract):
     holds_payment: bool = False  # a paper is missing: accounting pays it only after lifting the hold (C3.17)
     description: str = ""
     source: str = ""  # provenance in words: "Invoice Imported From Procore ..." (R67)
+    attachments: tuple[str, ...] = ()  # each as its name and its address in Procore
 
 
 class Created(Contract):

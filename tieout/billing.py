@@ -96,6 +96,7 @@ def voucher(case: Case, key: str, batch: str, accounting: date | None) -> Vouche
         retention=retention(invoice),
         lines=tuple(line for line in lines if line is not None),
         holds_payment=case.holds_payment,
+        attachments=invoice.attachments,
         description=f"{invoice.commitment_name} application {invoice.number_on_commitment}".strip(),
         source=f"Invoice Imported From Procore: invoice {invoice.invoice_id_procore},"
         f" commitment {invoice.commitment_id_procore}, project {invoice.project_id_procore}",

@@ -412,6 +412,7 @@ def _invoice_fields(wire: dict[str, Any], company_id: int) -> dict[str, Any]:
         fields |= _take(money, {"base_currency": "base_currency_iso_code"})
     if "created_by" in fields:
         fields["created_by"] = _person(fields["created_by"])
+    fields["attachments"] = _attachments(wire.get("attachments"))
     g702 = wire.get("summary") if wire.get("summary") is not None else wire.get("g702")
     if g702 is not None:
         fields["summary"] = _take(g702, _SUMMARY)
@@ -423,6 +424,13 @@ def _invoice_fields(wire: dict[str, Any], company_id: int) -> dict[str, Any]:
 
 def _person(person: Any) -> Any:
     return {"name": "", **_take(person, _PERSON)} if isinstance(person, dict) else person
+
+
+def _attachments(files: Any) -> tuple[str, ...]:
+    """Return what was attached as name and address; what has no address is nothing to hold an invoice for."""
+    named = [each for each in files if isinstance(each, dict)] if isinstance(files, list) else []
+    pairs = [(each.get("filename") or "attachment", each.get("url")) for each in named]
+    return tuple(plain(f"{name}: {url}", 1000) for name, url in pairs if isinstance(url, str) and url)
 
 
 def _line_fields(item: Any) -> Any:

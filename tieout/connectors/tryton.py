@@ -5,15 +5,16 @@ account_payment_check and the analytic ones; `deployments/tryton` sets a company
 - vendor: a party, by its code; subcontract: a purchase, by its reference, whose lines tell phase and cost type;
 - job, phase and cost type: accounts below three analytic roots, a phase under a view account that has its job's code;
 - cost type: also a product of that code, whose accounting category tells the line's account;
-- retention held: a line of quantity -1 on a liability account.
+- retention held: a line of quantity -1 on a liability account;
+- attachments: a note on the invoice, with their addresses in Procore.
 
 - A call is one transaction: where one record of a batch is refused, none is written. We halve the batch then.
 - Errors come with HTTP 200, the message first; behind it may follow 50 kB of a field's definition.
 - Nothing is unique by itself: only an index that its owner adds to the database refuses a second invoice with our key.
 - Cancelling frees an invoice's number. Voiding one check may touch the others of its group.
 
-Not supported: purchase orders, release of retention, tax, credit memos, amendments, payments that were entered on the
-invoice without an `account.payment`, currencies other than the company's.
+Not supported: payments on hold, purchase orders, release of retention, tax, credit memos, amendments, payments that
+were entered on the invoice without an `account.payment`, currencies other than the company's.
 """
 
 import json
@@ -21,6 +22,7 @@ import re
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -434,8 +436,22 @@ class Connector:
         ids = self._calls.write("account.invoice", "create", what, documents)
         if not isinstance(ids, list) or len(ids) != len(vouchers):
             raise UnconfirmedError(SYSTEM, what, "the answer does not list the invoices that were sent")
-        pairs = zip(vouchers, ids, strict=True)
+        pairs = list(zip(vouchers, ids, strict=True))
+        self._note_attachments(pairs)
         return {voucher.key: Created(key=voucher.key, document_id_erp=str(each)) for voucher, each in pairs}
+
+    def _note_attachments(self, pairs: Sequence[tuple[Voucher, int]]) -> None:
+        """Leave a note on each invoice that has attachments in Procore, saying where they are."""
+        notes = [
+            {"resource": f"account.invoice,{each}", "message": "\n".join(voucher.attachments)}
+            for voucher, each in pairs
+            if voucher.attachments
+        ]
+        if notes:
+            with suppress(
+                TransientError, UnconfirmedError, RefusedError
+            ):  # the invoice is there, with a note or without
+                self._calls.write("ir.note", "create", f"{len(notes)} notes", notes)
 
     def _refused(self, voucher: Voucher, refusal: RefusedError) -> Outcome:
         """Say what one refusal means: where just this invoice is there already, that it was created."""
@@ -750,6 +766,8 @@ class _Codes:
         vendor, home = self._vendor(voucher.vendor_erp, reasons), self.home
         if voucher.currency != home.currency:
             reasons.append(f"Its currency is {voucher.currency}, the company's is {home.currency}")
+        if voucher.holds_payment:  # what is not on hold would be paid
+            reasons.append("Its payment is to be on hold, and Tryton holds no payment before an invoice is posted")
         document = _to_wire(voucher, settings)
         lines = [self._line(voucher, *each, reasons) for each in zip(voucher.lines, document["lines"], strict=False)]
         if voucher.retention:

@@ -110,6 +110,19 @@ def test_an_invoice_is_a_draft_with_all_that_accounting_needs(erp: Connector, tr
     assert (found.contract_erp, found.batch_code, found.state) == ("SC-1001", "20260912", "unposted")
 
 
+def test_a_note_says_where_the_attachments_are(erp: Connector, tryton_company: TrytonCompany):
+    places = ("lien waiver.pdf: https://procore.example/1", "photos.zip: https://procore.example/2")
+    erp.create([a_voucher(1), a_voucher(2, attachments=places)])
+    records = [f"account.invoice,{only(erp, a_voucher(number)).document_id_erp}" for number in (1, 2)]
+    clerk = Tryton(*(tryton_company.settings[name] for name in ("url", "database", "user", "password")))
+    notes = [
+        [row["message"] for row in clerk.rows("ir.note", [("resource", "=", each)], "message")] for each in records
+    ]
+    clerk.close()
+
+    assert notes == [[], ["\n".join(places)]]
+
+
 def test_what_cannot_be_booked_is_refused_with_every_reason_and_the_others_are_taken(
     erp: Connector, tryton_company: TrytonCompany
 ):
