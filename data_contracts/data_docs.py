@@ -16,13 +16,15 @@ _SITE, _ASSET = "quality", "invoices"
 _NAMED = 20  # invoices that a page names for each expectation
 
 
-def write_docs(folder: Path, days: Sequence[Day]) -> Path:
-    """Write the site of these days and return its first page.
+def write_docs(folder: Path, days: Sequence[Day]) -> None:
+    """Write the site of these days into a folder.
 
     A page that is there already is left as it is, the page of a day that is not meant any more is removed. Where
     nothing is missing, great-expectations is not even imported.
     """
-    missing = {(frame, day.on) for frame in get_args(Frame) for day in days if not _page(folder, frame, day).exists()}
+    missing = {
+        (frame, day.on) for frame in get_args(Frame) for day in days if not (folder / page_of(frame, day)).exists()
+    }
     if missing:
         with one_at_a_time:
             context = open_context()
@@ -30,13 +32,12 @@ def write_docs(folder: Path, days: Sequence[Day]) -> Path:
             _name_site(context, folder)
             wanted = [result for frame_and_day, result in results.items() if frame_and_day in missing]
             context.build_data_docs([_SITE], [*wanted, *(each.expectation_suite_identifier for each in wanted)])
-    return folder / "index.html"
 
 
-def _page(folder: Path, frame: Frame, day: Day) -> Path:
-    """Return where great-expectations writes the page of a day."""
+def page_of(frame: Frame, day: Day) -> str:
+    """Return where in the folder great-expectations writes the page of a day."""
     moment = f"{day.last_at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}"
-    return folder / "validations" / frame / day.on.isoformat() / moment / f"{_ASSET}.html"
+    return f"validations/{frame}/{day.on.isoformat()}/{moment}/{_ASSET}.html"
 
 
 def _name_site(context: Any, folder: Path) -> None:

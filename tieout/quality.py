@@ -6,7 +6,7 @@ from html import escape
 
 import pygal  # type: ignore[import-untyped]  # it brings no types
 
-from data_contracts.data_docs import write_docs
+from data_contracts.data_docs import page_of, write_docs
 from data_contracts.quality import Day
 from data_contracts.rules import RULES
 from tieout import settings
@@ -32,7 +32,8 @@ class Trend:
     @property
     def plot(self) -> str:
         """Return the counts as an SVG."""
-        return str(_chart(self.counts).render_sparkline(width=300, height=40))
+        inside_a_page = {"is_unicode": True, "disable_xml_declaration": True}
+        return str(_chart(self.counts).render_sparkline(width=300, height=40, **inside_a_page))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,8 @@ def show(ledger: Ledger) -> Quality:
         return Quality()
     found, problem = trends(days), ""
     try:
-        docs = write_docs(folder, days)
-        page = _page(days, found, docs.name)
-        (folder / _FIRST_PAGE).write_text(page, encoding="utf-8")
+        write_docs(folder, days)
+        (folder / _FIRST_PAGE).write_text(_page(days, found), encoding="utf-8")
     except OSError as error:
         problem = str(error)
     where = f"{section.url.rstrip('/')}/{_FIRST_PAGE}" if section.url else str(folder / _FIRST_PAGE)
@@ -77,15 +77,21 @@ def _chart(counts: Sequence[int | None]) -> pygal.Bar:
     return chart
 
 
-def _page(days: Sequence[Day], found: Sequence[Trend], docs: str) -> str:
+def _page(days: Sequence[Day], found: Sequence[Trend]) -> str:
     meant = {rule.id: rule.sentence for rule in RULES}
     rows = [
         f"<tr><td>{escape(each.rule)}<td>{escape(meant.get(each.rule, ''))}<td>{each.severity}"
         f"<td>{each.counts[-1] or 0}<td>{each.plot}"
         for each in found
     ]
-    first, last = days[0].on, days[-1].on
-    return _PAGE.format(first=first, last=last, days=len(days), judged=days[-1].judged, docs=docs, rows="\n".join(rows))
+    # Great-expectations' own list of them shows nothing where the internet is out of reach.
+    links = [
+        f'<li>{day.on}: <a href="{page_of("header", day)}">headers</a>, <a href="{page_of("line", day)}">lines</a>'
+        for day in reversed(days)
+    ]
+    first, last = days[0], days[-1]
+    facts = {"first": first.on, "last": last.on, "days": len(days), "judged": last.judged}
+    return _PAGE.format(**facts, rows="\n".join(rows), links="\n".join(links))
 
 
 _PAGE = """<!doctype html>
@@ -96,9 +102,12 @@ _PAGE = """<!doctype html>
 <h1>How the rules were kept</h1>
 <p>{days} days on which invoices were judged, from {first} to {last}; on the last of them {judged} invoices.
 An invoice counts once a day. Rules that nothing broke are left out.
-<p><a href="{docs}">Every expectation, day by day, with the invoices that broke it</a>
 <table>
 <tr><th>rule<th>what must hold<th>severity<th>last day<th>invoices that broke it, by day
 {rows}
 </table>
+<h2>Every expectation, day by day, with the invoices that broke it</h2>
+<ul>
+{links}
+</ul>
 """
