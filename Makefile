@@ -15,9 +15,11 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: .venv/.stamp $(if $(filter tryton,$(ERP)),.tryton/.stamp)
 	$(BIN)/tieout demo $(if $(ERP),--erp $(ERP)) $(if $(ONCE),--once) $(if $(JSON),--json) $(if $(DATA),--data $(DATA))
 
-# A contractor's company in Tryton, a real ERP, served until Ctrl-C; DATA= is the folder of its database.
+# A contractor's company in Tryton, a real ERP, served until Ctrl-C; DATA= is the folder of its database,
+# POSTGRESQL=postgresql://ROLE@HOST:PORT a server to keep it on.
 tryton: .venv/.stamp .tryton/.stamp
-	$(BIN)/python -m deployments.tryton $(if $(JSON),--json) $(if $(DATA),--data $(DATA))
+	$(BIN)/python -m deployments.tryton $(if $(JSON),--json) $(if $(DATA),--data $(DATA)) \
+		$(if $(POSTGRESQL),--postgresql $(POSTGRESQL))
 
 # In two processes, as the smallest machine has two cores; ARGS= goes to pytest, `ARGS="-n 0 ..."` stays in one.
 test: .venv/.stamp system

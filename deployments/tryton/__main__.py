@@ -17,6 +17,8 @@ from deployments.tryton import company, front, server
 from tieout.sandbox.serve import Plan
 from tieout.sandbox.sockets import serving
 
+_DATABASE = "contractor"
+
 
 def settings_of(url: str, database: str, company_name: str) -> dict[str, Any]:
     """Return the section `[tryton]` that leads to this database."""
@@ -36,10 +38,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m deployments.tryton", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path(".tieout/tryton"), help="folder of the database")
     parser.add_argument("--sandbox", type=Path, help="the sandbox's folder, for the same contractor; else a new one")
+    parser.add_argument("--postgresql", help="postgresql://ROLE@HOST:PORT of a server to use instead of a file")
     parser.add_argument("--json", action="store_true", help="one line of JSON when ready instead of words")
     given = parser.parse_args()
     try:
-        _serve(given.data, plan_of(given.sandbox), given.json)
+        _serve(_ready(given.data.resolve(), given.postgresql, plan_of(given.sandbox)), given.json)
     except server.ServerError as error:
         print(error, file=sys.stderr)
         return 1
@@ -53,23 +56,38 @@ def plan_of(sandbox: Path | None) -> Plan:
     return Plan(1, 4, 60, None, True, datetime.now(UTC).date().isoformat())
 
 
-def _serve(data: Path, plan: Plan, as_json: bool) -> None:
+def _ready(data: Path, postgresql: str | None, plan: Plan) -> tuple[server.Databases, str]:
+    """Install what is not there, build or copy the company, and return where it is and what it is called."""
     books, today = plan.contractor().books, date.fromisoformat(plan.today)
-    templates, here = server.SQLiteFiles(server.TEMPLATES), server.SQLiteFiles(data.resolve())
     with server.alone(server.TEMPLATES):
         server.install()
-        filled = server.company_of(templates, books, today, lambda words: print(words, file=sys.stderr, flush=True))
-    database = "contractor"
-    if not here.exists(database):
-        server.copy_database(templates.path(filled), here.path(database))
+        if postgresql:
+            databases: server.Databases = server.PostgreSQLDatabases(postgresql, data)
+            filled = server.company_of(databases, books, today, _say)
+            if not databases.exists(_DATABASE):
+                databases.clone(filled, _DATABASE)
+        else:
+            templates, databases = server.SQLiteFiles(server.TEMPLATES), server.SQLiteFiles(data)
+            filled = server.company_of(templates, books, today, _say)
+            if not databases.exists(_DATABASE):
+                server.copy_database(templates.path(filled), databases.path(_DATABASE))
+    return databases, books.company_name
+
+
+def _serve(company_at: tuple[server.Databases, str], as_json: bool) -> None:
+    databases, name = company_at
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with server.serving(here) as url, serving(front.create_app(url, database)) as address:
-        server.wake(url, database)
-        facts = {"tryton": settings_of(address, database, books.company_name), "control": address, "pid": os.getpid()}
+    with server.serving(databases) as url, serving(front.create_app(url, _DATABASE)) as address:
+        server.wake(url, _DATABASE)
+        facts = {"tryton": settings_of(address, _DATABASE, name), "control": address, "pid": os.getpid()}
         print(json.dumps(facts) if as_json else _in_words(facts), flush=True)
         stop.wait()
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
 
 
 def _in_words(facts: dict[str, Any]) -> str:
