@@ -41,6 +41,7 @@ bench: .venv/.stamp
 chaos: .venv/.stamp system
 	$(BIN)/python -m benchmarks.fuzz
 	$(BIN)/python -m benchmarks.chaos $(ARGS)
+	$(BIN)/pytest -n 2 --chaos
 
 docs: .venv/.stamp
 	$(BIN)/tieout docs

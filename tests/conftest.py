@@ -26,20 +26,32 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
     return _Groups(config, log)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--chaos", action="store_true", help="play what takes minutes, and nothing else")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # How long an example takes says how busy the machine is.
     settings.register_profile("any machine", deadline=None)
     settings.load_profile("any machine")
     config.addinivalue_line("markers", "sandbox(**sizes): how large the contractor of a story is")
+    config.addinivalue_line("markers", "chaos: takes minutes, and is played by `make chaos`")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Only tests/flows may start a Prefect server: everything else stays fast."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Only tests/flows may start a Prefect server, and chaos has a command of its own: everything else stays fast."""
+    chosen = {wanted: [each for each in items if _is_chaos(each) is wanted] for wanted in (True, False)}
+    items[:] = chosen[config.getoption("--chaos")]
+    config.hook.pytest_deselected(items=chosen[not config.getoption("--chaos")])
     for item in items:
         wants = _PREFECT_FIXTURES & set(getattr(item, "fixturenames", ()))
         if wants and not item.nodeid.startswith(_WITH_PREFECT):
             raise pytest.UsageError(f"{item.nodeid} asks for {', '.join(sorted(wants))}: only {_WITH_PREFECT} may")
     items.sort(key=lambda item: next((n for n, path in enumerate(_FIRST) if item.nodeid.startswith(path)), len(_FIRST)))
+
+
+def _is_chaos(item: pytest.Item) -> bool:
+    return item.get_closest_marker("chaos") is not None
 
 
 def _file(nodeid: str) -> str:

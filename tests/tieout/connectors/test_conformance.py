@@ -381,6 +381,59 @@ def test_a_capability_that_is_claimed_is_shown(erp: ERP, write: Write, clerk: Cl
     assert found(erp, voucher).equals(voucher)
 
 
+def test_an_unposted_invoice_is_changed_where_that_is_claimed_and_else_refused_before_any_call(
+    erp: ERP, write: Write, clerk: Clerk
+):
+    voucher = write()
+    [document_id] = take(erp, voucher)
+    changed = changed_like(voucher, write("1250.26", "-0.01", retention=Decimal("125.02")))
+    asked = clerk.line.requests
+    outcome = erp.update(changed)
+
+    if erp.capabilities.update:
+        assert outcome == Created(key=voucher.key, document_id_erp=document_id)
+        assert [(each.gross, each.retention) for each in held(clerk, voucher)] == [(changed.gross, changed.retention)]
+        assert sorted(held(clerk, voucher)[0].lines) == [Decimal("-0.01"), Decimal("1250.26")]
+        assert found(erp, changed).equals(changed)
+    else:
+        assert the_refusal(outcome).reasons != ()
+        assert clerk.line.requests == asked
+        assert found(erp, voucher).equals(voucher)
+
+
+def test_what_is_posted_and_what_is_not_there_is_not_changed(erp: ERP, write: Write, clerk: Clerk):
+    posted, absent = write(), write()
+    take(erp, posted)
+    clerk.post(posted)
+    outcomes = [erp.update(changed_like(each, write("7.00", retention=Decimal(0)))) for each in (posted, absent)]
+
+    assert [each.key for each in map(the_refusal, outcomes)] == [posted.key, absent.key]
+    assert [(each.state, each.gross) for each in held(clerk, posted, absent)] == [("posted", posted.gross)]
+
+
+@pytest.mark.parametrize("trouble", ["request lost", "answer lost"])
+def test_a_lost_answer_to_a_change_is_unconfirmed_and_a_look_tells_which_figures_it_has(
+    erp: ERP, write: Write, clerk: Clerk, trouble: Any
+):
+    if not erp.capabilities.update:
+        return
+    voucher = write()
+    take(erp, voucher)
+    changed = changed_like(voucher, write("1250.25"))
+    clerk.line.befall(trouble)
+    with pytest.raises(UnconfirmedError):
+        erp.update(changed)
+
+    shown = voucher if trouble == "request lost" else changed
+    assert found(erp, shown).equals(shown)
+    assert [each.gross for each in held(clerk, voucher)] == [shown.gross]
+
+
+def changed_like(voucher: Voucher, wanted: Voucher) -> Voucher:
+    """Return the voucher with the figures of another one."""
+    return voucher.model_copy(update={each: getattr(wanted, each) for each in ("gross", "retention", "lines")})
+
+
 def test_the_longest_number_arrives_whole_and_a_longer_one_is_held_before_any_call(
     erp: ERP, write: Write, clerk: Clerk
 ):

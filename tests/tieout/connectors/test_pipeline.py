@@ -3,18 +3,23 @@
 What came of it is counted in the ERP's own database and in Procore, never in our ledger.
 """
 
+import os
 import random
+import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
 from clerk import Clerk, Held, clerk_of
 from desk import NIGHT, Desk, amount
 
+from benchmarks import crash
+from benchmarks.workers import Child, at_work
 from data_contracts.voucher import Voucher
 from tieout import exporting, opening, settling
 from tieout.connectors.base import parse_key
@@ -26,6 +31,14 @@ from tieout.terms import load_terms
 # In the order in which they befall those who write: what gets lost on the way, and what comes too late to be told.
 WEATHER: tuple[Any, ...] = ("answer lost", "request lost", "answer cut", "request late", "refused")
 _LONGEST = 120.0  # seconds that a storm may last
+# How a worker comes to the boundaries of the export, by the names of `benchmarks.crash`.
+STORIES: dict[str, Callable[["Trade"], None]] = {
+    "an export": lambda trade: None,
+    "the answer is lost": lambda trade: trade.clerk.line.befall("answer lost"),
+    "surely not sent": lambda trade: trade.clerk.line.befall("refused", 9, 429, **{"Retry-After": "3600"}),
+    "the ledger was restored": lambda trade: trade.forget_an_export(),
+}
+BOUNDARIES = [name for name, story in crash.BOUNDARIES.items() if name.startswith("exporting.") and story in STORIES]
 
 
 @dataclass
@@ -56,6 +69,12 @@ class Trade:
         assert {each: [one.gross for one in there] for each, there in self.ours().items()} == {
             each: [gross] for each, gross in owed.items()
         }
+
+    def forget_an_export(self) -> None:
+        """Export everything and restore the ledger from a backup of before."""
+        before = self.desk.back_up()
+        self.desk.export()
+        self.desk.set("ledger", url=before)
 
     def wait(self) -> None:
         """Let the time go by until leases are over and two looks are far enough apart.
@@ -128,16 +147,19 @@ def test_what_accounting_edits_deletes_and_voids_is_seen(trade: Trade):
     assert desk.audit() == []
 
 
-@pytest.mark.parametrize("trouble", WEATHER)
-def test_whatever_is_lost_on_the_way_each_invoice_is_there_once(trade: Trade, trouble: Any):
+def test_whatever_is_lost_on_the_way_each_invoice_is_there_once(trade: Trade):
+    trade.desk.set("export", chunk=1)
     trade.desk.night()
     trade.desk.accept()
-    trade.clerk.line.befall(trouble, status=503)
+    for trouble in WEATHER:
+        trade.clerk.line.befall(trouble, status=503)
     trade.desk.export(tries=4)
+    after = set(trade.desk.states().values())
     for _ in range(3):
         trade.wait()
         trade.desk.night()
 
+    assert after == {states.EXPORTED, states.UNCERTAIN}
     trade.ties_out()
     assert set(trade.desk.states().values()) == {states.EXPORTED}
     assert trade.desk.audit() == []
@@ -146,15 +168,40 @@ def test_whatever_is_lost_on_the_way_each_invoice_is_there_once(trade: Trade, tr
 def test_a_ledger_that_was_restored_sends_nothing_twice(trade: Trade):
     trade.desk.night()
     trade.desk.accept()
-    before = trade.desk.back_up()
-    trade.desk.export()
-    trade.desk.set("ledger", url=before)
+    trade.forget_an_export()
     trade.desk.export()
 
     trade.ties_out()
     assert set(trade.desk.states().values()) == {states.EXPORTED}
 
 
+@pytest.mark.chaos
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_a_worker_that_is_killed_at_a_boundary_of_the_export_leaves_each_invoice_once(trade: Trade, boundary: str):
+    trade.desk.night()
+    trade.desk.accept()
+    STORIES[crash.BOUNDARIES[boundary]](trade)
+    trade.desk.close()  # nothing of ours is shared with whoever dies
+    with Child(partial(_export_and_die, trade.desk, boundary)) as child:
+        status = child.wait()
+    trade.clerk.line.heal()
+    for _ in range(3):
+        trade.wait()
+        trade.desk.night()
+
+    assert status == -signal.SIGKILL
+    trade.ties_out()
+    assert set(trade.desk.states().values()) == {states.EXPORTED}
+    assert trade.desk.audit() == []
+
+
+def _export_and_die(desk: Desk, boundary: str) -> None:
+    watch = crash.Watch(boundary, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    with at_work(opening.open_ledger(), desk.clock) as worker, watch.over(worker) as watched:
+        watched.export()
+
+
+@pytest.mark.chaos
 @pytest.mark.sandbox(invoices=20)
 def test_workers_in_a_storm_leave_each_invoice_once(trade: Trade):
     trade.desk.set("export", chunk=3)
