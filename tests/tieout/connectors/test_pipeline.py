@@ -175,6 +175,16 @@ def test_a_ledger_that_was_restored_sends_nothing_twice(trade: Trade):
     assert set(trade.desk.states().values()) == {states.EXPORTED}
 
 
+def test_four_workers_at_once_write_each_invoice_once(trade: Trade):
+    trade.desk.set("export", chunk=1)
+    trade.desk.night()
+    trade.desk.accept()
+    four_at_work(trade)
+
+    trade.ties_out()
+    assert set(trade.desk.states().values()) == {states.EXPORTED}
+
+
 @pytest.mark.chaos
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 def test_a_worker_that_is_killed_at_a_boundary_of_the_export_leaves_each_invoice_once(trade: Trade, boundary: str):
@@ -212,17 +222,22 @@ def test_workers_in_a_storm_leave_each_invoice_once(trade: Trade):
         trade.clerk.line.befall(chance.choice(WEATHER), status=503)
     rounds = 0
     while set(trade.desk.states().values()) != {states.EXPORTED}:
-        workers = [threading.Thread(target=_work, args=(trade.desk,)) for _ in range(4)]
-        for each in workers:
-            each.start()
-        for each in workers:
-            each.join(_LONGEST)
+        four_at_work(trade)
         trade.wait()
         rounds += 1
         assert rounds < 40, trade.desk.states()
 
     trade.ties_out()
     assert trade.desk.audit() == []
+
+
+def four_at_work(trade: Trade) -> None:
+    """Let four workers do what waits, at the same time, each over connections of its own."""
+    workers = [threading.Thread(target=_work, args=(trade.desk,)) for _ in range(4)]
+    for each in workers:
+        each.start()
+    for each in workers:
+        each.join(_LONGEST)
 
 
 def _work(desk: Desk) -> None:
