@@ -503,6 +503,8 @@ def test_payments_are_seen_in_part_in_full_and_voided(erp: ERP, write: Write, cl
     assert voided[first].application_id_erp == in_part[0].application_id_erp
     assert len({each.application_id_erp for each in erp.payments(None)} - others) == 2
     assert [each.paid for each in held(clerk, voucher)] == [Decimal("499.99")]
+    now = clerk.now()
+    assert (list(erp.payments(now)), list(erp.invoices(now))) == ([], [])
 
 
 def test_a_void_is_seen_and_counts_no_longer_as_what_we_sent(erp: ERP, write: Write, clerk: Clerk):
