@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from desk import Desk
+from ledgers import ON_BOTH_DATABASES
 from sqlalchemy import text
 
 from data_contracts.quality import Day
@@ -40,6 +41,7 @@ def another_release(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     judging.rules_version.cache_clear()
 
 
+@ON_BOTH_DATABASES
 def test_each_invoice_that_was_judged_is_kept_with_what_it_broke_and_by_which_rules(desk: Desk):
     blank = newest(desk)
     desk.edit(blank, invoice_number=" ")
@@ -79,6 +81,7 @@ def test_other_rules_judge_accepted_invoices_again(desk: Desk, request: pytest.F
     assert {desk.item(invoice_id).state for invoice_id in accepted} == {"ACCEPTED"}
 
 
+@ON_BOTH_DATABASES
 def test_a_trend_counts_an_invoice_once_a_day_and_ends_when_the_cause_is_mended(desk: Desk, tmp_path: Path):
     desk.set("quality", folder=tmp_path / "pages")
     blank = newest(desk)
