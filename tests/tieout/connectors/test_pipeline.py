@@ -6,8 +6,8 @@ What came of it is counted in the ERP's own database and in Procore, never in ou
 import os
 import random
 import signal
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -30,7 +30,6 @@ from tieout.terms import load_terms
 
 # In the order in which they befall those who write: what gets lost on the way, and what comes too late to be told.
 WEATHER: tuple[Any, ...] = ("answer lost", "request lost", "answer cut", "request late", "refused")
-_LONGEST = 120.0  # seconds that a storm may last
 # How a worker comes to the boundaries of the export, by the names of `benchmarks.crash`.
 STORIES: dict[str, Callable[["Trade"], None]] = {
     "an export": lambda trade: None,
@@ -233,11 +232,8 @@ def test_workers_in_a_storm_leave_each_invoice_once(trade: Trade):
 
 def four_at_work(trade: Trade) -> None:
     """Let four workers do what waits, at the same time, each over connections of its own."""
-    workers = [threading.Thread(target=_work, args=(trade.desk,)) for _ in range(4)]
-    for each in workers:
-        each.start()
-    for each in workers:
-        each.join(_LONGEST)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(_work, [trade.desk] * 4))
 
 
 def _work(desk: Desk) -> None:
