@@ -4,7 +4,7 @@ A difference stays with the invoice until it is gone or a person lets it stand. 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -59,12 +59,17 @@ def observe(ledger: Ledger, erp: ERP, clock: Clock, actor: str, only: Sequence[i
             intents = live_intents(connection, piece)
             in_procore = _changed_in_procore(connection, piece, erp.capabilities)
         looked_at = clock()
-        found, doubts = _find(erp, list(intents.values()))
+        found, unreadable = _find(erp, list(intents.values()))
+        doubts = _doubts(list(intents.values()), found, erp.capabilities.name.capitalize())
         looks = [
-            _doubted(intent, [*doubts[intent.voucher.key], *in_procore.get(item_id, [])])
-            if intent.voucher.key in doubts
+            _as_known(intent, unreadable[key])
+            if (key := intent.voucher.key) in unreadable
             else _look(
-                intent, found.get(intent.voucher.key, []), in_procore.get(item_id, []), erp.capabilities, looked_at
+                intent,
+                found.get(key, []),
+                [*doubts.get(key, []), *in_procore.get(item_id, [])],
+                erp.capabilities,
+                looked_at,
             )
             for item_id, intent in intents.items()
         ]
@@ -128,36 +133,39 @@ def _may_differ(item: Item, seen: Sighting) -> bool:
     return seen.is_gone or seen.status not in SENDABLE or seen.content_hash != item.content_hash
 
 
-def _find(erp: ERP, intents: Sequence[Intent]) -> tuple[dict[str, list[ErpInvoice]], dict[str, list[Finding]]]:
-    """Look for these in the ERP; return what is there by key, and by key why what is there cannot be believed."""
+def _find(erp: ERP, intents: Sequence[Intent]) -> tuple[dict[str, list[ErpInvoice]], dict[str, Finding]]:
+    """Look for these in the ERP; return what is there by key, and by key why what is there cannot be read."""
     try:
-        found = erp.find([intent.voucher for intent in intents])
+        return erp.find([intent.voucher for intent in intents]), {}
     except ContractError as error:
         if len(intents) == 1:
-            return {}, {intents[0].voucher.key: [drift.unreadable(intents[0].item, error)]}
-        middle = len(intents) // 2  # one that cannot be read keeps no other one back
-        halves = [_find(erp, part) for part in (intents[:middle], intents[middle:])]
-        return halves[0][0] | halves[1][0], halves[0][1] | halves[1][1]
-    there = [(intent, record) for intent in intents for record in found.get(intent.voucher.key, [])]
-    sent = [(intent.voucher.company_erp, intent.voucher.currency) for intent, _ in there]
+            return {}, {intents[0].voucher.key: drift.unreadable(intents[0].item, error)}
+    middle = len(intents) // 2  # one that cannot be read keeps no other one back
+    halves = [_find(erp, part) for part in (intents[:middle], intents[middle:])]
+    return halves[0][0] | halves[1][0], halves[0][1] | halves[1][1]
+
+
+def _doubts(intents: Sequence[Intent], found: Mapping[str, list[ErpInvoice]], system: str) -> dict[str, list[Finding]]:
+    """Say by key which records cannot be right, whatever was sent."""
+    there = [(intent.voucher, record) for intent in intents for record in found.get(intent.voucher.key, [])]
+    sent = [(voucher.company_erp, voucher.currency) for voucher, _ in there]
     doubts: dict[str, list[Finding]] = {}
-    for told in check_states([record for _, record in there], sent, erp.capabilities.name.capitalize()):
-        doubts.setdefault(there[told.at][0].voucher.key, []).append(told.finding)
-    return found, doubts
+    for told in check_states([record for _, record in there], sent, system):
+        doubts.setdefault(there[told.at][0].key, []).append(told.finding)
+    return doubts
 
 
-def _doubted(intent: Intent, findings: Sequence[Finding]) -> Look:
-    """Leave an invoice as it was known: what the ERP shows of it cannot be right, and a person is told why."""
+def _as_known(intent: Intent, why: Finding) -> Look:
+    """Leave an invoice as it was known, since what the ERP shows of it cannot be read."""
     item = intent.item
-    is_let_stand = drift.digest(findings) == item.acknowledged
-    text = drift.as_text([] if is_let_stand else findings)
-    return Look(intent, intent.absent_at, item.state, text, item.acknowledged)
+    may_stand = drift.digest([why]) == item.acknowledged
+    return Look(intent, intent.absent_at, item.state, drift.as_text([] if may_stand else [why]), item.acknowledged)
 
 
 def _look(
     intent: Intent,
     there: Sequence[ErpInvoice],
-    in_procore: Sequence[Finding],
+    besides: Sequence[Finding],
     capabilities: Capabilities,
     looked_at: datetime,
 ) -> Look:
@@ -167,7 +175,7 @@ def _look(
     present = [each for each in there if each.state != "void"]
     if not present and not _is_gone(intent, capabilities, looked_at):
         return replace(as_known, absent_at=first_look(intent.absent_at, looked_at))
-    findings = [*drift.in_erp(item, intent.voucher, there, capabilities.menu_path), *in_procore]
+    findings = [*drift.in_erp(item, intent.voucher, there, capabilities.menu_path), *besides]
     may_stand = drift.digest(findings) == item.acknowledged
     compared = replace(
         as_known,
