@@ -101,8 +101,7 @@ def _in_turns(ours: Tryton, theirs: Tryton) -> tuple[float, float]:
 
 
 def _accept(ledger: Ledger, terms: Terms) -> None:
-    for project_id in terms.books:
-        sending.judge_project(ledger, terms, project_id, now, _ACTOR)
+    sending.judge_projects(ledger, terms, terms.books, now, _ACTOR)
     os.environ["TIEOUT_POLICY__AUTO_ACCEPT_PROJECTS"] = json.dumps(list(terms.books))
     reviewing.accept_by_policy(ledger, list(terms.books), now, terms.policy_version)
 

@@ -749,9 +749,8 @@ class _Codes:
         lines = {f"purchase.line,{row['id']}": row for row in calls.every("purchase.line", domain, _PURCHASE_LINE)}
         spent: dict[str, dict[int, int]] = {}
         for origins in _pages(sorted(lines)):
-            for row in calls.every(
-                "analytic.account.entry", [["origin", "in", origins]], ["origin", "root", "account"]
-            ):
+            coded = [["origin", "in", origins], ["root", "in", [home.roots["phase"], home.roots["cost_type"]]]]
+            for row in calls.every("analytic.account.entry", coded, ["origin", "root", "account"]):
                 spent.setdefault(row["origin"], {})[row["root"]] = row["account"]
         found: dict[tuple[str, int, int], Row] = {}
         for origin, row in lines.items():
