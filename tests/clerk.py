@@ -47,6 +47,7 @@ class Clerk(Protocol):
 
     section: dict[str, Any]  # the ERP's settings, which lead to it through the line
     line: Line
+    patience: float  # seconds within which its server surely answers, even on a busy machine
 
     def now(self) -> datetime:
         """Return the ERP's time, later than all that was done."""
@@ -115,6 +116,7 @@ class ControlledClerk:
     line: Line
     control: httpx.Client
     clock: Callable[[], datetime]
+    patience: float = 2.0
 
     def now(self) -> datetime:
         return self.clock()

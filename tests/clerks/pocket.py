@@ -140,6 +140,7 @@ class _Clerk:
     section: Row
     line: Line
     pocket: Pocket
+    patience: float = 2.0
 
     def now(self) -> datetime:
         return datetime.fromisoformat(self.pocket.stamp())

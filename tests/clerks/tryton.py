@@ -30,7 +30,7 @@ def hire(
         a_line(company.direct, _WRITES) as line,
     ):
         patch.setattr(tryton, "PAGE", 3)  # so that a few invoices are more than one
-        yield _Accountant({**company.settings, "url": line.url}, line, company.http, _now)
+        yield _Accountant({**company.settings, "url": line.url}, line, company.http, _now, patience=8.0)
 
 
 def _now() -> datetime:

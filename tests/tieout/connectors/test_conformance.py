@@ -29,7 +29,6 @@ from tieout.errors import SettingsError, TieoutError, TransientError, Unconfirme
 from tieout.sandbox.books import ErpBooks
 
 SEPTEMBER = datetime(2026, 9, 10, 12, 0, tzinfo=UTC)
-IMPATIENT = {"timeout": 1.5}
 NOT_A_SECRET_OF_OURS = "postgresql+psycopg://ann:hunter2@127.0.0.1:9/books"  # as good for a password as for an address
 # By capability: the rule that denies it, an invoice that needs it, and a voucher's lines, if one can say it.
 NEEDS: dict[str, tuple[str, Callable[..., Case], tuple[str, ...]]] = {
@@ -255,7 +254,7 @@ def test_a_vendor_whom_accounting_retired_is_refused_and_no_longer_active(erp: E
 def test_a_lost_answer_is_unconfirmed_and_a_look_tells_what_there_is(
     connect: Connect, write: Write, clerk: Clerk, trouble: Any, there: int
 ):
-    erp, voucher = connect(**IMPATIENT), write()
+    erp, voucher = connect(timeout=clerk.patience), write()
     erp.find([voucher])  # whoever writes is logged in, and looked before
     clerk.line.befall(trouble)
     with pytest.raises(UnconfirmedError):
