@@ -44,6 +44,9 @@ in_the_ERP GONE              observed           in_the_ERP GONE
 in_the_ERP GONE              payment_taken_over as_before
 in_the_ERP GONE              drifted            as_before
 in_the_ERP GONE              drift_acknowledged as_before
+EXPORTED                     amendment_sent     EXPORTED
+in_the_ERP GONE              amended            as_before
+in_the_ERP NOT_EXPORTABLE    release_confirmed  as_before
 GONE                         unlinked           UNLINKED
 """
 IN_ERP = ("EXPORTED", "POSTED", "PART_PAID", "PAID")
@@ -64,7 +67,10 @@ def read_table() -> set[tuple[str, str, str]]:
 ALLOWED = read_table()
 STATES = sorted({after for _, _, after in ALLOWED})
 EVENTS = sorted({event for _, event, _ in ALLOWED})
-NOTES = ("looked", "drifted", "payment taken over", "drift acknowledged")  # what moves nothing
+# What moves nothing.
+NOTES = (
+    "looked", "drifted", "payment taken over", "drift acknowledged", "amendment sent", "amended", "release confirmed"
+)  # fmt: skip
 # What a judgement finds, by the state that it leads to.
 FOUND: dict[str, list[Finding]] = {
     "READY": [],
