@@ -1,1 +1,1 @@
-"""Figures, measured on the real thing: `make bench` and `make chaos` print one JSON line for each."""
+"""Figures, measured on the real thing: `make bench`, `make chaos` and `make fuzz` print one JSON line for each."""

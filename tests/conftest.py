@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile("any machine", deadline=None)
     settings.load_profile("any machine")
     config.addinivalue_line("markers", "sandbox(**sizes): how large the contractor of a story is")
-    config.addinivalue_line("markers", "chaos: takes minutes, and is played by `make chaos`")
+    config.addinivalue_line("markers", "chaos: takes minutes, and is played by `make chaos-erps`")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
