@@ -63,15 +63,13 @@ screenshots: .venv/.stamp system
 	$(BIN)/python -m docs.screenshots
 
 # UV_ARGS=--upgrade takes newer releases; without it what is locked stays.
+lock: COMPILE = .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UV_ARGS)
 lock:
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --quiet uv
-	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
-		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UV_ARGS) \
-		-o requirements.lock pyproject.toml
-	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UV_ARGS) \
-		-o deployments/tryton/requirements.lock deployments/tryton/requirements.in
+	$(COMPILE) --all-extras -o requirements.lock pyproject.toml
+	$(COMPILE) -o deployments/tryton/requirements.lock deployments/tryton/requirements.in
 	rm -rf .venv-lock
 
 # Debian packages that some tests need: a browser, and the programs of a PostgreSQL server.

@@ -8,10 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from typing import Any, Literal
 
-from data_contracts.case import Row, amount_in_words
+from data_contracts.case import Row, amount_in_words, units
 from data_contracts.contract import Contract
 from data_contracts.money import minor_digits
 from data_contracts.reference import Finding, Reference
@@ -20,7 +19,6 @@ from data_contracts.verdicts import evaluate, meets
 from data_contracts.voucher import ErpInvoice, Payment
 
 MANY = 5_000  # more are looked at together: up to so many, row by row takes less than importing great-expectations
-_SCALE = 10_000
 _ONE = {"value_set": [1]}
 _YES = {"value_set": [True]}
 
@@ -189,7 +187,7 @@ _KINDS: tuple[Literal["vendors", "jobs", "phases", "subcontracts"], ...] = ("ven
 
 
 def _payment_row(payment: Payment, currency: str, times: Mapping[str, int], erp: str, today: date) -> Row:
-    amount, discount = _units(payment.amount), _units(payment.discount)
+    amount, discount = units(payment.amount), units(payment.discount)
     smallest = 10 ** (4 - minor_digits(payment.currency))
     voided = payment.voided_on or payment.paid_on
     return {
@@ -215,7 +213,7 @@ def _payment_row(payment: Payment, currency: str, times: Mapping[str, int], erp:
 
 
 def _state_row(record: ErpInvoice, company: str, currency: str, erp: str) -> Row:
-    gross, retention = _units(record.gross), _units(record.retention)
+    gross, retention = units(record.gross), units(record.retention)
     return {
         "erp": erp,
         "id": record.document_id_erp.strip(),
@@ -288,7 +286,3 @@ def _finding(rule: Rule, check: Check, row: Row) -> Finding:
         owner=rule.owner,
         figure=check.column,
     )
-
-
-def _units(amount: Decimal) -> int:
-    return int(amount * _SCALE)

@@ -171,29 +171,29 @@ def line_rows(case: Case) -> list[Row]:
 
 
 def _line_figures(line: InvoiceLine) -> Row:
-    done, gross = _units(line.completed_to_date), _units(line.gross)
-    scheduled = _units(line.scheduled_value)
-    work_before, work_retained = _units(line.work_retainage_before), _units(line.work_retained)
+    done, gross = units(line.completed_to_date), units(line.gross)
+    scheduled = units(line.scheduled_value)
+    work_before, work_retained = units(line.work_retainage_before), units(line.work_retained)
     stored_retained, stored_retained_before = line.stored_retainage_now, line.stored_retainage_before
-    work_retained_to_date = work_before + work_retained - _units(line.work_released)
+    work_retained_to_date = work_before + work_retained - units(line.work_released)
     return {
         "scheduled_value": scheduled,
-        "work_before": _units(line.work_before),
-        "work_this_period": _units(line.work_this_period),
-        "stored_now": _units(line.stored_now),
-        "stored_before": 0 if line.stored_before is None else _units(line.stored_before),
-        "moved": _units(line.moved),
+        "work_before": units(line.work_before),
+        "work_this_period": units(line.work_this_period),
+        "stored_now": units(line.stored_now),
+        "stored_before": 0 if line.stored_before is None else units(line.stored_before),
+        "moved": units(line.moved),
         "completed_to_date": done,
-        "completed_before": done - gross if line.completed_before is None else _units(line.completed_before),
+        "completed_before": done - gross if line.completed_before is None else units(line.completed_before),
         "gross": gross,
         "work_retainage_before": work_before,
         "work_retained_to_date": work_retained_to_date,
-        "stored_retainage_now": _units(stored_retained),
-        "stored_released": _units(line.stored_released),
+        "stored_retainage_now": units(stored_retained),
+        "stored_released": units(line.stored_released),
         "sign_of_stored": -1 if stored_retained_before is not None and stored_retained_before < 0 else 1,
-        "stored_retainage_before": 0 if stored_retained_before is None else _units(stored_retained_before),
-        "retained_to_date": work_retained_to_date + _units(stored_retained),
-        "retainage_moved": _units(line.retainage_moved),
+        "stored_retainage_before": 0 if stored_retained_before is None else units(stored_retained_before),
+        "retained_to_date": work_retained_to_date + units(stored_retained),
+        "retainage_moved": units(line.retainage_moved),
         "sign": -1 if scheduled < 0 else 1,
         "sign_of_work": -1 if done < 0 else 1,
     }
@@ -214,7 +214,7 @@ def _unit_figures(line: InvoiceLine, currency: str) -> Row:
 
 def _product(quantity: Decimal | None, price: Decimal | None, stated: Decimal) -> int:
     if quantity is None or not price:
-        return _units(stated)
+        return units(stated)
     return max(-_BEYOND, min(_BEYOND, round(quantity * price * _SCALE)))
 
 
@@ -228,7 +228,7 @@ def _past(before: InvoiceLine | None) -> Row:
         return dict.fromkeys(names, 0)
     retained = before.work_retainage_before + before.work_retained - before.work_released
     figures = (before.completed_to_date, before.stored_now, before.stored_retainage_now, retained)
-    return dict(zip(names, map(_units, figures), strict=True))
+    return dict(zip(names, map(units, figures), strict=True))
 
 
 def _taken_as_given(row: Row) -> Row:
@@ -261,12 +261,12 @@ def _line_codes(case: Case, position: int, is_posted: bool) -> Row:
 def header_row(case: Case, lines: Sequence[Row]) -> Row:
     """Return the G702 figures, the sums of the lines beside them, and what is known about names, codes and dates."""
     invoice = case.invoice
-    summary = {name: _rounded(_units(value), invoice.currency) for name, value in invoice.summary}
+    summary = {name: _rounded(units(value), invoice.currency) for name, value in invoice.summary}
     return summary | _sums(invoice, lines) | _past_header(case) | _names(case) | _dates(case)
 
 
 def _sums(invoice: Invoice, lines: Sequence[Row]) -> Row:
-    held, released = _units(invoice.held), _units(invoice.released)
+    held, released = units(invoice.held), units(invoice.released)
     gross = sum(row["gross"] for row in lines)
     sums = {
         "sum_scheduled": sum(row["scheduled_value"] for row in lines),
@@ -287,13 +287,13 @@ def _past_header(case: Case) -> Row:
     previous, currency = case.previous, case.invoice.currency
     if previous is not None:
         earned, completed = previous.summary.earned_less_retainage, previous.summary.completed_to_date
-        figures = _rounded(_units(earned), currency), _rounded(_units(completed), currency)
+        figures = _rounded(units(earned), currency), _rounded(units(completed), currency)
     elif case.invoice.previous_invoice_id_procore is None:
         figures = 0, 0
     else:
         given = sum((line.completed_before or Decimal(0) for line in case.invoice.lines), Decimal(0))
         certified = case.invoice.summary.previous_certificates
-        figures = _rounded(_units(certified), currency), _rounded(_units(given), currency)
+        figures = _rounded(units(certified), currency), _rounded(units(given), currency)
     return {
         "previous_is_known": is_previous_known(case),
         "previous_invoice": str(case.invoice.previous_invoice_id_procore or "none"),
@@ -383,7 +383,8 @@ def _accounting_on(case: Case) -> str | None:
     return case.accounting_on.isoformat()
 
 
-def _units(amount: Decimal) -> int:
+def units(amount: Decimal) -> int:
+    """Return an amount as rules compute with it, in whole ten-thousandths."""
     return int(amount * _SCALE)
 
 

@@ -73,10 +73,8 @@ def _run(frame: Frame, rows: list[Row]) -> list[_Broken]:
     broken = []
     for result in results:
         meta = result.expectation_config.meta
-        if "unexpected_index_list" not in result.result:
-            raise RuntimeError(f"The rule {RULES[meta['rule']].id} could not be evaluated: {result.exception_info}")
         name = RULES[meta["rule"]].checks[meta["check"]].column
-        for row_at in map(int, result.result["unexpected_index_list"]):
+        for row_at in _places(result, RULES[meta["rule"]]):
             rows[row_at][name] = columns[name][row_at]
             broken.append((meta["rule"], meta["check"], row_at))
     return broken
@@ -121,45 +119,34 @@ def broken_rows(batch: Batch, rows: list[Row]) -> list[tuple[int, Rule, Check]]:
     watched = {check.column: columns[check.column] if not check.formula else evaluate(check.formula, columns)
                for _, check in checks}  # fmt: skip
     with one_at_a_time:
-        results = _results(batch.name, watched, _suite(batch.name, tuple(checks)))
+        expected = [_expectation(rule, check, {"check": at}) for at, (rule, check) in enumerate(checks)]
+        results = _results(batch.name, watched, _suite_of(batch.name, expected))
     broken = []
     for result in results:
         rule, check = checks[result.expectation_config.meta["check"]]
-        if "unexpected_index_list" not in result.result:
-            raise RuntimeError(f"The rule {rule.id} could not be evaluated: {result.exception_info}")
-        broken += [(int(at), rule, check) for at in result.result["unexpected_index_list"]]
+        broken += [(at, rule, check) for at in _places(result, rule)]
     return broken
+
+
+def _places(result: Any, rule: Rule) -> list[int]:
+    """Return which rows are not as the rule wants them."""
+    if "unexpected_index_list" not in result.result:
+        raise RuntimeError(f"The rule {rule.id} could not be evaluated: {result.exception_info}")
+    return list(map(int, result.result["unexpected_index_list"]))
 
 
 @cache
 def suite(frame: Frame) -> Any:
     """Return the suite of one frame, every expectation marked with the rule that it serves."""
+    marked = [_expectation(rule, check, {"rule": at, "check": nth}) for at, nth, rule, check in checks_of(frame)]
+    return _suite_of(frame, marked)
+
+
+def _expectation(rule: Rule, check: Check, meta: dict[str, int]) -> Any:
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
-    made = []
-    for rule_at, check_at, rule, check in checks_of(frame):
-        configuration = ExpectationConfiguration(
-            type=check.expectation,
-            kwargs={"column": check.column, **check.kwargs},
-            meta={"rule": rule_at, "check": check_at},
-            description=rule.sentence,
-        )
-        made.append(configuration)
-    return _suite_of(frame, made)
-
-
-def _suite(name: str, checks: Sequence[tuple[Rule, Check]]) -> Any:
-    """Return the suite of a batch, every expectation marked with its place among the checks."""
-    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
-
-    made = []
-    for at, (rule, check) in enumerate(checks):
-        kwargs = {"column": check.column, **check.kwargs}
-        configuration = ExpectationConfiguration(
-            type=check.expectation, kwargs=kwargs, meta={"check": at}, description=rule.sentence
-        )
-        made.append(configuration)
-    return _suite_of(name, made)
+    kwargs = {"column": check.column, **check.kwargs}
+    return ExpectationConfiguration(type=check.expectation, kwargs=kwargs, meta=meta, description=rule.sentence)
 
 
 def _suite_of(name: str, configurations: list[Any]) -> Any:

@@ -15,6 +15,7 @@ _SEVERITY_BY_POLICY: dict[str, Severity | None] = {
     "warn": "warn",
     "allow": None,
 }
+_REASONS = 5  # of an answer that cannot be read
 _MONEY = frozenset(
     "original_contract_sum net_change_orders contract_sum_to_date completed_to_date work_retainage stored_retainage "
     "total_retainage earned_less_retainage previous_certificates payment_due balance_to_finish tax gross held released "
@@ -63,10 +64,11 @@ def finding(case: Case, rule: Rule, check: Check, row: Row) -> Finding | None:
     )
 
 
-def unreadable(reason: str) -> Finding:
-    """Return the finding for an answer of Procore that is no invoice."""
+def unreadable(reasons: Sequence[str]) -> Finding:
+    """Return the finding for an answer of Procore that is no invoice; the first reasons are enough to see why."""
     rule = next(rule for rule in RULES if rule.id == "unreadable")
-    return Finding(rule=rule.id, severity=rule.severity, message=reason, remedy=rule.remedy, owner=rule.owner)
+    words = "; ".join(reasons[:_REASONS])
+    return Finding(rule=rule.id, severity=rule.severity, message=words, remedy=rule.remedy, owner=rule.owner)
 
 
 def without_consequences(findings: Iterable[Finding]) -> list[Finding]:

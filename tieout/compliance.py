@@ -26,9 +26,9 @@ def read(
     is_asked = {policy.insurance, policy.compliance_documents} != {"allow"}
     ours = [each for each in books.commitments if is_asked and each.commitment_id_procore in billed]
     shown = [_asked(partial(procore.compliance, project_id, each), problems) for each in ours]
-    waived = {each.invoice_id_procore for each in invoices} | {each.previous_invoice_id_procore for each in invoices}
-    asked = sorted(waived - {None}, key=str) if policy.lien_waiver != "allow" else []
-    waivers = [_asked(partial(procore.lien_waivers, project_id, each), problems) for each in asked if each is not None]
+    ids = {id_ for each in invoices for id_ in (each.invoice_id_procore, each.previous_invoice_id_procore)}
+    asked = sorted(each for each in ids if each is not None) if policy.lien_waiver != "allow" else []
+    waivers = [_asked(partial(procore.lien_waivers, project_id, each), problems) for each in asked]
     found = {
         "compliance": tuple(each for each in shown if each is not None),
         "lien_waivers": tuple(waiver for each in waivers for waiver in each or ()),

@@ -209,9 +209,9 @@ def cases_of(
     for item in items:
         invoice = parse_invoice(bodies[item.snapshot_id], item.company_id)
         if not isinstance(invoice, Invoice):
-            found.append((item, unreadable("; ".join(invoice[:5]))))
+            found.append((item, unreadable(invoice)))
         elif item.project_id not in terms.books:
-            found.append((item, unreadable("its project was never read")))
+            found.append((item, unreadable(["its project was never read"])))
         else:
             by_project.setdefault(item.project_id, {})[item] = invoice
     for project_id, group in by_project.items():

@@ -86,8 +86,7 @@ def judge_projects(
         }
     counts: Counter[str] = Counter()
     for piece in _pieces(terms, seen, progress):
-        with undisturbed():
-            counts.update(_judge_piece(ledger, terms, piece, clock, actor))
+        counts.update(_judge_piece(ledger, terms, piece, clock, actor))
     return Judged(dict(counts))
 
 
@@ -204,6 +203,7 @@ def _pieces(terms: Terms, by_project: Mapping[int, Sequence[int]], progress: Pro
     return followed(pieces, sum(map(len, pieces)), progress, len)
 
 
+@undisturbed()
 def _judge_piece(
     ledger: Ledger,
     terms: Terms,
@@ -278,7 +278,7 @@ def _read(connection: Reader, terms: Terms, invoice_ids: Sequence[int], now: dat
     readings = []
     for invoice_id, sighting in seen.items():
         reasons = parsed.get(invoice_id)
-        found = [unreadable("; ".join(reasons[:5]))] if isinstance(reasons, list) else findings.get(invoice_id, [])
+        found = [unreadable(reasons)] if isinstance(reasons, list) else findings.get(invoice_id, [])
         body_hash = digest_of(bodies[sighting.snapshot_id]) if sighting.snapshot_id is not None else ""
         readings.append(Reading(sighting, items.get(invoice_id), sound.get(invoice_id), found, body_hash))
     return readings

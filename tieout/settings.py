@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as UnparsedError
 
@@ -204,7 +213,7 @@ class Policy(Contract):
     auto_send_statuses: tuple[str, ...] = ("approved",)  # AM-4
     auto_accept_projects: tuple[int, ...] = ()
     skip_projects: tuple[int, ...] = ()
-    batch_weekday: int = 5  # Monday is 0; Saturday ends the Sunday-to-Saturday week (AM-1)
+    batch_weekday: int = Field(5, ge=0, le=6)  # Monday is 0; Saturday ends the Sunday-to-Saturday week (AM-1)
     over_billing: Literal["stop", "warn", "allow"] = "warn"
     closed_period: Literal["hold", "first_open"] = "first_open"
     invoice_number: Literal["alone", "with_commitment"] = "alone"  # A10, C15
@@ -218,17 +227,8 @@ class Policy(Contract):
         return {self.insurance, self.compliance_documents, self.lien_waiver} != {"allow"}
 
 
-class _PolicySection(Section):
-    auto_send_statuses: tuple[str, ...] = ("approved",)
-    auto_accept_projects: tuple[int, ...] = ()
-    skip_projects: tuple[int, ...] = ()
-    batch_weekday: int = Field(5, ge=0, le=6)
-    over_billing: Literal["stop", "warn", "allow"] = "warn"
-    closed_period: Literal["hold", "first_open"] = "first_open"
-    invoice_number: Literal["alone", "with_commitment"] = "alone"
-    insurance: PaperGravity = "allow"
-    compliance_documents: PaperGravity = "allow"
-    lien_waiver: PaperGravity = "allow"
+_VALUES: dict[str, Any] = {name: (info.annotation, info) for name, info in Policy.model_fields.items()}
+_PolicySection = create_model("_PolicySection", __base__=Section, **_VALUES)  # read as any other section
 
 
 class MappingSection(Section):

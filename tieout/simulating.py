@@ -73,8 +73,7 @@ def simulate(ledger: Ledger, terms: Terms, policy: Policy, now: datetime) -> Sim
         for project_id in terms.books:
             for piece in _sendable(connection, project_id):
                 result.judged += len(piece)
-                with undisturbed():
-                    result.differences += _compare(connection, terms, other, project_id, piece, now)
+                result.differences += _compare(connection, terms, other, project_id, piece, now)
     return result
 
 
@@ -83,6 +82,7 @@ def _sendable(connection: Reader, project_id: int) -> Iterator[list[Sighting]]:
     return records.in_pieces((each for each in seen if each.may_be_sent), _PIECE)
 
 
+@undisturbed()
 def _compare(
     connection: Reader, terms: Terms, other: Terms, project_id: int, seen: Sequence[Sighting], now: datetime
 ) -> Iterator[Difference]:
@@ -130,7 +130,7 @@ def _fates(
     if project_id in policy.skip_projects:
         return dict.fromkeys(seen, Fate(PASSED_OVER))
     by_id = {case.invoice.invoice_id_procore: case for case in cases}
-    told = with_held_before(cases, found) | {key: [unreadable("; ".join(why[:5]))] for key, why in unread.items()}
+    told = with_held_before(cases, found) | {key: [unreadable(why)] for key, why in unread.items()}
     return {
         invoice_id: _fate(terms, project_id, by_id.get(invoice_id), told.get(invoice_id, []), now)
         if sighting.status in policy.auto_send_statuses

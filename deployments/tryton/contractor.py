@@ -163,6 +163,7 @@ def _old_invoices(
         row["id"]: row for row in tryton.rows("party.party", [("id", "in", list(vendors.values()))], "addresses")
     }
     currency = tryton.one("currency.currency", ("code", "=", books.currency))
+    journal = tryton.one("account.journal", ("type", "=", "expense"))
     records = []
     for each in books.invoices:
         party = parties[vendors[each.vendor_code]]
@@ -176,7 +177,7 @@ def _old_invoices(
                 "party": party["id"],
                 "invoice_address": party["addresses"][0],
                 "account": config["default_account_payable"],
-                "journal": tryton.one("account.journal", ("type", "=", "expense")),
+                "journal": journal,
                 "reference": each.number,
                 "invoice_date": each.invoice_date,
                 "lines": [["create", [line]]],

@@ -1,6 +1,6 @@
 """The promises that every ERP connector keeps (design section 5), and the key that ties an AP invoice to Procore."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from importlib import import_module
 from pkgutil import iter_modules
@@ -94,6 +94,19 @@ def _base36(number: int) -> str:
         number, digit = divmod(number, 36)
         digits = _DIGITS[digit] + digits
     return digits.rjust(13, "0")
+
+
+def found_for(vouchers: Iterable[Voucher], there: Iterable[ErpInvoice]) -> dict[str, list[ErpInvoice]]:
+    """Return by key which of these records `find` promises: those with our key, else those of vendor and number."""
+    by_key: dict[str | None, list[ErpInvoice]] = {}
+    by_number: dict[tuple[str, str], list[ErpInvoice]] = {}
+    for each in there:
+        by_key.setdefault(each.key, []).append(each)
+        by_number.setdefault((each.vendor_erp, each.invoice_number), []).append(each)
+    return {
+        voucher.key: by_key.get(voucher.key) or by_number.get((voucher.vendor_erp, voucher.invoice_number), [])
+        for voucher in vouchers
+    }
 
 
 def available_erps() -> list[str]:

@@ -56,7 +56,7 @@ from data_contracts.voucher import (
     Voucher,
     VoucherLine,
 )
-from tieout.connectors.base import Capabilities, parse_key
+from tieout.connectors.base import Capabilities, found_for, parse_key
 from tieout.connectors.wire import PATIENCE, Basic, Client, parse, plain, request_id
 from tieout.errors import ContractError, RefusedError, SettingsError, TransientError, UnconfirmedError
 from tieout.settings import Section, read_section
@@ -357,14 +357,7 @@ class Connector:
         """Return by key what Spectrum holds: by our key in Remarks, else by vendor and invoice number."""
         there = [invoice for chunk in _chunks(vouchers, KEYS_PER_QUERY) for invoice in self._look(chunk)]
         records = {(each.vendor_erp, each.invoice_number): each for each in there}  # the last state of each
-        by_key: dict[str | None, list[ErpInvoice]] = {}
-        for record in records.values():
-            by_key.setdefault(record.key, []).append(record)
-        found = {}
-        for voucher in vouchers:
-            by_number = records.get((voucher.vendor_erp, voucher.invoice_number))
-            found[voucher.key] = by_key.get(voucher.key) or ([by_number] if by_number else [])
-        return found
+        return found_for(vouchers, records.values())
 
     def _look(self, vouchers: Sequence[Voucher]) -> Iterator[ErpInvoice]:
         keys = [voucher.key for voucher in vouchers]

@@ -35,7 +35,7 @@ from pydantic import Field, SecretStr
 
 from data_contracts.reference import ErpJob, ErpPhase, ErpSubcontract, ErpVendor, Problem, Reference
 from data_contracts.voucher import Created, ErpInvoice, ErpState, Outcome, Payment, Refused, Voucher, VoucherLine
-from tieout.connectors.base import Capabilities, parse_key
+from tieout.connectors.base import Capabilities, found_for, parse_key
 from tieout.connectors.wire import PATIENCE, Client, parse, plain, request_id
 from tieout.errors import ContractError, RefusedError, SettingsError, TransientError, UnconfirmedError
 from tieout.settings import Section, read_section
@@ -487,12 +487,8 @@ class Connector:
         for start in range(0, len(vouchers), KEYS_PER_QUERY):
             chunk = vouchers[start : start + KEYS_PER_QUERY]
             keys, numbers = [each.key for each in chunk], [each.invoice_number for each in chunk]
-            records = list(self._invoices([["OR", ["description", "in", keys], ["reference", "in", numbers]]]))
-            for voucher in chunk:
-                ours = [each for each in records if each.key == voucher.key]
-                number = (voucher.vendor_erp, voucher.invoice_number)
-                by_number = [each for each in records if (each.vendor_erp, each.invoice_number) == number]
-                found[voucher.key] = ours or by_number
+            there = self._invoices([["OR", ["description", "in", keys], ["reference", "in", numbers]]])
+            found |= found_for(chunk, there)
         return found
 
     def invoices(self, since: datetime | None) -> Iterator[ErpInvoice]:
@@ -580,7 +576,6 @@ class Connector:
 
     def _subcontracts(self, codes: Mapping[int, str]) -> Iterator[ErpSubcontract]:
         home, jobs = self._home, dict[int, str]()
-        origins: dict[str, int] = {}
         lines = self._calls.every("purchase.line", [["purchase.company", "=", home.company_id]], ["purchase"])
         origins = {f"purchase.line,{row['id']}": row["purchase"] for row in lines}
         entries = [["root", "=", home.roots["job"]], ["origin", "like", "purchase.line,%"]]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, select
 
 from data_contracts.voucher import Voucher
 from tieout.ledger import schema, states
@@ -17,7 +17,6 @@ from tieout.ledger.book import Item, Transaction, canonical, find_items
 from tieout.ledger.intents import intent_row, live_intents
 
 _TABLE = schema.intent
-_OPEN = text("outcome IS NULL AND NOT is_live")  # in the very words of the partial index
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Amendment:
 
 def open_amendments(connection: Connection, only: Sequence[int] | None = None) -> list[Amendment]:
     """Return the amendments without an outcome: all, or those of these Procore invoices."""
-    query = select(_TABLE).where(_OPEN).order_by(_TABLE.c.intent_id)
+    query = select(_TABLE).where(schema.IS_AMENDING).order_by(_TABLE.c.intent_id)
     rows = connection.execute(query if only is None else query.where(_TABLE.c.invoice_id.in_(only))).all()
     items = {item.item_id: item for item in find_items(connection, item_id=[row.item_id for row in rows])}
     links = live_intents(connection, list(items.values()))

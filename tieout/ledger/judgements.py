@@ -39,7 +39,7 @@ def keep(tx: Transaction, on: date, rules: str, policy: int, results: Iterable[J
         return
     batch = {"at": tx.now, "on_day": on.isoformat(), "actor": tx.actor}
     added = tx.connection.execute(insert(schema.judgement).values(**batch, rules=rules, policy=policy))
-    judgement_id = added.inserted_primary_key[0]  # type: ignore[index]
+    judgement_id = added.inserted_primary_key[0]  # type: ignore[index]  # of one row it is never none
     for each in results:
         key = {"judgement_id": judgement_id, "invoice_id": each.invoice_id, "company_id": each.company_id}
         tx.insert(schema.judged, {**key, "snapshot_id": each.snapshot_id})

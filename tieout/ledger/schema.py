@@ -201,8 +201,8 @@ Index(
     postgresql_where=text("is_live"),
 )
 
-_amending = text("outcome IS NULL AND NOT is_live")
-Index("amendment_open", intent.c.invoice_id, sqlite_where=_amending, postgresql_where=_amending)
+IS_AMENDING = text("outcome IS NULL AND NOT is_live")  # in these very words, as above
+Index("amendment_open", intent.c.invoice_id, sqlite_where=IS_AMENDING, postgresql_where=IS_AMENDING)
 Index("intent_settled", intent.c.outcome_at)  # what came into the ERP since midnight
 
 payment = Table(
