@@ -16,7 +16,8 @@ from data_contracts.commitment import (
 )
 from data_contracts.invoice import Invoice, InvoiceLine, Summary
 from data_contracts.reference import ErpJob, ErpPhase, ErpSubcontract, ErpVendor, Reference
-from tieout.connectors.base import Capabilities
+from data_contracts.voucher import Payment, Voucher, VoucherLine
+from tieout.connectors.base import Capabilities, invoice_key
 from tieout.judging import build_case
 from tieout.mapping import Mapping, MappingRow
 from tieout.settings import Policy
@@ -289,3 +290,44 @@ def some_capabilities(**changes: Any) -> Capabilities:
 
 
 _REFERENCE = a_reference()
+
+
+def a_voucher_line(amount: str = "1000.00", **changes: Any) -> VoucherLine:
+    fields: dict[str, Any] = {"line_id_procore": 1, "job": "24001", "phase": "03100", "cost_type": "S"}
+    return VoucherLine(**fields | {"gl_account": "50200", "amount": Decimal(amount)} | changes)
+
+
+def a_voucher(number: int = 1, *amounts: str, **changes: Any) -> Voucher:
+    """A voucher of 900.00 net, or of lines of these amounts less 100.00, for the company of the `spectrum_books`."""
+    lines = tuple(a_voucher_line(each, line_id_procore=n) for n, each in enumerate(amounts or ("1000.00",), 1))
+    fields: dict[str, Any] = {
+        "key": invoice_key(42, number),
+        "company_erp": "ACM",
+        "vendor_erp": "CONC01",
+        "contract_erp": "SC-1001",
+        "invoice_number": f"APP-{number}",
+        "invoice_on": date(2026, 8, 31),
+        "accounting_on": date(2026, 9, 1),
+        "batch_code": "20260912",
+        "currency": "USD",
+        "gross": sum((each.amount for each in lines), Decimal(0)),
+        "retention": Decimal("100.00"),
+        "lines": lines,
+        "source": "Invoice Imported From Procore",
+    }
+    return Voucher(**fields | changes)
+
+
+def a_payment(**changes: Any) -> Payment:
+    fields: dict[str, Any] = {
+        "application_id_erp": "ACM/OPER/10001/V1/INV-1/1",
+        "company_erp": "ACM",
+        "vendor_erp": "V1",
+        "invoice_number": "INV-1",
+        "check_number": "10001",
+        "paid_on": date(2026, 3, 4),
+        "amount": Decimal("900.00"),
+        "discount": Decimal("0.00"),
+        "currency": "USD",
+    }
+    return Payment(**fields | changes)

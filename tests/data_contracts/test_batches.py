@@ -2,8 +2,10 @@
 
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
+import builders
 import pytest
 from builders import TODAY, a_reference
 from pytest import MonkeyPatch
@@ -13,20 +15,7 @@ from data_contracts.batches import BATCHES, Told, check_payments, check_referenc
 from data_contracts.reference import ErpJob, ErpPhase, ErpSubcontract, ErpVendor
 from data_contracts.voucher import ErpInvoice, Payment
 
-
-def a_payment(**changes: Any) -> Payment:
-    fields: dict[str, Any] = {
-        "application_id_erp": "EBC/OPER/10001/EXDRY/INV-1/1",
-        "company_erp": "EBC",
-        "vendor_erp": "EXDRY",
-        "invoice_number": "INV-1",
-        "check_number": "10001",
-        "paid_on": date(2026, 3, 2),
-        "amount": Decimal("100.00"),
-        "discount": Decimal("0.00"),
-        "currency": "USD",
-    }
-    return Payment(**fields | changes)
+a_payment = partial(builders.a_payment, paid_on=date(2026, 3, 2))
 
 
 def a_record(**changes: Any) -> ErpInvoice:

@@ -2,29 +2,13 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Any
 
 import pytest
+from builders import a_payment
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_contracts.voucher import Payment
 from tieout.matching import entries, link_key, matched, stage
-
-
-def a_payment(**changes: Any) -> Payment:
-    fields: dict[str, Any] = {
-        "application_id_erp": "ACM/OPER/10001/V1/INV-1/1",
-        "company_erp": "ACM",
-        "vendor_erp": "V1",
-        "invoice_number": "INV-1",
-        "check_number": "10001",
-        "paid_on": date(2026, 3, 4),
-        "amount": Decimal("900.00"),
-        "discount": Decimal("0.00"),
-        "currency": "USD",
-    }
-    return Payment(**fields | changes)
 
 
 def test_a_payment_is_one_row():

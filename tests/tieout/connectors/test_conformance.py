@@ -8,7 +8,7 @@ import logging
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from importlib import import_module
 from itertools import count
@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import a_case, a_commitment, a_credit, a_release, a_taxed_one, an_invoice, an_order, some_books
+from builders import a_case, a_commitment, a_credit, a_release, a_taxed_one, a_voucher, an_invoice, an_order, some_books
 from clerk import Clerk, Held, clerk_of
 from desk import SettableClock
 from pydantic import SecretStr
 
 from data_contracts.case import Case
 from data_contracts.verdicts import check, verdict
-from data_contracts.voucher import Created, ErpInvoice, Outcome, Refused, Voucher, VoucherLine
-from tieout.connectors.base import ERP, invoice_key, open_erp
+from data_contracts.voucher import Created, ErpInvoice, Outcome, Refused, Voucher
+from tieout.connectors.base import ERP, open_erp
 from tieout.errors import SettingsError, TieoutError, TransientError, UnconfirmedError
 from tieout.sandbox.books import ErpBooks
 
@@ -94,25 +94,7 @@ def write(company_erp: str) -> Write:
     """Write a voucher of 900.00 net, or of these lines, that the ERP takes; each with a number of its own."""
 
     def voucher(*amounts: str, **changes: Any) -> Voucher:
-        number = next(NUMBERS)
-        coded: dict[str, Any] = {"job": "24001", "phase": "03100", "cost_type": "S", "gl_account": "50200"}
-        costs = [Decimal(each) for each in amounts or ("1000.00",)]
-        fields: dict[str, Any] = {
-            "key": invoice_key(42, number),
-            "company_erp": company_erp,
-            "vendor_erp": "CONC01",
-            "contract_erp": "SC-1001",
-            "invoice_number": f"APP-{number}",
-            "invoice_on": date(2026, 8, 31),
-            "accounting_on": date(2026, 9, 1),
-            "batch_code": "20260912",
-            "currency": "USD",
-            "gross": sum(costs, Decimal(0)),
-            "retention": Decimal("100.00"),
-            "lines": tuple(VoucherLine(line_id_procore=n, amount=each, **coded) for n, each in enumerate(costs, 1)),
-            "source": "Invoice Imported From Procore",
-        }
-        return Voucher(**fields | changes)
+        return a_voucher(next(NUMBERS), *amounts, company_erp=company_erp, **changes)
 
     return voucher
 

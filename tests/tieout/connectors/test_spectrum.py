@@ -9,42 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import a_voucher
 from pydantic import SecretStr
 
-from data_contracts.voucher import Created, Refused, Voucher, VoucherLine
-from tieout.connectors.base import invoice_key, open_erp
+from data_contracts.voucher import Created, Refused, Voucher
+from tieout.connectors.base import open_erp
 from tieout.connectors.spectrum import Connector, Settings, field_mapping
 from tieout.errors import ContractError, SettingsError, TransientError, UnconfirmedError
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "spectrum"
 WRITE = "^POST /vendor/invoice"
-
-
-def a_voucher(number: int = 1, **changes: Any) -> Voucher:
-    line = VoucherLine(
-        line_id_procore=1,
-        job="24001",
-        phase="03100",
-        cost_type="S",
-        gl_account="50200",
-        amount=Decimal("1000.00"),
-    )
-    fields: dict[str, Any] = {
-        "key": invoice_key(42, number),
-        "company_erp": "ACM",
-        "vendor_erp": "CONC01",
-        "contract_erp": "SC-1001",
-        "invoice_number": f"APP-{number}",
-        "invoice_on": date(2026, 8, 31),
-        "accounting_on": date(2026, 9, 1),
-        "batch_code": "20260912",
-        "currency": "USD",
-        "gross": Decimal("1000.00"),
-        "retention": Decimal("100.00"),
-        "lines": (line,),
-        "source": "Invoice Imported From Procore",
-    }
-    return Voucher(**fields | changes)
 
 
 def settings_of(company: Any, **changes: Any) -> Settings:

@@ -7,16 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import builders
 import pytest
+from builders import a_voucher_line
 from trytons import TrytonCompany, TrytonServer
 
-from data_contracts.voucher import Created, ErpInvoice, Refused, Voucher, VoucherLine
+from data_contracts.voucher import Created, ErpInvoice, Refused, Voucher
 from deployments.tryton.company import ACCOUNTING, PASSWORD_OF
 from deployments.tryton.rpc import Tryton
-from tieout.connectors.base import invoice_key, open_erp
+from tieout.connectors.base import open_erp
 from tieout.connectors.tryton import Connector, Settings, field_mapping
 from tieout.errors import ContractError, SettingsError, TransientError, UnconfirmedError
 
@@ -24,28 +27,7 @@ SAMPLES = Path(__file__).parents[2] / "samples" / "tryton"
 CREATE = "account.invoice.create"
 
 
-def a_line(amount: str = "1000.00", **changes: Any) -> VoucherLine:
-    fields: dict[str, Any] = {"line_id_procore": 1, "job": "24001", "phase": "03100", "cost_type": "S"}
-    return VoucherLine(**fields | {"gl_account": "50200", "amount": Decimal(amount)} | changes)
-
-
-def a_voucher(number: int = 1, amount: str = "1000.00", **changes: Any) -> Voucher:
-    fields: dict[str, Any] = {
-        "key": invoice_key(42, number),
-        "company_erp": "Acme Builders",
-        "vendor_erp": "CONC01",
-        "contract_erp": "SC-1001",
-        "invoice_number": f"APP-{number}",
-        "invoice_on": date(2026, 8, 31),
-        "accounting_on": date(2026, 9, 1),
-        "batch_code": "20260912",
-        "currency": "USD",
-        "gross": Decimal(amount),
-        "retention": Decimal("100.00"),
-        "lines": (a_line(amount),),
-        "source": "Invoice Imported From Procore",
-    }
-    return Voucher(**fields | changes)
+a_voucher = partial(builders.a_voucher, company_erp="Acme Builders")
 
 
 def connect(at: TrytonCompany, **changes: Any) -> Connector:
@@ -93,7 +75,7 @@ def test_every_sent_field_is_in_the_field_mapping():
 
 
 def test_an_invoice_is_a_draft_with_all_that_accounting_needs(erp: Connector, tryton_company: TrytonCompany):
-    voucher = a_voucher(gross=Decimal("999.50"), lines=(a_line("1500.00"), a_line("-500.50")))
+    voucher = a_voucher(gross=Decimal("999.50"), lines=(a_voucher_line("1500.00"), a_voucher_line("-500.50")))
     [created] = erp.create([voucher])
     [row] = ours(tryton_company)
 
@@ -126,7 +108,7 @@ def test_a_note_says_where_the_attachments_are(erp: Connector, tryton_company: T
 def test_what_cannot_be_booked_is_refused_with_every_reason_and_the_others_are_taken(
     erp: Connector, tryton_company: TrytonCompany
 ):
-    wrong = a_voucher(2, vendor_erp="NOBODY", lines=(a_line(phase="99999"),))
+    wrong = a_voucher(2, vendor_erp="NOBODY", lines=(a_voucher_line(phase="99999"),))
     outcomes = erp.create([a_voucher(1), wrong, a_voucher(3, vendor_erp="STEEL01"), a_voucher(4)])
 
     assert [type(each) for each in outcomes] == [Created, Refused, Refused, Created]
@@ -203,7 +185,7 @@ def test_an_answer_that_is_lost_half_way_through_a_divided_batch_is_unconfirmed(
 
 def test_a_draft_is_changed_and_stays_the_same_document(erp: Connector, tryton_company: TrytonCompany):
     [created] = erp.create([a_voucher()])
-    changed = a_voucher(amount="1250.25", retention=Decimal("125.03"), invoice_number="APP-1 corrected")
+    changed = a_voucher(1, "1250.25", retention=Decimal("125.03"), invoice_number="APP-1 corrected")
     outcome = erp.update(changed)
     [row] = ours(tryton_company)
 
@@ -216,7 +198,7 @@ def test_only_a_draft_is_changed(erp: Connector, tryton_company: TrytonCompany):
     absent = erp.update(a_voucher(2))
     erp.create([a_voucher()])
     tryton_company.control("post", {"invoices": [["CONC01", "APP-1"]]})
-    posted = erp.update(a_voucher(amount="1.00", retention=Decimal(0)))
+    posted = erp.update(a_voucher(1, "1.00", retention=Decimal(0)))
 
     assert isinstance(absent, Refused)
     assert absent.reasons == ("Tryton holds 0 invoices with its key",)
