@@ -3,13 +3,15 @@
 from prefect import flow
 
 from data_contracts.forms import Words
-from tasks import grids, items, ledger, reports
+from tasks import grids, items, ledger, previews, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
 
 
 @flow(task_runner=Writers())
-def confirm_release(company: int, invoice: int, confirmed_by: Words, note: Words, code: Words = ""):
+def confirm_release(
+    company: int, invoice: int, confirmed_by: Words, note: Words, code: Words = "", dry_run: bool = False
+):
     """Close a *Release Retention by Hand* item: the retention was released in the ERP, or need not be.
 
     Its run tells the amount, the subcontract and where to release it. Do that first: this changes nothing in the ERP.
@@ -21,9 +23,12 @@ def confirm_release(company: int, invoice: int, confirmed_by: Words, note: Words
         confirmed_by: Your name, as it is among the people of the settings; you must be an accounting approver.
         note: What you released and where it is found, or why nothing need be released.
         code: The six digits that your authenticator app shows now; each code counts once.
+        dry_run: Switch it on to be told only what would be closed; it needs no code.
 
     When it is red (*Finished with Failures*), the message says what is missing; nothing was closed.
     """
+    if dry_run:
+        return previews.confirm(company, invoice, confirmed_by, note)
     steps = Steps("Confirm release")
     steps.go(ledger.confirm_release, company, invoice, confirmed_by, note, code)
     steps.go(items.publish)

@@ -2,13 +2,13 @@
 
 from prefect import flow
 
-from tasks import checks, erp, grids, items, ledger, procore, reports
+from tasks import checks, erp, grids, items, ledger, previews, procore, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
 
 
 @flow(task_runner=Writers())
-def export_invoice(company: int, invoice: int):
+def export_invoice(company: int, invoice: int, dry_run: bool = False):
     """Try one invoice again. Mend the cause that is told in the state's message, then press **Retry**.
 
     It reads the invoice in Procore and the master data of both systems again. If nothing changed since accounting
@@ -22,7 +22,11 @@ def export_invoice(company: int, invoice: int):
     Args:
         company: The company's number in Procore.
         invoice: The invoice's id in Procore; not the number on the paper.
+        dry_run: Switch it on, in a run of its own, to be shown only what would be exported, beside what the ERP holds;
+            it goes by what was last read of Procore.
     """
+    if dry_run:
+        return previews.export(company, invoice)
     steps = Steps("Export invoice")
     projects = ledger.projects_of([invoice])
     steps.go(procore.fetch_invoice, invoice)

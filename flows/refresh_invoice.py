@@ -2,13 +2,13 @@
 
 from prefect import flow
 
-from tasks import erp, grids, items, ledger, procore, refreshes
+from tasks import erp, grids, items, ledger, previews, procore, refreshes
 from tasks._policy import Writers
 from tasks._steps import Steps
 
 
 @flow(task_runner=Writers())
-def refresh_invoice(company: int, invoice: int):
+def refresh_invoice(company: int, invoice: int, dry_run: bool = False):
     """Read an invoice in Procore again, show what differs from what was judged, and take it over if you say so.
 
     If something differs, the run is suspended: press **Resume** at the top, compare, and answer as an accounting
@@ -22,10 +22,13 @@ def refresh_invoice(company: int, invoice: int):
         company: The company's number in Procore, as the message of the invoice's run or the list of `show-invoices`
             has it.
         invoice: The invoice's id in Procore, from the same place; not the number on the paper.
+        dry_run: Switch it on to be shown only what differs in Procore now; nobody is asked.
 
     When it is red (*Finished with Failures*), the message says why it cannot be taken over and what to do instead:
     what the ERP holds already is not changed from here.
     """
+    if dry_run:
+        return previews.refresh(company, invoice)
     steps = Steps("Refresh invoice")
     if projects := ledger.projects_of([invoice]):
         steps.go(procore.fetch_invoice, invoice)

@@ -2,13 +2,13 @@
 
 from prefect import flow
 
-from tasks import approvers, checks, erp, grids, items, notices, procore, reports
+from tasks import approvers, checks, erp, grids, items, notices, previews, procore, reports
 from tasks._policy import Writers
 from tasks._steps import Steps
 
 
 @flow(task_runner=Writers())
-def review_invoices(project: int):
+def review_invoices(project: int, dry_run: bool = False):
     """Decide what is exported. Press **Resume** at the top, fill in the form, submit; the rest happens by itself.
 
     The list was frozen when this review was opened: an invoice that changes in Procore meanwhile is not exported by
@@ -17,10 +17,14 @@ def review_invoices(project: int):
 
     Args:
         project: The project's number in Procore, as the address of its pages there has it.
+        dry_run: Switch it on to be shown only what would be offered, and what would be exported if it were accepted;
+            nobody is asked.
 
     A review that expires or is cancelled loses nothing: the next run opens a new one.
     When it is red (*Finished with Failures*), see its Artifacts tab and the view *Failed to Export*.
     """
+    if dry_run:
+        return previews.review(project)
     steps = Steps("Review")
     offered = approvers.offer(project)
     if offered is None:

@@ -2,13 +2,13 @@
 
 from prefect import flow
 
-from tasks import grids, items, procore, repairs
+from tasks import grids, items, previews, procore, repairs
 from tasks._policy import Writers
 from tasks._steps import Steps
 
 
 @flow(task_runner=Writers())
-def settle_uncertain(company: int, invoice: int):
+def settle_uncertain(company: int, invoice: int, dry_run: bool = False):
     """Settle an *Uncertain* invoice: the answer of the ERP was lost, and what it shows now is not what was sent.
 
     It looks in the ERP again. What is equal by now, or surely not there, settles itself. Else the run is suspended:
@@ -19,10 +19,13 @@ def settle_uncertain(company: int, invoice: int):
     Args:
         company: The company's number in Procore, as the message of the *Uncertain* run has it.
         invoice: The invoice's id in Procore, as that message has it; not the number on the paper.
+        dry_run: Switch it on to be shown only what the ERP shows now, and what would come of it; nobody is asked.
 
     When it is red (*Finished with Failures*), the message says which step did not finish; press Retry. What was
     decided is not asked again.
     """
+    if dry_run:
+        return previews.settle(company, invoice)
     steps = Steps("Settle uncertain")
     doubt = steps.go(repairs.look, company, invoice)
     if doubt is not None:

@@ -126,9 +126,10 @@ def runs_with_keys(client: SyncPrefectClient, deployment: UUID, keys: Iterable[s
 
 
 def as_run(run: FlowRun) -> Run | None:
-    """Return an item's run in the plan's words; None for one whose parameters name no invoice."""
+    """Return an item's run in the plan's words; None for a dry one, and where the parameters name no invoice."""
     company, invoice = run.parameters.get("company"), run.parameters.get("invoice")
-    if run.state is None or not isinstance(company, int) or not isinstance(invoice, int):
+    is_dry = bool(run.parameters.get("dry_run"))
+    if run.state is None or is_dry or not isinstance(company, int) or not isinstance(invoice, int):
         return None
     standing = Standing(run.state.type.value, run.state.name or "", run.state.message or "")
     return Run(

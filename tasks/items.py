@@ -77,6 +77,13 @@ def open_reviews() -> list[str]:
         return [publishing.review_name(items) for items in ready.values()]
 
 
+def plans(ledger: Ledger, erp: ERP, client: SyncPrefectClient) -> tuple[Plan, publishing.ReviewPlan]:
+    """Return what `publish` and `open_reviews` would do now."""
+    _, _, items = _compare(ledger, erp, client, _screen.deployment_id(client, ITEMS))
+    runs = _screen.open_runs(client, _screen.deployment_id(client, REVIEWS))
+    return items, _plan_reviews(ledger, reviewing.waiting_projects(ledger), runs)
+
+
 def places(erp: ERP) -> Places:
     """Return where people click."""
     return Places(erp.capabilities.menu_path, procore_web_url())

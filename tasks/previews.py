@@ -10,28 +10,46 @@ from typing import Any
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from tasks import _screen
+from tasks import _screen, items, watch
 from tasks._run import actor, run_id
-from tieout import paying, previewing, publishing, rejecting, repairing, reprocessing, retrieving, sending
+from tieout import (
+    alarms,
+    intake,
+    notices,
+    observing,
+    paying,
+    previewing,
+    publishing,
+    refresh_form,
+    refreshing,
+    rejecting,
+    releasing,
+    repairing,
+    reprocessing,
+    retrieving,
+    sending,
+    settle_form,
+    settling,
+)
 from tieout.choosing import choose
 from tieout.connectors.base import ERP
 from tieout.errors import RefusedError
-from tieout.ledger.book import Ledger
-from tieout.opening import now, open_erp, open_ledger
+from tieout.ledger import mails, states
+from tieout.ledger.book import Item, Ledger
+from tieout.opening import now, open_erp, open_ledger, open_procore
 from tieout.previewing import Forecast
 from tieout.rights import Signature
 from tieout.sending import Answer
-from tieout.terms import load_terms
+from tieout.terms import Terms, load_terms
 
 _Act = Callable[[Ledger, ERP, list[int] | None], Sequence[Answer]]
 _SHOWN = 100  # payloads in one artifact
+_UNKNOWN = "The ledger holds no such invoice: it was never sent."
 
 
 def exports(flow: str) -> State[Any]:
     """Show what would be exported: amounts, batch, accounting date, payload, and whether the ERP has it already."""
-    with open_ledger() as ledger, open_erp() as erp:
-        terms = previewing.read_terms(ledger, erp, now)
-        forecasts = previewing.foresee(ledger, erp, terms, previewing.due(ledger, terms), now())
+    forecasts = _foresee(previewing.due)
     sent = [each.item for each in forecasts if each.presence == "new"]
     words = f"Would be sent: {publishing.in_sum(sent)}, of {len(forecasts)} that are due."
     return _previewed(flow, previewing.as_rows(forecasts), words, forecasts)
@@ -39,15 +57,34 @@ def exports(flow: str) -> State[Any]:
 
 def retry(chosen: list[int]) -> State[Any]:
     """List what would be tried again, with amounts and causes, and what would come of it."""
-    with open_ledger() as ledger, open_erp() as erp:
-        causes = publishing.by_cause(ledger.items(invoice_id=chosen))
-        found = [item for group in causes.values() for item in group]
-        terms = previewing.read_terms(ledger, erp, now)
-        forecasts = previewing.foresee(ledger, erp, terms, found, now())
+
+    def by_cause(ledger: Ledger, _: Terms) -> list[Item]:
+        return [item for group in publishing.by_cause(ledger.items(invoice_id=chosen)).values() for item in group]
+
+    forecasts = _foresee(by_cause)
+    found = [each.item for each in forecasts]
+    causes = publishing.by_cause(found)
     told = "; ".join(f"{cause}: {publishing.in_sum(group)}" for cause, group in causes.items())
     pairs = zip(publishing.as_table(found), previewing.as_rows(forecasts), strict=True)
     words = f"Would be tried again: {publishing.in_sum(found)}. {told}".strip()
     return _previewed("retry-exports", [cause | foreseen for cause, foreseen in pairs], words, forecasts)
+
+
+def export(company: int, invoice: int) -> State[Any]:
+    """Show what would become of one invoice if it were exported now, whatever state it is in."""
+    forecasts = _foresee(lambda ledger, _: ledger.items(company_id=company, invoice_id=invoice))
+    words = "; ".join(f"{publishing.run_name(each.item)}: {each.would}." for each in forecasts)
+    return _previewed("export-invoice", previewing.as_rows(forecasts), words or _UNKNOWN, forecasts)
+
+
+def review(project: int) -> State[Any]:
+    """Show what an approver would be offered, and what accepting it would lead to."""
+    forecasts = _foresee(lambda ledger, _: ledger.items(project_id=project, state=states.READY))
+    words = (
+        f"Would be offered: {publishing.in_sum([each.item for each in forecasts])}. What is accepted goes as the table "
+        "says; what is rejected goes back to its project, with the reason."
+    )
+    return _previewed("review-invoices", previewing.as_rows(forecasts), words, forecasts)
 
 
 def payments() -> State[Any]:
@@ -108,13 +145,106 @@ def reject(project: int, names: list[str], rejected_by: str, reason: str) -> Sta
 
 def unlink(company: int, invoice: int, unlinked_by: str, reason: str) -> State[Any]:
     """Say whether the tie would be cut, by what the last look in the ERP found."""
+    by = Signature(unlinked_by)
+    return _of_one(
+        company, invoice, lambda ledger: repairing.unlink(ledger, company, invoice, by, reason, run_id(), now)
+    )
+
+
+def acknowledge(company: int, invoice: int, acknowledged_by: str, reason: str) -> State[Any]:
+    """Say what would be let stand."""
+    by = Signature(acknowledged_by)
+    return _of_one(company, invoice, lambda ledger: observing.acknowledge(ledger, company, invoice, by, reason, now))
+
+
+def confirm(company: int, invoice: int, confirmed_by: str, note: str) -> State[Any]:
+    """Say which release by hand would be closed."""
+    by = Signature(confirmed_by)
+    return _of_one(company, invoice, lambda ledger: releasing.confirm(ledger, company, invoice, by, note, now))
+
+
+def settle(company: int, invoice: int) -> State[Any]:
+    """Look in the ERP; show what an approver would be asked, or how the invoice stands by that look."""
+    with open_ledger() as ledger, open_erp() as erp, ledger.rehearsal():
+        doubt = repairing.examine(ledger, erp, company, invoice, now, actor())
+        found = ledger.items(company_id=company, invoice_id=invoice)
+        stands = repairing.how_it_stands(ledger, erp, found[0]) if found else _UNKNOWN
+    return _asked("settle-uncertain", settle_form.description(doubt) if doubt else "", stands)
+
+
+def refresh(company: int, invoice: int) -> State[Any]:
+    """Look in Procore; show what an approver would be asked, or why nobody would be."""
+    with open_ledger() as ledger, open_erp() as erp, open_procore() as procore, ledger.rehearsal():
+        if not ledger.items(company_id=company, invoice_id=invoice):
+            return _asked("refresh-invoice", "", _UNKNOWN)
+        intake.refetch_one(ledger, procore, invoice, now)
+        change = refreshing.compare(ledger, erp.capabilities, company, invoice)
+    if change is None:
+        return _asked("refresh-invoice", "", "Procore shows it as it was judged.")
+    return _asked("refresh-invoice", "" if change.refusal else refresh_form.description(change), change.refusal)
+
+
+def keep_watch() -> State[Any]:
+    """List what would be put right, and what rings."""
+    with open_ledger() as ledger, open_erp() as erp, _screen.open_screen() as client:
+        shown, reviews = items.plans(ledger, erp, client)
+        ringing = alarms.ringing(ledger, now)
+        figures = {
+            "runs closed, as their workers died": len(watch.dead_runs(client)),
+            "reviews closed that nobody can answer": len(watch.lapsed_reviews(ledger, client)),
+            "uncertain invoices looked for": len(ledger.items(state=states.UNCERTAIN)),
+            "reviews superseded": len(reviews.superseded),
+            "reviews opened": len(reviews.wanted),
+            "item runs created": len(shown.creations),
+            "item runs moved": len(shown.moves),
+        }
+        with ledger.rehearsal():
+            figures["invoices set free that a dead run had claimed"] = settling.release_expired(
+                ledger, erp, now, actor()
+            )
+            notices.tell_of_alarms(ledger, ringing, now)
+            notices.remind_of_reviews(ledger, now)
+            with ledger.reading() as connection:
+                figures["mails sent"] = len(mails.open_ids(connection))
+    rows = [{"what": what, "how many": str(number)} for what, number in figures.items()]
+    rows += [{"what": f"rings: {each.message}", "how many": "1"} for each in ringing]
+    told = [f"{what}: {number}" for what, number in figures.items() if number]
+    return _previewed("keep-watch", rows, f"{'; '.join(told) or 'Nothing to put right'}; alarms: {len(ringing)}.")
+
+
+def _foresee(choose: Callable[[Ledger, Terms], list[Item]]) -> list[Forecast]:
+    with open_ledger() as ledger, open_erp() as erp:
+        terms = previewing.read_terms(ledger, erp, now)
+        return previewing.foresee(ledger, erp, terms, choose(ledger, terms), now())
+
+
+def _of_one(company: int, invoice: int, act: Callable[[Ledger], None]) -> State[Any]:
+    """Rehearse what a person decides of one invoice; a code is not asked for, and not spent."""
     with open_ledger() as ledger:
+        before = ledger.items(company_id=company, invoice_id=invoice)
         try:
             with ledger.rehearsal():
-                repairing.unlink(ledger, company, invoice, Signature(unlinked_by), reason, run_id(), now)
+                act(ledger)
+                after = ledger.items(company_id=company, invoice_id=invoice)
         except RefusedError as refusal:
-            return Completed(name="Previewed", message=f"Nothing would be unlinked: {refusal}")
-    return Completed(name="Previewed", message=f"Invoice {invoice} would be unlinked. Nothing was changed.")
+            return _nothing(f"Nothing would be done: {refusal}")
+    stood, stands = (publishing.standing_of(each).name for each in (before[0], after[0]))
+    then = "would stay so" if before == after else f"would be {stands}"
+    words = f"{publishing.run_name(before[0])} is {stood} and {then}. {publishing.in_brief(before[0])}"
+    return _nothing(words.strip())
+
+
+def _asked(flow: str, form: str, otherwise: str) -> State[Any]:
+    """Show what an approver would be asked; without a form, why nobody would be."""
+    if not form:
+        return _nothing(f"Nobody would be asked. {otherwise}")
+    with _screen.open_screen() as client:
+        _screen.attach(client, run_id(), form, f"{flow}-preview", "What an approver would be asked.")
+    return _nothing("What an approver would be asked is on the Artifacts tab.")
+
+
+def _nothing(words: str) -> State[Any]:
+    return Completed(name="Previewed", message=f"Nothing was written. {words}")
 
 
 def _decided(flow: str, project: int, names: list[str], act: _Act) -> State[Any]:
@@ -125,7 +255,7 @@ def _decided(flow: str, project: int, names: list[str], act: _Act) -> State[Any]
             with ledger.rehearsal():
                 answers = act(ledger, erp, list(meant.invoice_ids) if names else None)
         except RefusedError as refusal:
-            return Completed(name="Previewed", message=f"Nothing would be done: {refusal}")
+            return _nothing(f"Nothing would be done: {refusal}")
     rows = [{"invoice": name, "would be": "refused", "why": why} for name, why in meant.unclear]
     rows += [{"invoice": each.number, "would be": each.outcome, "why": each.reason} for each in answers]
     done = sum(each.is_done for each in answers)
@@ -137,7 +267,7 @@ def _previewed(flow: str, rows: list[dict[str, str]], words: str, forecasts: Seq
         _screen.attach_table(client, run_id(), rows, f"{flow}-preview", words)
         if bodies := [each for each in forecasts if each.body is not None]:
             _screen.attach(client, run_id(), _payloads(bodies), f"{flow}-payloads", words)
-    return Completed(name="Previewed", message=f"Nothing was written; the list is on the Artifacts tab. {words}")
+    return _nothing(f"The list is on the Artifacts tab. {words}")
 
 
 def _payloads(forecasts: Sequence[Forecast]) -> str:

@@ -3,12 +3,15 @@
 from pathlib import Path
 
 from prefect import task
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import FlowRun
 
 from data_contracts.reference import Problem
 from tasks import _screen
 from tasks._policy import remote, screen
 from tasks._run import run_id
 from tieout import alarms, notices, publishing, reviewing, settings
+from tieout.ledger.book import Ledger
 from tieout.ledger.reviews import open_run_ids
 from tieout.opening import now, open_ledger
 
@@ -23,24 +26,36 @@ def deployments() -> list[str]:
 @task(**screen)
 def close_dead_runs() -> list[str]:
     """Close runs that say they work but have given no sign of life for too long; return their names."""
-    since = now() - settings.prefect_section().silence
     with _screen.open_screen() as client:
-        at_work = [run for run in _screen.runs_at_work(client, deployments()) if str(run.id) != run_id()]
-        quiet = {str(run.id): run for run in at_work if run.state and run.state.timestamp < since}
-        dead = quiet.keys() - _screen.heard_of(client, quiet, since)
-        _screen.set_state(client, dead, sorted({quiet[each].state_name or "" for each in dead}), publishing.LOST)
-    return [quiet[each].name for each in dead]
+        dead = dead_runs(client)
+        seen = sorted({run.state_name or "" for run in dead})
+        _screen.set_state(client, [str(run.id) for run in dead], seen, publishing.LOST)
+    return [run.name for run in dead]
+
+
+def dead_runs(client: SyncPrefectClient) -> list[FlowRun]:
+    """Return our runs that say they work but have given no sign of life for too long."""
+    since = now() - settings.prefect_section().silence
+    at_work = [run for run in _screen.runs_at_work(client, deployments()) if str(run.id) != run_id()]
+    quiet = {str(run.id): run for run in at_work if run.state and run.state.timestamp < since}
+    heard_of = _screen.heard_of(client, quiet, since)
+    return [run for each, run in quiet.items() if each not in heard_of]
 
 
 @task(**screen)
 def close_reviews() -> int:
     """Close in the ledger what nobody can answer any more: reviews whose runs have ended without a decision."""
     with open_ledger() as ledger, _screen.open_screen() as client:
-        with ledger.reading() as connection:
-            waiting = open_run_ids(connection)
-        lapsed = set(waiting) - _screen.not_ended(client, waiting)
-        reviewing.lapse(ledger, sorted(lapsed), now)
+        lapsed = lapsed_reviews(ledger, client)
+        reviewing.lapse(ledger, lapsed, now)
     return len(lapsed)
+
+
+def lapsed_reviews(ledger: Ledger, client: SyncPrefectClient) -> list[str]:
+    """Return the runs of open reviews that have ended without a decision."""
+    with ledger.reading() as connection:
+        waiting = open_run_ids(connection)
+    return sorted(set(waiting) - _screen.not_ended(client, waiting))
 
 
 @task(**remote)

@@ -25,7 +25,7 @@ from prefect.states import Pending
 from stand_ins import StandIns
 
 from benchmarks.postgresql import find_programs, running
-from tieout import reviewing, settings
+from tieout import previewing, reviewing, settings
 from tieout.cli.deploy import deploy
 from tieout.ledger.book import Item, Ledger, upgrade
 from tieout.opening import now, open_erp, open_ledger
@@ -160,6 +160,16 @@ class Stage:
             assert offer
             decided = reviewing.decide(ledger, offer.run_id, Signature(APPROVER), [item.number], [], now)
         assert decided.accepted == (item.invoice_id,), decided.problems
+
+    def turn_up(self, item: Item, **changes: str) -> None:
+        """What would be sent of an invoice turns up in the ERP under our key, changed so."""
+        with open_ledger() as ledger, open_erp() as erp:
+            items, terms = ledger.items(invoice_id=item.invoice_id), load_terms(ledger, erp, now())
+            [forecast] = previewing.foresee(ledger, erp, terms, items, now())
+        spectrum = self.sandbox.facts["spectrum"]
+        user = (spectrum["company_code"], spectrum["authorization_id"])
+        body = {"APInvoices": [{**(forecast.body or {}), **changes}]}
+        self.sandbox.control.post(f"{spectrum['url']}/vendor/invoice", json=body, auth=user).raise_for_status()
 
     def accept_by_policy(self) -> None:
         """Let the policy accept everything that is Ready to Export."""

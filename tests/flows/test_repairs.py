@@ -2,14 +2,10 @@
 
 from typing import Any
 
-import httpx
 import pytest
 from desk import APPROVER, SENDER
 
-from tieout import previewing
 from tieout.ledger.book import Item
-from tieout.opening import now, open_erp, open_ledger
-from tieout.terms import load_terms
 
 pytestmark = pytest.mark.sandbox(projects=1, invoices=8, no_troubles=True)
 
@@ -66,13 +62,7 @@ def uncertain(stage: Any) -> Item:
     stage.play("nightly-sync")
     chosen = stage.items("READY")[0]
     stage.accept(chosen)
-    with open_ledger() as ledger, open_erp() as erp:
-        items = ledger.items(invoice_id=chosen.invoice_id)
-        [forecast] = previewing.foresee(ledger, erp, load_terms(ledger, erp, now()), items, now())
-    spectrum = stage.sandbox.facts["spectrum"]
-    user = (spectrum["company_code"], spectrum["authorization_id"])
-    body = {"APInvoices": [{**(forecast.body or {}), "Retention_Amount": "0.00"}]}
-    httpx.post(f"{spectrum['url']}/vendor/invoice", json=body, auth=user, timeout=30).raise_for_status()
+    stage.turn_up(chosen, Retention_Amount="0.00")
     stage.play("sync-invoices")
     stage.set("export", lease_seconds=0.1)  # an outcome that is unknown for three leases is shown
     stage.play("sync-payments", asked_by=APPROVER)
