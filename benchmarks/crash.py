@@ -30,7 +30,7 @@ from tieout.errors import SettingsError
 _ENGINE = Path(tieout.__file__).parent
 _PATHS = ("exporting", "settling", "outbox", "paying", "observing", "mailing")
 _CALLS = ("create", "find", "payments", "record_payment", "set_origin", "invoices", "send")
-_PASSING_ON = ("settling.look", "paying._look")  # a call has the name of who asked these to make it
+_PASSING_ON = ("looking.find", "settling.look", "paying._look")  # a call has the name of who asked these to make it
 _ELSEWHERE = ("observing.acknowledge", "outbox._write_nothing")  # nothing is written outside, before or after
 _ENTER = ("spectrum", "POST /vendor/invoice")
 _TELL = ("procore", "PATCH /rest/v1.1/requisitions")
@@ -262,7 +262,7 @@ PLACES = {
     "paying._look_after: commit": "the answer to a payment is lost",
     "paying._release: commit": "a payment is lost",
     "paying._note: commit": "Payments Issued is off",
-    "observing._find: find": "payments",
+    "observing.observe: find": "payments",
     "observing._record: commit": "payments",
 }
 BOUNDARIES = {

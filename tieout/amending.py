@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from data_contracts.voucher import Created, ErpInvoice, Outcome, Voucher
-from tieout import exporting, rights, sending, settings
+from tieout import exporting, looking, rights, sending, settings
 from tieout.connectors.base import ERP
 from tieout.errors import SettingsError, TransientError, UnconfirmedError
 from tieout.ledger import states
@@ -68,12 +68,14 @@ def settle(ledger: Ledger, erp: ERP, clock: Clock, actor: str, only: Sequence[in
     if not sent:
         return 0
     looked_at = clock()
-    found = erp.find([each.voucher for each in sent])
+    found = looking.find(erp, [each.voucher for each in sent])
     patience = settings.export().lease + erp.capabilities.request_timeout + erp.capabilities.settles_within
     taken = 0
     with ledger.transaction(clock(), actor) as tx:
         for each in open_amendments(tx.connection, [amendment.item.invoice_id for amendment in sent]):
-            there = found.get(each.voucher.key, [])
+            there = found.there.get(each.voucher.key, [])
+            if each.voucher.key in found.unreadable:
+                continue  # nobody can say
             if _is_taken(each, there):
                 take_over(tx, each, there[0].document_id_erp)
                 taken += 1
@@ -102,7 +104,7 @@ def _in_the_way(ledger: Ledger, erp: ERP, item: Item) -> list[str]:
         link = live_intents(connection, [item])[item.item_id].voucher
         if open_amendments(connection, [item.invoice_id]):
             return []  # sent already, and not taken yet
-    there = erp.find([link]).get(link.key, [])
+    there = looking.find(erp, [link]).there.get(link.key, [])
     if len(there) == 1 and there[0].equals(link) and there[0].state == "unposted":
         return []
     system = item.erp.capitalize()

@@ -8,7 +8,7 @@ from data_contracts.invoice import SENDABLE, Invoice
 from data_contracts.reference import Finding
 from data_contracts.voucher import ErpInvoice, Voucher
 from tieout.connectors.base import Capabilities
-from tieout.errors import ContractError, MismatchError
+from tieout.errors import MismatchError
 from tieout.ledger import states
 from tieout.ledger.book import Item, canonical, digest_of
 from tieout.ledger.links import LINKED
@@ -50,14 +50,6 @@ def in_erp(item: Item, voucher: Voucher, there: Sequence[ErpInvoice], menu_path:
     if {"vendor", "invoice number"} & differences.keys():
         remedy += " Its payments are not found as long as vendor and number differ."
     return [_finding("changed-in-erp", f"Changed in {system} since its export", differences, remedy, "accounting")]
-
-
-def unreadable(item: Item, error: ContractError) -> Finding:
-    """Say that the ERP's record of it cannot be read at all."""
-    system = item.erp.capitalize()
-    remedy = f"Have its record corrected in {system}, or report this message to whoever runs tieout; then press Retry."
-    told = {"document": item.document_id_erp or ""}
-    return _simple("unreadable-in-erp", f"{error}.", told, remedy, "accounting")
 
 
 def in_procore(

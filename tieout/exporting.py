@@ -19,6 +19,7 @@ from tieout.ledger import records, states
 from tieout.ledger.book import Item, Ledger, Reader, Transaction
 from tieout.ledger.claims import free, still_ours
 from tieout.ledger.intents import Intent, close_intent, live_intents, mark_sent, open_intent, take_up
+from tieout.looking import Found
 from tieout.sending import read_cases
 from tieout.terms import Terms
 
@@ -104,11 +105,12 @@ def _look_first(ledger: Ledger, erp: ERP, intents: Sequence[Intent], clock: Cloc
     except (TransientError, SettingsError):
         _release(ledger, intents, clock, actor)
         raise
-    if found:
+    shown = [each for each in intents if each.voucher.key in found]
+    if shown:
         with ledger.transaction(clock(), actor) as tx:
-            for intent in _ours(tx, [each for each in intents if found.get(each.voucher.key)]):
-                settling.settle_found(tx, intent, found[intent.voucher.key])
-    return [intent for intent in intents if not found.get(intent.voucher.key)]
+            for intent in _ours(tx, shown):
+                settling.settle_found(tx, intent, found)
+    return [intent for intent in intents if intent.voucher.key not in found]
 
 
 def _send(ledger: Ledger, erp: ERP, intents: Sequence[Intent], clock: Clock, actor: str) -> None:
@@ -149,12 +151,12 @@ def _settle(ledger: Ledger, erp: ERP, answered: Sequence[tuple[Intent, Outcome]]
         with ledger.transaction(clock(), actor) as tx:
             for intent in _ours(tx, doubtful):
                 settling.lose(tx, intent, str(away), has_looked=False)
-        answered, found = [(each, outcome) for each, outcome in answered if each not in doubtful], {}
+        answered, found = [(each, outcome) for each, outcome in answered if each not in doubtful], Found()
     with ledger.transaction(clock(), actor) as tx:
         ours = still_ours(tx, [intent.item for intent, _ in answered])
         for intent, outcome in (each for each in answered if each[0].item.item_id in ours):
-            if there := found.get(intent.voucher.key):
-                settling.settle_found(tx, intent, there)
+            if intent.voucher.key in found:
+                settling.settle_found(tx, intent, found)
             else:
                 settling.settle_answer(tx, intent, outcome)
 
@@ -164,11 +166,11 @@ def _look_after(ledger: Ledger, erp: ERP, intents: Sequence[Intent], why: str, c
     try:
         found, has_looked = settling.look(erp, intents), True
     except TransientError:
-        found, has_looked = {}, False
+        found, has_looked = Found(), False
     with ledger.transaction(clock(), actor) as tx:
         for intent in _ours(tx, intents):
-            if there := found.get(intent.voucher.key):
-                settling.settle_found(tx, replace(intent, sent_at=tx.now), there)
+            if intent.voucher.key in found:
+                settling.settle_found(tx, replace(intent, sent_at=tx.now), found)
             else:
                 settling.lose(tx, intent, why, has_looked)
 

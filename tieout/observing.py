@@ -14,10 +14,9 @@ from data_contracts.invoice import SENDABLE
 from data_contracts.money import round_half_up, to_minor
 from data_contracts.reference import Finding
 from data_contracts.voucher import ErpInvoice
-from tieout import drift, matching, rights
+from tieout import drift, looking, matching, reasons, rights
 from tieout.connectors.base import ERP, Capabilities
 from tieout.connectors.procore import parse_invoice
-from tieout.errors import ContractError
 from tieout.ledger import records, states
 from tieout.ledger.book import Item, Ledger, Reader, Transaction
 from tieout.ledger.intents import Intent, live_intents, note_absence
@@ -59,14 +58,14 @@ def observe(ledger: Ledger, erp: ERP, clock: Clock, actor: str, only: Sequence[i
             intents = live_intents(connection, piece)
             in_procore = _changed_in_procore(connection, piece, erp.capabilities)
         looked_at = clock()
-        found, unreadable = _find(erp, list(intents.values()))
-        doubts = _doubts(list(intents.values()), found, erp.capabilities.name.capitalize())
+        found = looking.find(erp, [intent.voucher for intent in intents.values()])
+        doubts = _doubts(list(intents.values()), found.there, erp.capabilities.name.capitalize())
         looks = [
-            _as_known(intent, unreadable[key])
-            if (key := intent.voucher.key) in unreadable
+            _as_known(intent, reasons.unreadable(intent.item, found.unreadable[key], "warn"))
+            if (key := intent.voucher.key) in found.unreadable
             else _look(
                 intent,
-                found.get(key, []),
+                found.there.get(key, []),
                 [*doubts.get(key, []), *in_procore.get(item_id, [])],
                 erp.capabilities,
                 looked_at,
@@ -131,18 +130,6 @@ def _changed_in_procore(
 
 def _may_differ(item: Item, seen: Sighting) -> bool:
     return seen.is_gone or seen.status not in SENDABLE or seen.content_hash != item.content_hash
-
-
-def _find(erp: ERP, intents: Sequence[Intent]) -> tuple[dict[str, list[ErpInvoice]], dict[str, Finding]]:
-    """Look for these in the ERP; return what is there by key, and by key why what is there cannot be read."""
-    try:
-        return erp.find([intent.voucher for intent in intents]), {}
-    except ContractError as error:
-        if len(intents) == 1:
-            return {}, {intents[0].voucher.key: drift.unreadable(intents[0].item, error)}
-    middle = len(intents) // 2  # one that cannot be read keeps no other one back
-    halves = [_find(erp, part) for part in (intents[:middle], intents[middle:])]
-    return halves[0][0] | halves[1][0], halves[0][1] | halves[1][1]
 
 
 def _doubts(intents: Sequence[Intent], found: Mapping[str, list[ErpInvoice]], system: str) -> dict[str, list[Finding]]:

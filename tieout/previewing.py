@@ -21,6 +21,7 @@ from tieout.ledger import records, states
 from tieout.ledger.book import Item, Ledger, Reader
 from tieout.ledger.intents import Intent, live_intents, sent_vouchers
 from tieout.ledger.records import Sighting
+from tieout.looking import Found
 from tieout.reasons import TRANSIENT
 from tieout.terms import Terms, load_terms
 
@@ -30,6 +31,7 @@ _WOULD: Final = {
     "equal": "nothing is sent: document {documents} is found to be this invoice",
     "different": "nothing is sent: document {documents} bears our key and a person must settle what it is",
     "taken": "nothing is sent: it fails, as document {documents} has its number",
+    "unreadable": "nothing is sent: it fails, as {error}",
 }
 _ONCE: Final = dict.fromkeys(states.ALL, "once it is sent to accounting again and accepted") | {
     states.READY: "once it is accepted",
@@ -55,7 +57,7 @@ class Forecast:
     would: str
     voucher: Voucher | None = None
     body: dict[str, Any] | None = None  # exactly what is sent, or was
-    presence: str = ""  # see `settling.Presence`; empty where nothing can be sent
+    presence: str = ""  # see `settling.Presence`, or unreadable; empty where nothing can be sent
     there: tuple[ErpInvoice, ...] = ()  # what the ERP holds of it
 
     @property
@@ -98,7 +100,7 @@ def foresee(ledger: Ledger, erp: ERP, terms: Terms, items: Sequence[Item], now: 
     stopped = {item_id: each for item_id, each in made.items() if not isinstance(each, Intent)}
     found = settling.look(erp, list(intents.values()))
     return [
-        _forecast(erp, intents[item.item_id], found.get(intents[item.item_id].voucher.key, []), seen)
+        _forecast(erp, intents[item.item_id], found, seen)
         if item.item_id in intents
         else Forecast(item, _stopped(stopped[item.item_id]))
         for item in items
@@ -127,16 +129,17 @@ def _stopped(stops: Sequence[Finding]) -> str:
     return f"nothing is sent: {'; '.join(each.message for each in stops)}"
 
 
-def _forecast(erp: ERP, intent: Intent, there: Sequence[ErpInvoice], seen: dict[int, Sighting]) -> Forecast:
-    item = intent.item
-    presence = settling.compare(intent, there)
+def _forecast(erp: ERP, intent: Intent, found: Found, seen: dict[int, Sighting]) -> Forecast:
+    item, there = intent.item, found.there.get(intent.voucher.key, [])
+    error = found.unreadable.get(intent.voucher.key)
+    presence = "unreadable" if error else settling.compare(intent, there)
     shown = seen.get(item.invoice_id)
     if item.state in _SENT:
         would = f"nothing is sent: it is {item.state}"
     elif shown is not None and shown.content_hash != item.content_hash:
         would = "nothing is sent: it was changed in Procore and would wait for a new acceptance"
     else:
-        would = _WOULD[presence].format(documents=", ".join(each.document_id_erp for each in there))
+        would = _WOULD[presence].format(documents=", ".join(each.document_id_erp for each in there), error=error)
         would = would if item.state in (states.ACCEPTED, states.EXPORTING) else f"{would}, {_ONCE[item.state]}"
     return Forecast(item, would, intent.voucher, erp.preview(intent.voucher), presence, tuple(there))
 

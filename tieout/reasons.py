@@ -1,14 +1,17 @@
 """Why an invoice that was or may have been sent stands still, in words: findings of the outcome, not of the rules."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from data_contracts.money import in_words
 from data_contracts.reference import Finding
 from data_contracts.voucher import ErpInvoice, Refused, Voucher
+from tieout.errors import ContractError
 from tieout.ledger.book import Item
 from tieout.ledger.intents import Intent
 
 TRANSIENT = "transient"  # the cause of a failure that needs nobody: the next night tries again
+UNREADABLE = "unreadable-in-erp"
 LABELS = {  # of what is frozen of a voucher
     "vendor_erp": "vendor",
     "contract_erp": "subcontract",
@@ -62,6 +65,21 @@ def number_taken(intent: Intent, there: ErpInvoice) -> Finding:
         ),
         owner="accounting",
         numbers={f"in {system}": theirs, "in Procore": ours},
+    )
+
+
+def unreadable(item: Item, error: ContractError, severity: Literal["hold", "warn"] = "hold") -> Finding:
+    """Say that the ERP shows something of it that cannot be read: neither to be sent again nor taken for gone."""
+    system = _system(item)
+    return Finding(
+        rule=UNREADABLE,
+        severity=severity,
+        message=f"{error}.",
+        remedy=(
+            f"Have its record corrected in {system}, or report this message to whoever runs tieout; then press Retry."
+        ),
+        owner="accounting",
+        numbers={"document": item.document_id_erp or ""},
     )
 
 

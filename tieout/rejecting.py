@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from data_contracts.voucher import Voucher
-from tieout import notices, rights
+from tieout import looking, notices, rights
 from tieout.connectors.base import ERP, invoice_key
 from tieout.ledger import history, states
 from tieout.ledger.book import Item, Ledger, Transaction
@@ -90,20 +90,26 @@ def _chosen(ledger: Ledger, project_id: int, invoice_ids: Sequence[int] | None, 
 
 
 def _in_erp(ledger: Ledger, erp: ERP, items: Sequence[Item]) -> dict[int, str]:
-    """Return where the ERP has these after all, by item id; one of another invoice stands in nobody's way."""
+    """Say why those must not go that the ERP shows after all, by item id; another's invoice is in nobody's way."""
     with ledger.reading() as connection:
         sent = {item_id: intent.voucher for item_id, intent in newest_intents(connection, items).items()}
     vouchers = {item.item_id: sent.get(item.item_id) or _never_sent(item) for item in items}
-    found = erp.find(list(vouchers.values())) if vouchers else {}
-    ours = {
-        item_id: [
+    found = looking.find(erp, list(vouchers.values()))
+    system, why = erp.capabilities.name.capitalize(), {}
+    for item_id, voucher in vouchers.items():
+        ours = [
             each
-            for each in found.get(voucher.key, [])
+            for each in found.there.get(voucher.key, [])
             if each.state != "void" and (each.key == voucher.key or each.equals(voucher))
         ]
-        for item_id, voucher in vouchers.items()
-    }
-    return {item_id: records[0].document_id_erp for item_id, records in ours.items() if records}
+        if error := found.unreadable.get(voucher.key):
+            why[item_id] = f"{error}, so nobody knows whether it is there; have its record corrected in {system} first"
+        elif ours:
+            document = f"document {ours[0].document_id_erp}"
+            why[item_id] = (
+                f"{system} has it as {document}; delete that there first, or retry the invoice to have it found"
+            )
+    return why
 
 
 def _never_sent(item: Item) -> Voucher:
@@ -124,13 +130,12 @@ def _never_sent(item: Item) -> Voucher:
     )
 
 
-def _why_not(item: Item, is_unmoved: bool, document: str) -> str:
+def _why_not(item: Item, is_unmoved: bool, in_erp: str) -> str:
     """Say why an item cannot be rejected now; empty where it can."""
     if item.state == states.READY:
         return ""
     if item.state not in _AFTER_ACCEPTANCE:
         return _WHY_NOT.get(item.state, f"it is {item.state}")
-    if document:
-        system = item.erp.capitalize()
-        return f"{system} has it as document {document}; delete that there first, or retry the invoice to have it found"
+    if in_erp:
+        return in_erp
     return "" if is_unmoved else f"somebody else moved it meanwhile; it is {item.state}"

@@ -106,6 +106,8 @@ def _why_not_unlinked(found: Sequence[Item], reason: str) -> Iterator[str]:
     for item in found:
         if item.state != states.GONE:
             yield f"it is {item.state}; only what is GONE from the ERP is unlinked"
+        elif unread := [each for each in drift.open_drift(item) if each.rule == reasons.UNREADABLE]:
+            yield f"{unread[0].message} {unread[0].remedy}"
         elif item.settled_minor:
             paid = in_words(from_minor(item.settled_minor, item.currency), item.currency)
             yield f"{paid} was paid on it and is not voided; void the payment first"
@@ -138,6 +140,8 @@ def how_it_stands(ledger: Ledger, erp: ERP, item: Item) -> str:
             f"{system} does not show it. It is looked for again, and when nothing is there after "
             f"{again:%Y-%m-%d %H:%M} UTC either, it is sent again by itself. Do not enter it by hand."
         )
+    if intent is not None:  # the last look found nothing that could be read
+        return " ".join(f"{each.message} {each.remedy}" for each in intent.item.reasons[:1])
     with ledger.reading() as connection:
         link = live_intents(connection, [item]).get(item.item_id)
     if item.state in states.IN_ERP and link and link.absent_at:

@@ -2,13 +2,15 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
 from data_contracts.reference import Finding
 from data_contracts.voucher import Created, ErpInvoice, Outcome, Voucher
-from tieout import reasons, settings
+from tieout import looking, reasons, settings
 from tieout.connectors.base import ERP
+from tieout.errors import ContractError
 from tieout.ledger import records, states
 from tieout.ledger.book import Item, Ledger, Transaction, canonical
 from tieout.ledger.intents import (
@@ -21,6 +23,7 @@ from tieout.ledger.intents import (
 )
 from tieout.ledger.letters import unlock
 from tieout.ledger.waits import first_look, lasts
+from tieout.looking import Found
 from tieout.reasons import TRANSIENT
 
 Clock = Callable[[], datetime]
@@ -29,20 +32,20 @@ Presence = Literal["new", "equal", "different", "taken"]
 _DIED = "the worker that had claimed it died"
 
 
-def look(erp: ERP, intents: Sequence[Intent]) -> dict[str, list[ErpInvoice]]:
-    """Return by key what the ERP holds of these, and no key where it holds nothing.
+def look(erp: ERP, intents: Sequence[Intent]) -> Found:
+    """Return what the ERP holds of these, and no key where it holds nothing.
 
     One that was voided counts only as long as it keeps the invoice's number taken.
     """
-    found = erp.find([intent.voucher for intent in intents]) if intents else {}
+    found = looking.find(erp, [intent.voucher for intent in intents])
     is_free = erp.capabilities.voids_free_numbers
     counting = {
         intent.voucher.key: [
-            each for each in found.get(intent.voucher.key, []) if _counts(each, intent.voucher, is_free)
+            each for each in found.there.get(intent.voucher.key, []) if _counts(each, intent.voucher, is_free)
         ]
         for intent in intents
     }
-    return {key: there for key, there in counting.items() if there}
+    return replace(found, there={key: there for key, there in counting.items() if there})
 
 
 def _counts(record: ErpInvoice, voucher: Voucher, is_free: bool) -> bool:
@@ -68,8 +71,11 @@ def compare(intent: Intent, there: Sequence[ErpInvoice]) -> Presence:
     return "different" if is_ours or intent.sent_at else "taken"
 
 
-def settle_found(tx: Transaction, intent: Intent, there: Sequence[ErpInvoice]) -> Item:
+def settle_found(tx: Transaction, intent: Intent, found: Found) -> Item:
     """Settle what a look found: ours and equal is exported, a stranger's is refused, the rest a person decides."""
+    if error := found.unreadable.get(intent.voucher.key):
+        return _unread(tx, intent, error, states.LOSE)
+    there = found.there[intent.voucher.key]
     presence = compare(intent, there)
     if presence == "equal":
         return exported(tx, intent, there[0].document_id_erp, states.FIND, {"state in the ERP": there[0].state})
@@ -78,6 +84,17 @@ def settle_found(tx: Transaction, intent: Intent, there: Sequence[ErpInvoice]) -
         return fail(tx, intent.item, [reasons.number_taken(intent, there[0])])
     keep_evidence(tx, intent.item, there)
     return _unknown(tx, intent, states.LOSE, reasons.found_otherwise(intent, there), {"found": as_text(there)})
+
+
+def _unread(tx: Transaction, intent: Intent, error: ContractError, kind: str) -> Item:
+    """Record that nobody can say what the ERP shows of it: what was never sent is not, the rest stays unknown."""
+    item, why = intent.item, reasons.unreadable(intent.item, error)
+    if intent.sent_at is None:
+        close_intent(tx, item, "not sent", str(error), is_live=False)
+        return fail(tx, item, [why])
+    keep_evidence(tx, item, [])
+    note_absence(tx, item, None)
+    return item if why in item.reasons else _unknown(tx, intent, kind, why, {"found": str(error)})
 
 
 def exported(
@@ -174,13 +191,15 @@ def settle_uncertain(
         with ledger.transaction(clock(), actor) as tx:
             unmoved = tx.unmoved(piece)  # another one may be settling at the same time
             for intent in (each for each in intents.values() if each.item.item_id in unmoved):
-                item = _settle_later(tx, erp, intent, found.get(intent.voucher.key, []), looked_at)
+                item = _settle_later(tx, erp, intent, found, looked_at)
                 counts[item.state] += 1
     return dict(counts)
 
 
-def _settle_later(tx: Transaction, erp: ERP, intent: Intent, there: Sequence[ErpInvoice], looked_at: datetime) -> Item:
-    item = intent.item
+def _settle_later(tx: Transaction, erp: ERP, intent: Intent, found: Found, looked_at: datetime) -> Item:
+    item, there = intent.item, found.there.get(intent.voucher.key, [])
+    if error := found.unreadable.get(intent.voucher.key):
+        return _unread(tx, intent, error, states.LOOK)
     if len(there) == 1 and there[0].equals(intent.voucher):
         return exported(tx, intent, there[0].document_id_erp, states.FIND, {"state in the ERP": there[0].state})
     if there:

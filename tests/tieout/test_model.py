@@ -45,6 +45,7 @@ from tieout.ledger.intents import Intent, close_intent, live_intents, mark_sent,
 from tieout.ledger.letters import unlock
 from tieout.ledger.records import Sighting
 from tieout.ledger.states import is_allowed
+from tieout.looking import Found
 from tieout.rights import Signature
 from tieout.sending import Reading
 from tieout.settings import Policy
@@ -313,7 +314,7 @@ class Story(RuleBasedStateMachine):
         found, moves = settling.look(self.erp, worker.intents), Moves()
         with self.ledger.transaction(self.clock(), actor) as tx:
             for intent in self._still(tx, [each for each in worker.intents if each.voucher.key in found]):
-                settling.settle_found(tx, intent, found[intent.voucher.key])
+                settling.settle_found(tx, intent, found)
                 moves.append(self._found(intent))
         worker.intents = [intent for intent in worker.intents if intent.voucher.key not in found]
         worker.stage = "looked" if worker.intents else "idle"
@@ -336,13 +337,10 @@ class Story(RuleBasedStateMachine):
     def _read_the_answer(self, actor: str, worker: Worker) -> None:
         self.workers[actor], found = Worker(), settling.look(self.erp, worker.intents)
         with self.ledger.transaction(self.clock(), actor) as tx:
-            moves = [
-                self._settle(tx, intent, worker, found.get(intent.voucher.key, []))
-                for intent in self._still(tx, worker.intents)
-            ]
+            moves = [self._settle(tx, intent, worker, found) for intent in self._still(tx, worker.intents)]
         self._follow(*moves)
 
-    def _settle(self, tx: Transaction, intent: Intent, worker: Worker, found: list[ErpInvoice]) -> tuple[int, str, str]:
+    def _settle(self, tx: Transaction, intent: Intent, worker: Worker, found: Found) -> tuple[int, str, str]:
         """Settle one as the exporter does; return what the design says becomes of it."""
         invoice_id, told = intent.item.invoice_id, self.told[intent.item.invoice_id]
         if worker.fate == "unreachable":
@@ -355,11 +353,12 @@ class Story(RuleBasedStateMachine):
         if worker.fate == "created":
             settling.settle_answer(tx, intent, worker.answers[worker.intents.index(intent)])
             return invoice_id, "created", "EXPORTED"
-        if worker.fate == "refused" and not (found and intent.sent_at):
+        is_shown = intent.voucher.key in found
+        if worker.fate == "refused" and not (is_shown and intent.sent_at):
             settling.settle_answer(tx, intent, Refused(key=intent.voucher.key, reasons=("no",)))
             told.is_linked = False
             return invoice_id, "refused", "FAILED"
-        if found:
+        if is_shown:
             settling.settle_found(tx, replace(intent, sent_at=tx.now), found)
         else:
             settling.lose(tx, intent, "reset", has_looked=True)

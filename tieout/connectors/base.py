@@ -61,7 +61,10 @@ class ERP(Protocol):
         """
 
     def find(self, vouchers: Sequence[Voucher]) -> dict[str, list[ErpInvoice]]:
-        """Return by key what the ERP holds: by our key, else by vendor and invoice number, in every state."""
+        """Return by key what the ERP holds: by our key, else by vendor and invoice number, in every state.
+
+        Raises ContractError where one of these records cannot be understood; records of no voucher here do not count.
+        """
 
     def invoices(self, since: datetime | None) -> Iterator[ErpInvoice]:
         """Yield invoices that carry our key and changed at or after `since`."""

@@ -360,12 +360,15 @@ class Connector:
         return found_for(vouchers, records.values())
 
     def _look(self, vouchers: Sequence[Voucher]) -> Iterator[ErpInvoice]:
-        keys = [voucher.key for voucher in vouchers]
-        numbers = [voucher.invoice_number for voucher in vouchers]
+        keys = {voucher.key for voucher in vouchers}
+        names = {(voucher.vendor_erp, voucher.invoice_number) for voucher in vouchers}
+        numbers = {number for _, number in names}
         for state, invoices in _INVOICE_TABLES:
             ours = or_(_among(invoices, "Remarks", keys, 30), _among(invoices, "Invoice_Number", numbers, 20))
             for row in self._read(invoices, ours):
-                yield _readable(row, partial(_from_wire, row, state, self.settings))
+                named = (_text(row.Vendor_Code), _text(row.Invoice_Number))
+                if _text(row.Remarks) in keys or named in names:  # another vendor's number is nobody's business
+                    yield _readable(row, partial(_from_wire, row, state, self.settings))
 
     def invoices(self, since: datetime | None) -> Iterator[ErpInvoice]:
         """Yield invoices that carry our key and changed at or after `since`; the last state of each comes last."""
