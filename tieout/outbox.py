@@ -106,10 +106,14 @@ def _deliver_piece(
 def _claim(
     ledger: Ledger, procore: Procore, item_ids: Sequence[int], clock: Clock
 ) -> tuple[list[Owed], dict[int, Sighting]]:
-    """Take the letters of these items, as far as nobody holds them, and return them with what Procore showed last."""
+    """Take the letters of these items, as far as nobody holds them, and return them with what Procore showed last.
+
+    What it showed is read without a lock: who fetches locks it before the items, and would wait for us as we for him.
+    """
     with ledger.transaction(clock(), _ACTOR) as tx:
         claimed = letters.claim(tx, item_ids, settings.export().lease, procore.request_timeout)
-        return claimed, records.sightings_of(tx.connection, [each.item.invoice_id for each in claimed])
+    with ledger.reading() as connection:
+        return claimed, records.sightings_of(connection, [each.item.invoice_id for each in claimed])
 
 
 def _look_first(procore: Procore, doubtful: Sequence[Owed]) -> list[_Reply]:
@@ -171,8 +175,8 @@ def _settle(
         return []
     with ledger.transaction(clock(), _ACTOR) as tx:
         newest = store_bodies(tx, procore.company_id, [reply.fetched for reply in replies if reply.fetched], before)
-        settled = [_proven(reply, newest) for reply in replies]
-        return [reply for reply in settled if _record(tx, reply)]
+        in_order = sorted(replies, key=lambda reply: reply.owed.item.item_id)  # as they are claimed: no two wait in turn
+        return [reply for reply in (_proven(each, newest) for each in in_order) if _record(tx, reply)]
 
 
 def _proven(reply: _Reply, newest: set[int]) -> _Reply:
