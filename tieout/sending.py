@@ -178,7 +178,7 @@ def place(tx: Transaction, terms: Terms, project: str, reading: Reading, asked: 
     if item is not None and item.state in (states.EXPORTING, states.UNCERTAIN):
         return item  # first its fate in the ERP must be known; it stays fresh and is judged then
     if sighting.is_fresh:
-        records.store_sighting(tx, replace(sighting, is_fresh=False))
+        records.note_judged(tx, sighting)
     is_sendable = sighting.may_be_sent
     if item is None or item.state in states.OUTSIDE:
         return _enter(tx, terms, project, reading, asked) if is_sendable else item

@@ -125,7 +125,8 @@ def close_intent(tx: Transaction, item: Item, outcome: str, evidence: str, is_li
 
     Looks that found nothing before that do not count for what becomes of it later.
     """
-    _change(tx, item, outcome=outcome, outcome_at=tx.now, evidence=evidence, is_live=is_live, absent_at=None)
+    ended = {} if is_live else {"is_live": False}  # what is written anew costs its index, changed or not
+    _change(tx, item, outcome=outcome, outcome_at=tx.now, evidence=evidence, absent_at=None, **ended)
 
 
 def keep_evidence(tx: Transaction, item: Item, there: Sequence[ErpInvoice]) -> bool:

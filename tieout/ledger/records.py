@@ -78,6 +78,12 @@ def store_sighting(tx: Transaction, sighting: Sighting) -> None:
     tx.upsert(schema.sighting, ("company_id", "invoice_id"), _as_row(sighting))
 
 
+def note_judged(tx: Transaction, sighting: Sighting) -> None:
+    """Remember that what Procore shows of an invoice now was judged."""
+    whose = {"company_id": sighting.company_id, "invoice_id": sighting.invoice_id}
+    tx.update(schema.sighting, whose, {"is_fresh": False}, tuple(whose.values()))
+
+
 def sightings(connection: Connection, project_id: int) -> dict[int, Sighting]:
     """Return what Procore showed last of a project's invoices, by Procore invoice id."""
     rows = connection.execute(select(schema.sighting).where(schema.sighting.c.project_id == project_id))
@@ -147,7 +153,7 @@ def unjudged(connection: Connection, project_id: int, states: Sequence[str], fin
     seen, item = schema.sighting.c, schema.item.c
     fresh = select(seen.invoice_id).where(seen.project_id == project_id, seen.is_fresh)
     stale = select(item.invoice_id).where(
-        item.project_id == project_id, item.state.in_(states), item.judged_by != fingerprint
+        item.project_id + 0 == project_id, item.state.in_(states), item.judged_by != fingerprint
     )
     return sorted({*connection.execute(fresh).scalars(), *connection.execute(stale).scalars()})
 

@@ -12,7 +12,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from tieout.ledger.schema import Instant, instant_text
 
 Row = dict[str, Any]
-_kinds: dict[Hashable, "_Kind"] = {}  # there are as many as the code has kinds of writes
+_kinds: dict[str, dict[Hashable, "_Kind"]] = {}  # by dialect; there are as many as the code has kinds of writes
 
 
 class StaleRowsError(Exception):
@@ -43,7 +43,6 @@ class _Kind:
 
 @dataclass
 class _Batch:
-    kind: _Kind
     must_match: bool
     rows: list[Row] = field(default_factory=list)
 
@@ -54,13 +53,16 @@ class Writes:
     def __init__(self, connection: Connection) -> None:
         """Write through this connection."""
         self._connection = connection
-        self._batches: dict[Hashable, _Batch] = {}
-        self._touched: dict[Hashable, Hashable] = {}  # which batch holds the newest write of a row
+        self._batches: dict[_Kind, _Batch] = {}
+        self._touched: dict[Hashable, _Kind] = {}  # what kind the newest write of a row was of
 
     def insert(self, table: Table, row: Row, identity: Hashable = None) -> None:
         """Add a row; `identity` tells it from other rows of the table that this transaction may write again."""
-        key = ("insert", table.name, *row)
-        self._batch(key, lambda: insert(table).values({name: bindparam(name) for name in row}), identity).append(row)
+        self._batch(("insert", table.name, *row), lambda: _insert_of(table, row), identity).append(row)
+
+    def insert_all(self, table: Table, rows: Sequence[Row]) -> None:
+        """Add one or more rows of the same columns, none of which this transaction writes again."""
+        self._batch(("insert", table.name, *rows[0]), lambda: _insert_of(table, rows[0]), None).extend(rows)
 
     def upsert(self, table: Table, keys: Sequence[str], row: Row) -> None:
         """Add a row, or change the one that has the same keys."""
@@ -77,22 +79,24 @@ class Writes:
     def flush(self) -> None:
         """Hand everything to the database; raises StaleRowsError where rows were changed since they were read."""
         batches, self._batches, self._touched = self._batches, {}, {}
-        for batch in batches.values():
-            done = self._connection.exec_driver_sql(batch.kind.sql, batch.kind.parameters(batch.rows))
+        for kind, batch in batches.items():
+            done = self._connection.exec_driver_sql(kind.sql, kind.parameters(batch.rows))
             if batch.must_match and done.rowcount != len(batch.rows):
                 raise StaleRowsError(batch.rows)
 
     def _batch(
         self, key: tuple[str, ...], make: Callable[[], Executable], identity: Hashable, must_match: bool = False
     ) -> list[Row]:
+        kind = _kind(self._connection.dialect, key, make)
         if identity is not None:
             touched = (key[1], identity)
-            if self._touched.get(touched, key) != key:
+            if self._touched.get(touched, kind) is not kind:
                 self.flush()  # two writes of one row keep their order
-            self._touched[touched] = key
-        if key not in self._batches:
-            self._batches[key] = _Batch(_kind(self._connection.dialect, key, make), must_match)
-        return self._batches[key].rows
+            self._touched[touched] = kind
+        batch = self._batches.get(kind)
+        if batch is None:
+            batch = self._batches[kind] = _Batch(must_match)
+        return batch.rows
 
     def _upsert_of(self, table: Table, keys: Sequence[str], row: Row) -> Executable:
         adding = adding_to(self._connection, table)
@@ -106,13 +110,18 @@ def adding_to(connection: Connection, table: Table) -> sqlite.Insert | postgresq
     return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
 
 
+def _insert_of(table: Table, row: Row) -> Executable:
+    return insert(table).values({name: bindparam(name) for name in row})
+
+
 def _update_of(table: Table, where: Row, values: Row) -> Executable:
     matches = and_(*(table.c[name] == bindparam(f"where_{name}") for name in where))
     return update(table).where(matches).values({name: bindparam(name) for name in values})
 
 
 def _kind(dialect: Dialect, key: tuple[str, ...], make: Callable[[], Executable]) -> _Kind:
-    known = (dialect.name, key)
-    if known not in _kinds:
-        _kinds[known] = _Kind(dialect, make())
-    return _kinds[known]
+    known = _kinds.setdefault(dialect.name, {})
+    kind = known.get(key)  # once: to hash so many names is what this costs
+    if kind is None:
+        kind = known[key] = _Kind(dialect, make())
+    return kind

@@ -105,7 +105,8 @@ def _create_tables() -> None:
         postgresql_where=sa.text("outcome IS NULL AND NOT is_live"),
     )
     op.create_index(op.f("ix_intent_item_id"), "intent", ["item_id"], unique=False)
-    op.create_index("intent_settled", "intent", ["outcome_at"], unique=False)
+    is_known = sa.text("outcome_at IS NOT NULL")
+    op.create_index("intent_settled", "intent", ["outcome_at"], sqlite_where=is_known, postgresql_where=is_known)
     op.create_index(
         "one_live_link",
         "intent",
@@ -162,14 +163,15 @@ def _create_tables() -> None:
         sa.PrimaryKeyConstraint("item_id"),
         sa.UniqueConstraint("invoice_id", "company_id", name="one_item_per_invoice"),
     )
-    op.create_index("item_by_project", "item", ["project_id", "state"], unique=False)
-    op.create_index(op.f("ix_item_state"), "item", ["state"], unique=False)
+    op.create_index("item_by_state", "item", ["state", "item_id", "project_id"], unique=False)
+    op.create_index(op.f("ix_item_project_id"), "item", ["project_id"], unique=False)
     op.create_index(op.f("ix_item_commitment_id"), "item", ["commitment_id"], unique=False)
     is_open = sa.text("drift <> '[]'")
     op.create_index("open_drift", "item", ["item_id"], sqlite_where=is_open, postgresql_where=is_open)
     is_open = sa.text("to_release_minor <> 0")
     op.create_index("open_release", "item", ["item_id"], sqlite_where=is_open, postgresql_where=is_open)
-    op.create_index(op.f("ix_item_vendor_erp"), "item", ["vendor_erp"], unique=False)
+    is_known = sa.text("vendor_erp IS NOT NULL")
+    op.create_index("item_by_vendor", "item", ["vendor_erp"], sqlite_where=is_known, postgresql_where=is_known)
     op.create_table(
         "outbox",
         sa.Column("letter_id", _ID, nullable=False),
@@ -240,7 +242,8 @@ def _create_tables() -> None:
         sa.UniqueConstraint("origin_id"),
     )
     op.create_index(op.f("ix_payment_item_id"), "payment", ["item_id"], unique=False)
-    op.create_index("payment_written", "payment", ["written_at"], unique=False)
+    is_known = sa.text("written_at IS NOT NULL")
+    op.create_index("payment_written", "payment", ["written_at"], sqlite_where=is_known, postgresql_where=is_known)
     op.create_table(
         "policy",
         sa.Column("version", _ID, nullable=False),
@@ -335,6 +338,7 @@ def _create_tables() -> None:
         sa.Column("period", sa.String(length=30), server_default="", nullable=False),
         sa.Column("billed_on", sa.String(length=10), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("invoice_id", "company_id"),
+        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_sighting_number_key"), "sighting", ["number_key"], unique=False)
     op.create_index(op.f("ix_sighting_project_id"), "sighting", ["project_id"], unique=False)
