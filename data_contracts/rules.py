@@ -552,6 +552,14 @@ Severity: `refuse` = it can never go as it is; `hold` = it waits for its owner; 
 A rule marked *not exportable* concerns what this ERP does not take at all: the invoice is listed, nobody need act.
 All problems of an invoice are reported together; a problem that only follows from another one is left out.
 Amounts are compared exactly, and the sums of the lines after rounding half up to the smallest unit of the currency.
+
+A single figure that is a cent off breaks the rule that owns it, with one exception: the retainage on stored \
+materials that a line releases.
+Procore's lists show what is held after the release and before it, but not what was newly held, so nothing there \
+tells a larger release with more newly held from a smaller one with less.
+Such a cent moves neither what is billed nor what is due: it is exported as held, and told as to be released by hand.
+It is caught where it passes what was held (`retainage-bounds`), and where the invoice says that nothing is released \
+(`kind-of-invoice`).
 """
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from data_contracts.case import Case
 from data_contracts.commitment import ChangeOrder
 from data_contracts.expectations import validate
-from data_contracts.invoice import Invoice
+from data_contracts.invoice import ZERO, Invoice, InvoiceLine, Summary
 from data_contracts.verdicts import check
 from tieout.mapping import MappingRow
 
@@ -49,8 +49,10 @@ LINE_OWNER = {
     "work_retained": "lines-sum",
     "work_released": "lines-sum",
     "stored_retainage_now": "lines-sum",
-    "stored_released": "kind-of-invoice",  # where nothing is released; of a release no other figure tells
 }
+# What only Procore's page of one invoice tells of, by how much was newly held: a request for each invoice.
+TIED_BY_NOTHING = {"stored_released"}
+BY_UNIT = {"quantity", "scheduled_quantity", "unit_price"}  # no amounts; the rule `unit-price` has tests of its own
 EMPTY = {"nothing-to-post", "net-negative", "release-only"}  # what no figure can be blamed for
 
 
@@ -72,12 +74,21 @@ def off_by(invoice: Invoice, random: Random, cent: Decimal) -> tuple[Invoice, st
         return invoice.model_copy(update={"summary": summary}), OWNER[name]
     figure, at = name.removeprefix("line "), random.randrange(len(invoice.lines))
     value = getattr(invoice.lines[at], figure)
-    if value is None or (figure == "stored_released" and invoice.released):
+    if value is None:
         return off_by(invoice, random, cent)
-    line = invoice.lines[at].model_copy(update={figure: value + cent})
-    return invoice.model_copy(update={"lines": (*invoice.lines[:at], line, *invoice.lines[at + 1 :])}), LINE_OWNER[
-        figure
-    ]
+    return with_line(invoice, at, figure, value + cent), LINE_OWNER[figure]
+
+
+def with_line(invoice: Invoice, at: int, figure: str, value: Decimal) -> Invoice:
+    line = invoice.lines[at].model_copy(update={figure: value})
+    return invoice.model_copy(update={"lines": (*invoice.lines[:at], line, *invoice.lines[at + 1 :])})
+
+
+def test_every_figure_has_a_rule_that_owns_it_but_for_those_that_are_named():
+    line = {name for name, field in InvoiceLine.model_fields.items() if "Decimal" in str(field.annotation)}
+
+    assert line == LINE_OWNER.keys() | TIED_BY_NOTHING | BY_UNIT
+    assert set(Summary.model_fields) == OWNER.keys()
 
 
 @given(st.randoms(use_true_random=False))
@@ -98,7 +109,37 @@ def test_a_figure_that_is_a_cent_off_is_caught_by_its_rule(random: Random, cent:
 
     case = cases_of([*history[:-1], broken])[-1]
 
-    assert owner in {finding.rule for finding in check([case])[broken.invoice_id_procore]}
+    assert owner in rules_of(case)
+
+
+@given(st.randoms(use_true_random=False), st.sampled_from([Decimal("0.01"), Decimal("-0.01")]))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_cent_of_what_is_tied_by_nothing_moves_nothing_that_is_paid_and_is_caught_at_its_bounds(
+    random: Random, cent: Decimal
+):
+    history = a_history(random)
+    invoice, case = history[-1], cases_of(history)[-1]
+    [figure], at = TIED_BY_NOTHING, random.randrange(len(invoice.lines))
+    released, held_before = invoice.lines[at].stored_released, case.invoice.lines[at].stored_retainage_before or ZERO
+    broken = cases_of([*history[:-1], with_line(invoice, at, figure, released + cent)])[-1]
+    before, after = rules_of(case), rules_of(broken)
+
+    assert broken.invoice.gross == case.invoice.gross
+    assert due(broken.invoice) == due(case.invoice)
+    if not 0 <= released + cent <= held_before:
+        assert "retainage-bounds" in after
+    elif not invoice.released or not invoice.released + cent:
+        assert "kind-of-invoice" in after
+    else:
+        assert after == before
+
+
+def due(invoice: Invoice) -> Decimal:
+    return invoice.gross - invoice.held + invoice.released
+
+
+def rules_of(case: Case) -> set[str]:
+    return {finding.rule for finding in check([case])[case.invoice.invoice_id_procore]}
 
 
 @pytest.mark.parametrize("seed", range(3))
