@@ -53,12 +53,10 @@ def measure(invoices: int, lines: int) -> bool:
 def _two_companies(folder: Path) -> Iterator[tuple[str, tuple[str, str]]]:
     """Serve two copies of the contractor's company, and point our settings at the first."""
     plan, names = plan_of(folder / "sandbox"), ("ours", "theirs")
-    books, templates = plan.contractor().books, server.SQLiteFiles(server.TEMPLATES)
+    books, databases = plan.contractor().books, server.SQLiteFiles(folder / "tryton", server.TEMPLATES)
     with server.alone(server.TEMPLATES):
         server.install()
-        empty = server.template(templates, date.fromisoformat(plan.today), lambda words: None)
-    databases = server.SQLiteFiles(folder / "tryton")
-    server.copy_database(templates.path(empty), databases.path(empty))
+        empty = server.template(databases.templates, date.fromisoformat(plan.today), lambda words: None)
     server.fill(databases, empty, names[0], books)
     databases.clone(*names)
     with server.serving(databases) as url:

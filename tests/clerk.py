@@ -2,6 +2,8 @@
 
 `tests/clerks/<erp>.py` brings one for each connector, by a function `hire(books, clock, folder, request)`: a context
 that gives a `Clerk` over a company of its own, filled from `books`; `folder` is empty, `request` leads to fixtures.
+Where the ERP runs in more than one way, on another database say, there is one more such function for each, by a name
+that begins with `hire_`: with it everything is played by `make chaos-erps`, and what is marked `EVERYWHERE` always.
 """
 
 import shutil
@@ -14,6 +16,7 @@ from decimal import Decimal
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 import httpx
@@ -25,6 +28,8 @@ from data_contracts.voucher import Voucher
 from tieout.sandbox.books import ErpBooks
 
 CLERKS, PLANTED = Path(__file__).parent / "clerks", Path(__file__).parent / "planted"
+HIRE = "hire"
+EVERYWHERE = pytest.mark.everywhere  # of a promise that depends on what the ERP keeps its books in
 PLANTED_ERPS = sorted(path.stem for path in PLANTED.glob("*.py"))
 
 
@@ -79,19 +84,35 @@ class Clerk(Protocol):
 
     def reinstate(self, vendor: str) -> None: ...
 
+    def spoiled(self, voucher: Voucher, check: str) -> AbstractContextManager[None]:
+        """Have what is kept of a posted invoice and of a check make no sense until the block ends.
+
+        Whoever writes past the ERP into its database can do that, and so can a release that says things otherwise.
+        """
+
 
 Hire = Callable[[ErpBooks, Callable[[], datetime], Path, pytest.FixtureRequest], AbstractContextManager[Clerk]]
 
 
-def clerk_of(erp: str) -> Hire:
+def ways_to_hire(erp: str) -> list[str]:
+    """Return the names of the functions that hire a clerk for this ERP; the first is the one that there must be."""
+    return [HIRE, *(name for name in dir(_clerks_of(erp)) if name.startswith(f"{HIRE}_"))]
+
+
+def clerk_of(erp: str, way: str = HIRE) -> Hire:
     """Return who hires a clerk for this ERP; without one, nobody can say whether the connector keeps its promises."""
-    if find_spec(f"clerks.{erp}") is None:
+    found = _clerks_of(erp)
+    if found is None:
         pytest.fail(
             f"the connector {erp} has no accounting's side: add tests/clerks/{erp}.py with a function "
             "hire(books, clock, folder, request) that gives a Clerk (tests/clerk.py says what he does)"
         )
-    hire: Hire = import_module(f"clerks.{erp}").hire
+    hire: Hire = getattr(found, way)
     return hire
+
+
+def _clerks_of(erp: str) -> ModuleType | None:
+    return import_module(f"clerks.{erp}") if find_spec(f"clerks.{erp}") else None
 
 
 @contextmanager
@@ -110,12 +131,13 @@ def planted(erp: str, folder: Path) -> Iterator[None]:
 
 @dataclass
 class ControlledClerk:
-    """A clerk who works through control endpoints, as the stand-in for Spectrum has them."""
+    """A clerk who works through control endpoints, as the stand-in for Spectrum has them, and in its database."""
 
     section: dict[str, Any]
     line: Line
     control: httpx.Client
     clock: Callable[[], datetime]
+    execute: Callable[[str], object]  # a statement in its database
     patience: float = 2.0
 
     def now(self) -> datetime:
@@ -179,6 +201,15 @@ class ControlledClerk:
 
     def reinstate(self, vendor: str) -> None:
         self._do("vendors", {"code": vendor, "status": "A"})
+
+    @contextmanager
+    def garbled(self, table: str, column: str, where: str) -> Iterator[None]:
+        """Have a column make no sense until the block ends."""
+        self.execute(f"UPDATE {table} SET {column} = 'x' || {column} WHERE {where}")
+        try:
+            yield
+        finally:
+            self.execute(f"UPDATE {table} SET {column} = substr({column}, 2) WHERE {where}")
 
 
 def _named(voucher: Voucher) -> dict[str, str]:

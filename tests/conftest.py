@@ -36,13 +36,14 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("any machine")
     config.addinivalue_line("markers", "sandbox(**sizes): how large the contractor of a story is")
     config.addinivalue_line("markers", "chaos: takes minutes, and is played by `make chaos-erps`")
+    config.addinivalue_line("markers", "everywhere: is played in every way in which an ERP runs, always")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Only tests/flows may start a Prefect server, and chaos has a command of its own: everything else stays fast."""
-    chosen = {wanted: [each for each in items if _is_chaos(each) is wanted] for wanted in (True, False)}
-    items[:] = chosen[config.getoption("--chaos")]
-    config.hook.pytest_deselected(items=chosen[not config.getoption("--chaos")])
+    is_played = _is_chaos if config.getoption("--chaos") else _is_fast
+    config.hook.pytest_deselected(items=[each for each in items if not is_played(each)])
+    items[:] = filter(is_played, items)
     for item in items:
         wants = _PREFECT_FIXTURES & set(getattr(item, "fixturenames", ()))
         if wants and not item.nodeid.startswith(_WITH_PREFECT):
@@ -52,6 +53,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _is_chaos(item: pytest.Item) -> bool:
     return item.get_closest_marker("chaos") is not None
+
+
+def _is_fast(item: pytest.Item) -> bool:
+    return not _is_chaos(item) or item.get_closest_marker("everywhere") is not None
 
 
 def _file(nodeid: str) -> str:

@@ -59,18 +59,14 @@ def plan_of(sandbox: Path | None) -> Plan:
 def _ready(data: Path, postgresql: str | None, plan: Plan) -> tuple[server.Databases, str]:
     """Install what is not there, build or copy the company, and return where it is and what it is called."""
     books, today = plan.contractor().books, date.fromisoformat(plan.today)
+    databases: server.Databases = server.SQLiteFiles(data, server.TEMPLATES)
+    if postgresql:
+        databases = server.PostgreSQLDatabases(postgresql, data)
     with server.alone(server.TEMPLATES):
         server.install()
-        if postgresql:
-            databases: server.Databases = server.PostgreSQLDatabases(postgresql, data)
-            filled = server.company_of(databases, books, today, _say)
-            if not databases.exists(_DATABASE):
-                databases.clone(filled, _DATABASE)
-        else:
-            templates, databases = server.SQLiteFiles(server.TEMPLATES), server.SQLiteFiles(data)
-            filled = server.company_of(templates, books, today, _say)
-            if not databases.exists(_DATABASE):
-                server.copy_database(templates.path(filled), databases.path(_DATABASE))
+        filled = server.company_of(databases.templates, books, today, _say)
+        if not databases.exists(_DATABASE):
+            databases.clone(filled, _DATABASE)
     return databases, books.company_name
 
 

@@ -39,6 +39,10 @@ class Databases(Protocol):
     uri: str  # as Tryton's configuration names it
     folder: Path  # of files, configuration and logs
 
+    @property
+    def templates(self) -> "Databases":
+        """Where those are kept that others are cloned from."""
+
     def exists(self, name: str) -> bool:
         """Say whether there is such a database."""
 
@@ -60,9 +64,10 @@ class SQLiteFiles:
 
     uri = "sqlite://"
 
-    def __init__(self, folder: Path) -> None:
-        """Keep them in this folder."""
+    def __init__(self, folder: Path, templates: Path | None = None) -> None:
+        """Keep them in this folder, and those that others are cloned from perhaps in one that many share."""
         self.folder = folder
+        self.templates = SQLiteFiles(templates) if templates else self
         folder.mkdir(parents=True, exist_ok=True)
 
     def path(self, name: str) -> Path:
@@ -79,7 +84,8 @@ class SQLiteFiles:
 
     def clone(self, template: str, name: str) -> None:
         """Make a database that is the same as one that nobody uses."""
-        copy_database(self.path(template), self.path(name))
+        home = self if self.exists(template) else self.templates
+        copy_database(home.path(template), self.path(name))
 
     def rename(self, name: str, to: str) -> None:
         """Give a database that nobody uses another name."""
@@ -89,7 +95,7 @@ class SQLiteFiles:
 
     def execute(self, name: str, statement: str) -> None:
         """Do what only the owner of the database may."""
-        with closing(sqlite3.connect(self.path(name))) as connection:
+        with closing(sqlite3.connect(self.path(name))) as connection, connection:
             connection.execute(statement)
 
 
@@ -111,7 +117,7 @@ class PostgreSQLDatabases:
 
     def __init__(self, url: str, folder: Path) -> None:
         """Work on the server at `postgresql://ROLE@HOST:PORT`; the folder is for configuration and logs."""
-        self.uri, self.folder = f"{url}/", folder
+        self.uri, self.folder, self.templates = f"{url}/", folder, self
         folder.mkdir(parents=True, exist_ok=True)
 
     def exists(self, name: str) -> bool:

@@ -1,9 +1,11 @@
 """Accounting at the stand-in for Spectrum."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -12,6 +14,7 @@ from clerk import Clerk, ControlledClerk
 from lines import a_line
 from stand_ins import AUTHORIZATION_ID, StandIns
 
+from data_contracts.voucher import Voucher
 from tieout.sandbox import spectrum
 from tieout.sandbox.books import ErpBooks
 
@@ -33,7 +36,21 @@ def hire(
             "authorization_id": AUTHORIZATION_ID,
             "info_link_url": f"sqlite:///file:{database}?mode=ro&uri=true",
         }
-        yield ControlledClerk(section, line, control, time.forward)
+        yield _Accountant(section, line, control, time.forward, partial(_execute, database))
+
+
+class _Accountant(ControlledClerk):
+    @contextmanager
+    def spoiled(self, voucher: Voucher, check: str) -> Iterator[None]:
+        posted = ("VN_GL_DISTRIBUTION_HEADER", "Time_Stamp", f"trim(Invoice_Number) = '{voucher.invoice_number}'")
+        paid = ("VN_PAYMENT_HISTORY", "Time_Stamp", f"trim(Check_Number) = '{check}'")
+        with self.garbled(*posted), self.garbled(*paid):
+            yield
+
+
+def _execute(database: Path, statement: str) -> None:
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(statement)
 
 
 @dataclass

@@ -7,13 +7,14 @@ Not supported: purchase orders, release of retention, tax.
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from pydantic import SecretStr
 
 from data_contracts.reference import ErpJob, ErpPhase, ErpSubcontract, ErpVendor, Problem, Reference
-from data_contracts.voucher import Created, ErpInvoice, Outcome, Payment, Refused, Voucher
-from tieout.connectors.base import Capabilities, parse_key
+from data_contracts.voucher import Created, ErpInvoice, Outcome, Payment, Refused, Unreadable, Voucher
+from tieout.connectors.base import Capabilities, all_readable, parse_key, readable
 from tieout.connectors.wire import PATIENCE, Client, parse, request_id
 from tieout.errors import RefusedError, SettingsError, TieoutError, UnconfirmedError
 from tieout.settings import Section, read_section
@@ -179,16 +180,21 @@ class Connector:
         found = {}
         for voucher in vouchers:
             asked = {"key": voucher.key, "vendor": voucher.vendor_erp, "number": voucher.invoice_number}
-            there = [_from_wire(row, self._company) for row in self._pages("/bills", **asked)]
+            there = list(all_readable(SYSTEM, self._bills(asked)))
             found[voucher.key] = [each for each in there if each.key == voucher.key] or there
         return found
 
-    def invoices(self, since: datetime | None) -> Iterator[ErpInvoice]:
-        bills = (_from_wire(row, self._company) for row in self._pages("/bills", since=_moment(since)))
-        return (bill for bill in bills if bill.key)
+    def invoices(self, since: datetime | None) -> Iterator[ErpInvoice | Unreadable]:
+        bills = self._bills({"since": _moment(since)})
+        return (bill for bill in bills if isinstance(bill, Unreadable) or bill.key)
 
-    def payments(self, since: datetime | None) -> Iterator[Payment]:
-        return (_payment_from_wire(row, self._company) for row in self._pages("/checks", since=_moment(since)))
+    def _bills(self, asked: dict[str, str]) -> Iterator[ErpInvoice | Unreadable]:
+        for row in self._pages("/bills", **asked):
+            yield readable(f"bill {row['number']}", partial(_from_wire, row, self._company))
+
+    def payments(self, since: datetime | None) -> Iterator[Payment | Unreadable]:
+        for row in self._pages("/checks", since=_moment(since)):
+            yield readable(f"check {row['check']}", partial(_payment_from_wire, row, self._company))
 
     def _pages(self, path: str, **asked: str) -> Iterator[Row]:
         """Yield all rows in the order in which they were made, page by page."""

@@ -51,7 +51,7 @@ def test_one_that_cannot_be_looked_for_is_not_sent_and_the_others_are(desk: Desk
 
     assert {desk.states()[each] for each in others} == {"EXPORTED"}
     assert (failed.state, failed.cause) == ("FAILED", "unreadable-in-erp")
-    assert f"invoice {failed.number} of vendor {failed.vendor_erp}: its row in Info-Link is unreadable" in foreseen
+    assert f"invoice {failed.number} of vendor {failed.vendor_erp}: its record is unreadable" in foreseen
     assert failed.reasons[0].message in f"{foreseen}."
     assert "Have its record corrected in Spectrum" in failed.reasons[0].remedy
     assert (judge_again(desk, first).state, judge_again(desk, first).cause) == ("FAILED", "unreadable-in-erp")
@@ -179,7 +179,7 @@ def test_one_that_is_there_again_and_unreadable_is_not_unlinked(desk: Desk):
     observing.observe(desk.ledger, desk.erp, desk.clock, NIGHT, [first])
     unlink = (desk.contractor.company_id, first, Signature(APPROVER), "billed twice", "run-1", desk.clock)
 
-    with pytest.raises(RefusedError, match="its row in Info-Link is unreadable"):
+    with pytest.raises(RefusedError, match="its record is unreadable"):
         repairing.unlink(desk.ledger, *unlink)
 
     assert desk.states()[first] == "GONE"

@@ -1,15 +1,17 @@
 """The promises that every ERP connector keeps (design section 5), and the key that ties an AP invoice to Procore."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from data_contracts.contract import Contract
 from data_contracts.reference import Problem, Reference
 from data_contracts.voucher import ErpInvoice, Outcome, Payment, Unreadable, Voucher
+from tieout.errors import ContractError
 
+_Record = TypeVar("_Record", ErpInvoice, Payment)
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -66,13 +68,16 @@ class ERP(Protocol):
         Raises ContractError where one of these records cannot be understood; records of no voucher here do not count.
         """
 
-    def invoices(self, since: datetime | None) -> Iterator[ErpInvoice]:
-        """Yield invoices that carry our key and changed at or after `since`."""
+    def invoices(self, since: datetime | None) -> Iterator[ErpInvoice | Unreadable]:
+        """Yield invoices that carry our key and changed at or after `since`.
+
+        A record that cannot be understood is yielded as such, and takes no other with it.
+        """
 
     def payments(self, since: datetime | None) -> Iterator[Payment | Unreadable]:
         """Yield posted payment applications that changed at or after `since`, voids included (R87).
 
-        One that cannot be understood is yielded as such, and takes no other with it.
+        A record that cannot be understood is yielded as such, and takes no other with it.
         """
 
     def close(self) -> None:
@@ -110,6 +115,25 @@ def found_for(vouchers: Iterable[Voucher], there: Iterable[ErpInvoice]) -> dict[
         voucher.key: by_key.get(voucher.key) or by_number.get((voucher.vendor_erp, voucher.invoice_number), [])
         for voucher in vouchers
     }
+
+
+def readable(document: str, translate: Callable[[], _Record]) -> _Record | Unreadable:
+    """Translate a record of the ERP, or say that it cannot be understood, and why."""
+    try:
+        return translate()
+    except ContractError as error:
+        reason = error.reason
+    except (ValueError, LookupError, TypeError, ArithmeticError) as error:
+        reason = f"its record is unreadable ({type(error).__name__})"
+    return Unreadable(document=document, reason=reason)
+
+
+def all_readable(system: str, there: Iterable[ErpInvoice | Unreadable]) -> Iterator[ErpInvoice]:
+    """Yield what a look found; ContractError when a record among it cannot be understood: it may be the one."""
+    for each in there:
+        if isinstance(each, Unreadable):
+            raise ContractError(system, each.document, each.reason)
+        yield each
 
 
 def available_erps() -> list[str]:

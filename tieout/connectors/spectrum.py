@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError
@@ -56,7 +56,7 @@ from data_contracts.voucher import (
     Voucher,
     VoucherLine,
 )
-from tieout.connectors.base import Capabilities, found_for, parse_key
+from tieout.connectors.base import Capabilities, all_readable, found_for, parse_key, readable
 from tieout.connectors.wire import PATIENCE, Basic, Client, parse, plain, request_id
 from tieout.errors import ContractError, RefusedError, SettingsError, TransientError, UnconfirmedError
 from tieout.settings import Section, read_section
@@ -139,9 +139,6 @@ class _WireResult(BaseModel):
 
 class _WireAnswer(BaseModel):
     APInvoices: list[_WireResult]
-
-
-_Translated = TypeVar("_Translated")
 
 
 def _info_link(name: str, columns: str, dates: str = "") -> TableClause:
@@ -269,13 +266,8 @@ def _payment_from_wire(row: Row, settings: Settings) -> Payment:
     )
 
 
-def _readable(row: Row, translate: Callable[[], _Translated]) -> _Translated:
-    """Translate a row, or say which one cannot be understood."""
-    try:
-        return translate()
-    except (ValueError, ArithmeticError) as error:
-        document = f"invoice {_text(row.Invoice_Number)} of vendor {_text(row.Vendor_Code)}"
-        raise ContractError(SYSTEM, document, f"its row in Info-Link is unreadable ({type(error).__name__})") from None
+def _named(row: Row) -> str:
+    return f"invoice {_text(row.Invoice_Number)} of vendor {_text(row.Vendor_Code)}"
 
 
 def _text(value: Any) -> str:
@@ -355,11 +347,12 @@ class Connector:
 
     def find(self, vouchers: Sequence[Voucher]) -> dict[str, list[ErpInvoice]]:
         """Return by key what Spectrum holds: by our key in Remarks, else by vendor and invoice number."""
-        there = [invoice for chunk in _chunks(vouchers, KEYS_PER_QUERY) for invoice in self._look(chunk)]
+        looks = (invoice for chunk in _chunks(vouchers, KEYS_PER_QUERY) for invoice in self._look(chunk))
+        there = all_readable(SYSTEM, looks)
         records = {(each.vendor_erp, each.invoice_number): each for each in there}  # the last state of each
         return found_for(vouchers, records.values())
 
-    def _look(self, vouchers: Sequence[Voucher]) -> Iterator[ErpInvoice]:
+    def _look(self, vouchers: Sequence[Voucher]) -> Iterator[ErpInvoice | Unreadable]:
         keys = {voucher.key for voucher in vouchers}
         names = {(voucher.vendor_erp, voucher.invoice_number) for voucher in vouchers}
         numbers = {number for _, number in names}
@@ -368,25 +361,22 @@ class Connector:
             for row in self._read(invoices, ours):
                 named = (_text(row.Vendor_Code), _text(row.Invoice_Number))
                 if _text(row.Remarks) in keys or named in names:  # another vendor's number is nobody's business
-                    yield _readable(row, partial(_from_wire, row, state, self.settings))
+                    yield readable(_named(row), partial(_from_wire, row, state, self.settings))
 
-    def invoices(self, since: datetime | None) -> Iterator[ErpInvoice]:
+    def invoices(self, since: datetime | None) -> Iterator[ErpInvoice | Unreadable]:
         """Yield invoices that carry our key and changed at or after `since`; the last state of each comes last."""
         for state, invoices in _INVOICE_TABLES:
             for row in self._read(invoices, invoices.c.Remarks.like("%P%"), *self._changed(invoices, since)):
-                invoice = _readable(row, partial(_from_wire, row, state, self.settings))
-                if invoice.key and _is_since(invoice.changed_at, since):
+                invoice = readable(_named(row), partial(_from_wire, row, state, self.settings))
+                if isinstance(invoice, Unreadable) or (invoice.key and _is_since(invoice.changed_at, since)):
                     yield invoice
 
     def payments(self, since: datetime | None) -> Iterator[Payment | Unreadable]:
         """Yield posted payment applications that changed at or after `since`, voids included."""
         for row in self._read(_PAYMENTS, *self._changed(_PAYMENTS, since)):
-            try:
-                payment = _readable(row, partial(_payment_from_wire, row, self.settings))
-            except ContractError as error:
-                yield Unreadable(document=f"payment {_text(row.Check_Number)} of {error.document}", reason=error.reason)
-                continue
-            if _is_since(payment.changed_at, since):
+            document = f"payment {_text(row.Check_Number)} of {_named(row)}"
+            payment = readable(document, partial(_payment_from_wire, row, self.settings))
+            if isinstance(payment, Unreadable) or _is_since(payment.changed_at, since):
                 yield payment
 
     def reference(self) -> Reference:

@@ -26,7 +26,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from threading import Lock
 from typing import Any, Final, Literal
 
@@ -34,8 +34,18 @@ import httpx
 from pydantic import Field, SecretStr
 
 from data_contracts.reference import ErpJob, ErpPhase, ErpSubcontract, ErpVendor, Problem, Reference
-from data_contracts.voucher import Created, ErpInvoice, ErpState, Outcome, Payment, Refused, Voucher, VoucherLine
-from tieout.connectors.base import Capabilities, found_for, parse_key
+from data_contracts.voucher import (
+    Created,
+    ErpInvoice,
+    ErpState,
+    Outcome,
+    Payment,
+    Refused,
+    Unreadable,
+    Voucher,
+    VoucherLine,
+)
+from tieout.connectors.base import Capabilities, all_readable, found_for, parse_key, readable
 from tieout.connectors.wire import PATIENCE, Client, parse, plain, request_id
 from tieout.errors import ContractError, RefusedError, SettingsError, TransientError, UnconfirmedError
 from tieout.settings import Section, read_section
@@ -52,6 +62,8 @@ _STATES: dict[str, ErpState] = {
     "paid": "posted",
     "cancelled": "void",
 }
+_NOT_ISSUED = ("draft", "submitted", "approved")  # the states of a payment that may be given up without a trace
+_IS_VOID = {"processing": False, "succeeded": False, "failed": True}
 _SIGNED = ("confirmed", "processing")  # the states of a purchase that may be billed
 _POSTING = ("validate_invoice", "post")  # what the user must not be able to do
 _PROBE = "P" + "0" * 26  # a key that no invoice has
@@ -166,7 +178,7 @@ def _from_wire(row: Row, home: "_Home", contracts: Mapping[int, str], retained: 
 
 
 def _payment_from_wire(row: Row, invoice: Row, home: "_Home") -> Payment:
-    is_check, is_void = row["process_method"] == "check", row["state"] == "failed"
+    is_check, is_void = row["process_method"] == "check", _IS_VOID[row["state"]]
     changed_at = _changed_at(row)
     return Payment(
         application_id_erp=str(row["id"]),
@@ -185,11 +197,16 @@ def _payment_from_wire(row: Row, invoice: Row, home: "_Home") -> Payment:
     )
 
 
+def _named(invoice: Row) -> str:
+    vendor = invoice["party."] or {}
+    return f"invoice {invoice['reference']} of vendor {vendor.get('code')}"
+
+
 def _is_issued(row: Row) -> bool:
     """Whether money left: a check with its number, or another payment whose outcome the bank told."""
-    if row["process_method"] == "check":
-        return bool(row["check_number"])
-    return row["state"] in ("succeeded", "failed")
+    if row["state"] in _NOT_ISSUED:
+        return False
+    return bool(row["check_number"]) if row["process_method"] == "check" else row["state"] != "processing"
 
 
 def _changed_at(row: Row) -> datetime:
@@ -486,17 +503,18 @@ class Connector:
         found: dict[str, list[ErpInvoice]] = {}
         for start in range(0, len(vouchers), KEYS_PER_QUERY):
             chunk = vouchers[start : start + KEYS_PER_QUERY]
-            keys, numbers = [each.key for each in chunk], [each.invoice_number for each in chunk]
-            there = self._invoices([["OR", ["description", "in", keys], ["reference", "in", numbers]]])
-            found |= found_for(chunk, there)
+            vendors = sorted({each.vendor_erp for each in chunk})
+            by_number = [["party.code", "in", vendors], ["reference", "in", [each.invoice_number for each in chunk]]]
+            there = self._invoices([["OR", ["description", "in", [each.key for each in chunk]], by_number]])
+            found |= found_for(chunk, all_readable(SYSTEM, there))
         return found
 
-    def invoices(self, since: datetime | None) -> Iterator[ErpInvoice]:
+    def invoices(self, since: datetime | None) -> Iterator[ErpInvoice | Unreadable]:
         """Yield invoices that carry our key and changed at or after `since`."""
         ours = self._invoices([["description", "like", "P%"], *_since(since)])
-        return (invoice for invoice in ours if invoice.key)
+        return (each for each in ours if isinstance(each, Unreadable) or each.key)
 
-    def _invoices(self, domain: Sequence[Any]) -> Iterator[ErpInvoice]:
+    def _invoices(self, domain: Sequence[Any]) -> Iterator[ErpInvoice | Unreadable]:
         home = self._home
         fields = ["description", "reference", "invoice_date", "state", "comment", "untaxed_amount", "purchases"]
         fields += ["party.code", "currency.code", "write_date", "create_date"]
@@ -508,7 +526,8 @@ class Connector:
             held = [["invoice", "in", [row["id"] for row in rows]], ["account", "=", home.retention_id]]
             for line in self._calls.every("account.invoice.line", held, ["invoice", "amount"]):
                 retained[line["invoice"]] = retained.get(line["invoice"], Decimal(0)) - line["amount"]
-            yield from (_from_wire(row, home, contracts, retained) for row in rows)
+            for row in rows:
+                yield readable(_named(row), partial(_from_wire, row, home, contracts, retained))
 
     def _by_id(self, model: str, ids: Iterable[int]) -> list[Row]:
         """Return the references, and the vendors, of purchases or invoices."""
@@ -516,7 +535,7 @@ class Connector:
         rows: list[Row] = self._calls.read(model, "read", wanted, ["reference", "party.code"]) if wanted else []
         return rows
 
-    def payments(self, since: datetime | None) -> Iterator[Payment]:
+    def payments(self, since: datetime | None) -> Iterator[Payment | Unreadable]:
         """Yield payments of supplier invoices that changed at or after `since`, voids included."""
         fields = ["number", "amount", "date", "state", "check_number", "process_method", "line.move_origin"]
         fields += ["currency.code", "write_date", "create_date"]
@@ -527,8 +546,10 @@ class Connector:
             origins = [(row["line."]["move_origin"] or "").partition(",") for row in issued]
             ids = [int(each) if model == "account.invoice" else None for model, _, each in origins]
             invoices = {row["id"]: row for row in self._by_id("account.invoice", {each for each in ids if each})}
-            pairs = zip(issued, ids, strict=True)
-            yield from (_payment_from_wire(row, invoices[each], home) for row, each in pairs if each)
+            for row, each in zip(issued, ids, strict=True):
+                if each:
+                    what = f"payment {row['check_number'] or row['number']} of {_named(invoices[each])}"
+                    yield readable(what, partial(_payment_from_wire, row, invoices[each], home))
 
     def reference(self) -> Reference:
         """Return the company's vendors, jobs, phases, subcontracts and open periods."""

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from clerk import Clerk, Held, clerk_of
+from clerk import Clerk, Held, Hire
 from desk import NIGHT, Desk, amount
 
 from benchmarks import crash
@@ -86,10 +86,10 @@ class Trade:
 
 
 @pytest.fixture
-def trade(desk: Desk, erp_name: str, request: pytest.FixtureRequest) -> Iterator[Trade]:
+def trade(desk: Desk, erp_name: str, hire: Hire, request: pytest.FixtureRequest) -> Iterator[Trade]:
     folder = desk.folder / "erp"
     folder.mkdir()
-    with clerk_of(erp_name)(desk.contractor.books, desk.clock, folder, request) as clerk:
+    with hire(desk.contractor.books, desk.clock, folder, request) as clerk:
         desk.set("company", erp=erp_name)
         desk.set(erp_name, **clerk.section)
         yield Trade(desk, clerk)

@@ -1,10 +1,7 @@
 """What is peculiar to Tryton, tried on a real one: drafts, a batch that is all or nothing, its rights, its payments."""
 
 import json
-import sqlite3
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
@@ -21,7 +18,7 @@ from deployments.tryton.company import ACCOUNTING, PASSWORD_OF
 from deployments.tryton.rpc import Tryton
 from tieout.connectors.base import open_erp
 from tieout.connectors.tryton import Connector, Settings, field_mapping
-from tieout.errors import ContractError, SettingsError, TransientError, UnconfirmedError
+from tieout.errors import ContractError, SettingsError, UnconfirmedError
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "tryton"
 CREATE = "account.invoice.create"
@@ -141,36 +138,6 @@ def test_creating_twice_creates_once(erp: Connector, tryton_company: TrytonCompa
     assert len(ours(tryton_company)) == 3
 
 
-def test_parallel_writers_make_one_invoice(tryton_company: TrytonCompany):
-    connectors = [connect(tryton_company) for _ in range(4)]
-
-    def write(erp: Connector) -> str:
-        try:
-            [outcome] = erp.create([a_voucher()])
-            return type(outcome).__name__
-        except (UnconfirmedError, TransientError) as error:
-            return type(error).__name__
-
-    with ThreadPoolExecutor(4) as pool:
-        outcomes = list(pool.map(write, connectors))
-    for connector in connectors:
-        connector.close()
-
-    assert "Created" in outcomes
-    assert len(ours(tryton_company)) == 1
-
-
-@pytest.mark.parametrize(("kind", "count"), [("reset_before", 0), ("reset_after", 1), ("5xx_after", 1), ("cut_off", 1)])
-def test_a_lost_answer_is_unconfirmed_and_a_look_finds_what_there_is(
-    erp: Connector, tryton_company: TrytonCompany, kind: str, count: int
-):
-    tryton_company.fault(CREATE, kind)
-    with pytest.raises(UnconfirmedError):
-        erp.create([a_voucher()])
-
-    assert len(erp.find([a_voucher()])[a_voucher().key]) == len(ours(tryton_company)) == count
-
-
 def test_an_answer_that_is_lost_half_way_through_a_divided_batch_is_unconfirmed(
     erp: Connector, tryton_company: TrytonCompany
 ):
@@ -205,30 +172,6 @@ def test_only_a_draft_is_changed(erp: Connector, tryton_company: TrytonCompany):
     assert isinstance(posted, Refused)
     assert posted.reasons == ("it is posted in Tryton; only a draft is changed",)
     assert [row["Invoice_Amount"] for row in ours(tryton_company)] == ["1000.00"]
-
-
-def test_every_state_is_seen(erp: Connector, tryton_company: TrytonCompany):
-    vouchers = [a_voucher(number) for number in (1, 2, 3, 4, 5)]
-    erp.create(vouchers[:4])
-    before = max(each.changed_at for each in erp.invoices(None) if each.changed_at)
-    tryton_company.control("post", {"invoices": [["CONC01", "APP-2"], ["CONC01", "APP-3"]]})
-    tryton_company.control("invoices/void", who(3))
-    tryton_company.control("invoices/delete", who(4))
-    found = erp.find(vouchers)
-
-    states = [[each.state for each in found[voucher.key]] for voucher in vouchers]
-    assert states == [["unposted"], ["posted"], ["void"], [], []]
-    later = [each.invoice_number for each in erp.invoices(before + timedelta(microseconds=1))]
-    assert later == ["APP-2", "APP-3"]
-
-
-def test_what_a_clerk_changed_is_seen(erp: Connector, tryton_company: TrytonCompany):
-    erp.create([a_voucher(1), a_voucher(2)])
-    tryton_company.control("invoices/edit", {**who(1), "fields": {"Remarks": "see Jane"}})
-    tryton_company.control("invoices/edit", {**who(2), "fields": {"Invoice_Amount": "1100.00"}})
-
-    assert (only(erp, a_voucher(1)).key, only(erp, a_voucher(1)).equals(a_voucher(1))) == (None, True)
-    assert only(erp, a_voucher(2)).differences(a_voucher(2)) == {"gross": ("1000.00", "1100.00")}
 
 
 def test_the_number_of_a_voided_invoice_may_be_used_again(erp: Connector, tryton_company: TrytonCompany):
@@ -300,9 +243,7 @@ def test_the_preflight_proves_that_a_second_invoice_is_refused(
 ):
     before = tryton_company.look("invoices")
     kept = erp.check()
-    path = tryton_server.databases.path(tryton_company.settings["database"])
-    with closing(sqlite3.connect(path)) as database:
-        database.execute("DROP INDEX account_invoice_tieout_key")
+    tryton_server.databases.execute(tryton_company.settings["database"], "DROP INDEX account_invoice_tieout_key")
     [problem] = erp.check()
 
     assert erp.capabilities.refuses_duplicates
@@ -320,13 +261,11 @@ def test_a_session_that_ended_is_begun_again(erp: Connector, tryton_company: Try
     assert tryton_company.look("requests")["by_route"]["POST /common.db.login"] == 2
 
 
-def test_a_wrong_password_is_a_matter_of_settings_and_is_not_told(tryton_company: TrytonCompany):
+def test_a_wrong_password_is_a_matter_of_settings(tryton_company: TrytonCompany):
     erp = connect(tryton_company, password="not-the-right-one")
-    with pytest.raises(SettingsError) as failure:
+    with pytest.raises(SettingsError):
         erp.find([a_voucher()])
     erp.close()
-
-    assert "not-the-right-one" not in str(failure.value)
 
 
 @pytest.mark.parametrize("wrong", [{"company": "Nobody"}, {"retention_account": "9"}, {"job_root": "JOBS"}], ids=str)
