@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from stand_ins import StandIns, standing_in
+from trytons import TrytonServer, a_tryton
 from xdist.scheduler import LoadScopeScheduling
+
+from deployments.tryton.server import TEMPLATES, SQLiteFiles
 
 _PREFECT_FIXTURES = {"prefect_server", "stage", "worker"}
 _WITH_PREFECT = "tests/flows/"
@@ -67,6 +70,13 @@ def _file(nodeid: str) -> str:
 def stand_ins() -> Iterator[StandIns]:
     with standing_in() as procore, standing_in() as spectrum:
         yield StandIns(procore, spectrum)
+
+
+@pytest.fixture(scope="session")
+def tryton_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrytonServer]:
+    """A real Tryton, for the session: installed and built where it is not, which takes two minutes once."""
+    with a_tryton(SQLiteFiles(tmp_path_factory.mktemp("tryton"), TEMPLATES)) as server:
+        yield server
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

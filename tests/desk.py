@@ -19,6 +19,7 @@ import pytest
 from ledgers import Ledgers
 from stand_ins import write_mapping
 
+from data_contracts.forms import RefreshAnswer
 from tieout import (
     exporting,
     intake,
@@ -28,6 +29,7 @@ from tieout import (
     outbox,
     paying,
     previewing,
+    refreshing,
     reviewing,
     sending,
     settings,
@@ -42,6 +44,7 @@ from tieout.ledger.book import Item, Ledger
 from tieout.ledger.intents import live_intents
 from tieout.paying import Written
 from tieout.previewing import Forecast
+from tieout.refreshing import Change
 from tieout.reviewing import Decided, Offer
 from tieout.rights import Signature
 from tieout.sandbox.contractor import Contractor
@@ -214,6 +217,18 @@ class Desk:
         [forecast] = self.foresee([invoice_id])
         assert forecast.body is not None, forecast.would
         return forecast.body
+
+    def see_change(self, invoice_id: int) -> Change:
+        """Read an invoice in Procore again, and see what differs since it was sent."""
+        intake.refetch_one(self.ledger, self.procore, invoice_id, self.clock)
+        change = refreshing.compare(self.ledger, self.erp.capabilities, self.contractor.company_id, invoice_id)
+        assert change
+        return change
+
+    def take_over(self, change: Change, run: str = "run-1", by: str = APPROVER) -> list[str]:
+        """Answer that a change is taken over; return what is wrong with that."""
+        given = RefreshAnswer(decided_by=by, decision="apply")
+        return refreshing.apply(self.ledger, self.erp, self.terms, change, given, Signature(by), run, self.clock)
 
     def settle(self) -> None:
         """Take over from the dead, and look for what is uncertain."""

@@ -30,7 +30,7 @@ from tieout.cli.deploy import deploy
 from tieout.ledger.book import Item, Ledger, upgrade
 from tieout.opening import now, open_erp, open_ledger
 from tieout.rights import Signature
-from tieout.sandbox.contractor import build
+from tieout.sandbox.contractor import Contractor, build
 from tieout.sandbox.sockets import free_port
 from tieout.terms import load_terms
 
@@ -46,6 +46,7 @@ class Sandbox:
 
     facts: dict[str, dict[str, Any]]  # the settings that point tieout at them
     control: httpx.Client
+    contractor: Contractor
 
     def post_and_pay(self, item: Item, amount: str) -> str:
         """Accounting posts an exported invoice and cuts a check; return its number."""
@@ -371,7 +372,7 @@ def sandbox(tmp_path: Path, request: pytest.FixtureRequest, stand_ins: StandIns)
     # Another company every time: what earlier stories left in Prefect is nobody's business here.
     contractor = replace(contractor, company_id=next(_COMPANIES))
     with httpx.Client(trust_env=False, verify=False, timeout=30) as control:
-        yield Sandbox(stand_ins.play(contractor, tmp_path, now), control)
+        yield Sandbox(stand_ins.play(contractor, tmp_path, now), control, contractor)
 
 
 @pytest.fixture(scope="session")

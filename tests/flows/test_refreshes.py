@@ -1,9 +1,14 @@
 """What is changed in Procore is taken over, and what was not imported is asked for again, in the Prefect UI."""
 
+from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from desk import APPROVER, SENDER
+from trytons import TrytonCompany, TrytonServer
+
+from tieout.connectors.base import invoice_key
 
 pytestmark = pytest.mark.sandbox(projects=1, invoices=6, no_troubles=True)
 
@@ -37,6 +42,69 @@ def test_reprocessing_names_each_refusal_and_exports_what_was_accepted(stage: An
     refused = stage.play("reprocess-invoices", **wanted, requested_by=APPROVER)
     assert refused.name == "Finished with Failures"
     assert "Admin on the Commitments tool" in refused.message
+
+
+@pytest.fixture
+def tryton(stage: Any, tryton_server: TrytonServer) -> Iterator[TrytonCompany]:
+    """The contractor's books are in a real Tryton, which holds what the night exported."""
+    with tryton_server.company(stage.sandbox.contractor.books) as company:
+        stage.set("company", erp="tryton")
+        stage.set("tryton", **company.settings)
+        stage.accept_by_policy()
+        assert stage.play("nightly-sync").name == "Completed"
+        yield company
+
+
+@pytest.mark.chaos
+def test_a_change_reaches_the_draft_in_tryton_by_an_approvers_answer_though_trytons_is_lost(
+    stage: Any, tryton: TrytonCompany
+):
+    item = newest_exported(stage)
+    bill_more(stage, item)
+    run = stage.run("refresh-invoice", company=item.company_id, invoice=item.invoice_id)
+    shown = stage.form_description(run.id)
+    tryton.fault("account.invoice.write", "reset_after")
+    ended = stage.resume(run.id, decided_by=APPROVER, decision="apply")
+
+    assert (run.state_name, ended.state_name) == ("Suspended", "Refreshed"), ended.state.message
+    assert f"{item.gross:,}" in shown
+    assert f"{item.gross + 100:,}" in shown
+    assert in_tryton(tryton, item) == [("unposted", item.gross + 100)]
+
+
+@pytest.mark.chaos
+def test_a_draft_that_was_posted_while_the_form_was_open_stays_as_it_is(stage: Any, tryton: TrytonCompany):
+    item = newest_exported(stage)
+    bill_more(stage, item)
+    run = stage.run("refresh-invoice", company=item.company_id, invoice=item.invoice_id)
+    tryton.control("post", {"batch_code": item.batch_code})
+    asked = stage.resume(run.id, decided_by=APPROVER, decision="apply")
+    words = stage.form_description(run.id)
+    left = stage.resume(run.id, decided_by=APPROVER, decision="leave")
+
+    assert (asked.state_name, left.state_name) == ("Suspended", "Left"), left.state.message
+    assert "Tryton no longer shows it unposted and as it was exported" in words
+    assert in_tryton(tryton, item) == [("posted", item.gross)]
+
+
+def newest_exported(stage: Any) -> Any:
+    """Return the last invoice of a commitment: no later one moves with it."""
+    return max(stage.items("EXPORTED"), key=lambda item: (item.sequence or 0, item.invoice_id))
+
+
+def bill_more(stage: Any, item: Any) -> None:
+    """A project manager raises the work of the first line by 100."""
+    line = stage.sandbox.procore(f"requisitions/{item.invoice_id}")["items"][0]
+    work = Decimal(line["work_completed_this_period"]) + 100
+    name = "line_item_id" if line.get("line_item_id") else "id"
+    change = {"items": [{name: line[name], "work_completed_this_period": str(work)}]}
+    stage.sandbox.procore(f"requisitions/{item.invoice_id}/edit", change)
+
+
+def in_tryton(tryton: TrytonCompany, item: Any) -> list[tuple[str, Decimal]]:
+    key = invoice_key(item.company_id, item.invoice_id)
+    ours = [row for row in tryton.look("invoices") if row["Remarks"] == key]
+    return [(row["state"], Decimal(row["Invoice_Amount"])) for row in ours]
 
 
 def rename(stage: Any, item: Any, number: str) -> None:

@@ -20,7 +20,6 @@ from trytons import OnThrowAway, TrytonCompany, TrytonServer, a_tryton
 from benchmarks import postgresql as throw_away
 from benchmarks.post_office import PostOffice, a_post_office
 from benchmarks.postgresql import PostgreSQL
-from deployments.tryton.server import TEMPLATES, Databases, ServerError, SQLiteFiles
 from tieout.sandbox import books, spectrum
 from tieout.sandbox import contractor as contractor_module
 
@@ -108,22 +107,9 @@ def spectrum_company(tmp_path: Path, spectrum_books: books.ErpBooks, stand_ins: 
 
 
 @pytest.fixture(scope="session")
-def tryton_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrytonServer]:
-    """A real Tryton, for the session: installed and built where it is not, which takes two minutes once."""
-    yield from _tryton_on(SQLiteFiles(tmp_path_factory.mktemp("tryton"), TEMPLATES))
-
-
-@pytest.fixture(scope="session")
 def tryton_on_postgresql(postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrytonServer]:
-    yield from _tryton_on(OnThrowAway(postgresql, tmp_path_factory.mktemp("tryton")))
-
-
-def _tryton_on(databases: Databases) -> Iterator[TrytonServer]:
-    try:
-        with a_tryton(databases) as server:
-            yield server
-    except ServerError as error:
-        pytest.skip(f"what runs against a real Tryton: {error}")
+    with a_tryton(OnThrowAway(postgresql, tmp_path_factory.mktemp("tryton"))) as server:
+        yield server
 
 
 @pytest.fixture

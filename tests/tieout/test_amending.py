@@ -11,13 +11,11 @@ import pytest
 from desk import AFTER_AN_EXPORT, APPROVER, NIGHT, SENDER, Desk, Killed
 from ledgers import ON_BOTH_DATABASES
 
-from data_contracts.forms import RefreshAnswer
 from data_contracts.voucher import Created, Outcome, Refused, Voucher
-from tieout import amending, intake, refresh_form, refreshing
+from tieout import amending, refresh_form, refreshing
 from tieout.connectors import spectrum
 from tieout.errors import TransientError, UnconfirmedError
 from tieout.refreshing import Change
-from tieout.rights import Signature
 
 Trouble = Callable[[], None]
 
@@ -74,19 +72,7 @@ def changed(desk: Desk) -> Change:
     """Have the newest invoice of a commitment billed higher, and see what differs."""
     newest = max(desk.requisitions().values(), key=lambda row: (row["number"], row["id"]))
     desk.bill_more(newest["id"], "100.00")
-    return look(desk, newest["id"])
-
-
-def look(desk: Desk, invoice_id: int) -> Change:
-    intake.refetch_one(desk.ledger, desk.procore, invoice_id, desk.clock)
-    change = refreshing.compare(desk.ledger, desk.erp.capabilities, desk.contractor.company_id, invoice_id)
-    assert change
-    return change
-
-
-def apply(desk: Desk, change: Change, run: str = "run-1", by: str = APPROVER) -> list[str]:
-    given = RefreshAnswer(decided_by=by, decision="apply")
-    return refreshing.apply(desk.ledger, desk.erp, desk.terms, change, given, Signature(by), run, desk.clock)
+    return desk.see_change(newest["id"])
 
 
 def in_erp(desk: Desk, change: Change) -> Decimal:
@@ -109,7 +95,7 @@ def test_what_an_approver_takes_over_is_changed_in_the_erp_and_paid_at_its_new_a
     assert "**apply**: the unposted invoice in Spectrum becomes" in refresh_form.description(change)
     batch = desk.item(change.item.invoice_id).batch_code
 
-    assert apply(desk, change) == apply(desk, change) == []  # the step may be tried again
+    assert desk.take_over(change) == desk.take_over(change) == []  # the step may be tried again
     assert is_as_in_procore(desk, change)
     item = desk.item(change.item.invoice_id)
     assert (erp.asked, item.batch_code, item.document_id_erp) == (1, batch, change.item.document_id_erp)
@@ -132,9 +118,9 @@ def test_a_lost_answer_is_looked_for_and_what_did_not_arrive_is_sent_again(
     change = changed(desk)
     setattr(erp, when, trouble)
     try:
-        assert apply(desk, change) == []
+        assert desk.take_over(change) == []
     except (TransientError, UnconfirmedError):
-        assert apply(desk, change) == []  # the task is tried again
+        assert desk.take_over(change) == []  # the task is tried again
 
     assert erp.asked == times
     assert is_as_in_procore(desk, change)
@@ -146,16 +132,16 @@ def test_a_change_whose_sender_died_is_found_or_given_up_after_a_while(desk: Des
     change = changed(desk)
     erp.before = die
     with pytest.raises(Killed):
-        apply(desk, change)
+        desk.take_over(change)
     assert amending.settle(desk.ledger, erp, desk.clock, NIGHT) == 0
-    again = look(desk, change.item.invoice_id)
-    assert apply(desk, again, "run-2") == [
+    again = desk.see_change(change.item.invoice_id)
+    assert desk.take_over(again, "run-2") == [
         "another change of it is on its way to the ERP; answer again in a few minutes"
     ]
     desk.clock.advance(minutes=30)
     erp.after = die
     with pytest.raises(Killed):
-        apply(desk, look(desk, change.item.invoice_id), "run-3")
+        desk.take_over(desk.see_change(change.item.invoice_id), "run-3")
 
     assert amending.settle(desk.ledger, erp, desk.clock, NIGHT) == 1
     assert (erp.asked, in_erp(desk, change)) == (2, change.item.gross + 100)
@@ -168,11 +154,11 @@ def test_what_was_changed_or_posted_in_the_erp_meanwhile_is_not_overwritten(desk
     change = changed(desk)
     row = desk.exported()[change.item.invoice_id]
     desk.act_on(row, "edit", fields={"Invoice_Amount": "77.00"})
-    [problem] = apply(desk, change)
+    [problem] = desk.take_over(change)
     assert "no longer shows it unposted and as it was exported" in problem
     desk.act_on(row, "edit", fields={"Invoice_Amount": str(change.item.gross)})
     desk.post([change.item.invoice_id])
-    assert apply(desk, change) == [problem]
+    assert desk.take_over(change) == [problem]
 
     assert (erp.asked, in_erp(desk, change)) == (0, change.item.gross)
 
@@ -180,12 +166,12 @@ def test_what_was_changed_or_posted_in_the_erp_meanwhile_is_not_overwritten(desk
 @AFTER_AN_EXPORT
 def test_who_may_not_decide_and_what_breaks_a_rule_change_nothing(desk: Desk, erp: Amendable):
     change = changed(desk)
-    [problem] = apply(desk, change, by=SENDER)
+    [problem] = desk.take_over(change, by=SENDER)
     assert "Can Push to Accounting" in problem
     row = desk.exported()[change.item.invoice_id]
     desk.play("spectrum", "vendors", {"code": row["Vendor_Code"].strip(), "status": "N"})
     desk.read()
-    [problem] = apply(desk, look(desk, change.item.invoice_id))
+    [problem] = desk.take_over(desk.see_change(change.item.invoice_id))
     assert "Activate vendor" in problem
 
     assert (erp.asked, in_erp(desk, change)) == (0, change.item.gross)
@@ -196,7 +182,7 @@ def test_a_refusal_of_the_erp_is_told_and_leaves_it_as_it_was(desk: Desk, erp: A
     change = changed(desk)
     erp.before = lambda: desk.post([change.item.invoice_id])  # in the very last moment
 
-    assert apply(desk, change) == ["Spectrum refuses it: it is posted"]
+    assert desk.take_over(change) == ["Spectrum refuses it: it is posted"]
     desk.night()
     item = desk.item(change.item.invoice_id)
     assert (item.state, item.gross, in_erp(desk, change)) == ("POSTED", change.item.gross, change.item.gross)

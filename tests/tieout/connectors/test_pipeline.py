@@ -146,6 +146,35 @@ def test_what_accounting_edits_deletes_and_voids_is_seen(trade: Trade):
     assert desk.audit() == []
 
 
+def test_a_change_in_procore_reaches_what_is_unposted_once_and_nothing_else(trade: Trade):
+    desk, clerk = trade.desk, trade.clerk
+    desk.export_everything()
+    newest = max(desk.requisitions().values(), key=lambda row: (row["number"], row["id"]))["id"]
+    [before], asked = trade.ours()[newest], clerk.line.asked["write"]
+    desk.bill_more(newest, "100.00")
+    change = desk.see_change(newest)
+    if not desk.erp.capabilities.update:
+        assert "takes no change of it from here" in change.refusal
+        assert clerk.line.asked["write"] == asked
+        return
+
+    clerk.line.befall("answer lost")
+    assert (change.refusal, desk.take_over(change)) == ("", [])
+    [after] = trade.ours()[newest]
+    assert (after.gross, sum(after.lines)) == (before.gross + 100, before.gross + 100)
+    trade.ties_out()
+
+    desk.bill_more(newest, "50.00")
+    change = desk.see_change(newest)
+    clerk.post(trade.sent(newest))
+    [problem] = desk.take_over(change, "run-2")
+    desk.pay()
+    assert "no longer shows it unposted and as it was exported" in problem
+    assert [(each.state, each.gross) for each in trade.ours()[newest]] == [("posted", after.gross)]
+    assert desk.item(newest).state == states.POSTED
+    assert desk.audit() == []
+
+
 def test_whatever_is_lost_on_the_way_each_invoice_is_there_once(trade: Trade):
     trade.desk.set("export", chunk=1)
     trade.desk.night()
