@@ -39,7 +39,7 @@ def main() -> None:
         folder = Path(name)
         with stand_ins(folder, _PROJECTS, chosen.invoices, chosen.lines) as facts:
             kept = _measure(folder, facts, chosen.invoices)
-    kept = judging.measure([1_000, 10_000], chosen.lines) and kept
+    kept = judging.measure([1_000, 10_000, 50_000], chosen.lines) and kept
     kept = screen.measure(chosen.invoices) and kept
     kept = tryton.measure(chosen.invoices // 2, chosen.lines) and kept
     kept = ledger.measure(chosen.stored, items=10_000) and kept
