@@ -15,7 +15,7 @@ from tieout import grid, settings
 from tieout.grid import DateBasis, Grid, Scope
 from tieout.opening import now, open_ledger
 from tieout.progress import followed
-from tieout.publishing import cell
+from tieout.publishing import artifact_at, cell
 from tieout.run_report import FINISHED_WITH_FAILURES
 
 _REST = timedelta(minutes=1)
@@ -60,7 +60,7 @@ def conclude(steps: Steps) -> State[None]:
     if steps.unfinished:
         return Failed(name=FINISHED_WITH_FAILURES, message="; ".join(steps.unfinished))
     [written] = steps.of(show)
-    where = f"{settings.prefect_section().ui_url}/artifacts/key/{written.scope.key}"
+    where = artifact_at(settings.prefect_section().ui_url, written.scope.key)
     return Completed(
         name="Listed", message=f"{written.project}: {written.in_short} The table with its history: {where}"
     )

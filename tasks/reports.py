@@ -6,6 +6,7 @@ from uuid import UUID
 
 from prefect.client.schemas.objects import State, StateType
 
+from data_contracts.commitment import Project
 from tasks import _screen, approvers, checks, decisions, erp, items, notices, procore, watch
 from tasks._run import actor, run_id, started_at
 from tasks._steps import Steps
@@ -15,6 +16,7 @@ from tieout.opening import open_erp, open_ledger
 from tieout.publishing import FAILING, Standing
 from tieout.quality import Quality
 from tieout.run_report import FINISHED_WITH_FAILURES, RunReport
+from tieout.terms import known_projects, project_name
 
 _ANSWERING = {decisions.send: "sent", decisions.reprocess: "reprocessed", decisions.retrieve: "retrieved"}
 LEFT_TO_ANOTHER = "Left to Another Run"
@@ -85,7 +87,7 @@ def _report(steps: Steps) -> RunReport:
             unfinished=steps.unfinished,
             refused=_refused(steps),
             alarms=[f"{each.message} {each.remedy}" for rung in steps.of(watch.ring) for each in rung],
-            notes=_notes(steps),
+            notes=_notes(steps, known_projects(ledger)),
             figures=_figures(steps),
             runs=next(iter(steps.of(items.publish)), {}),
             quality=next(iter(steps.of(checks.show_quality)), Quality()),
@@ -95,10 +97,10 @@ def _report(steps: Steps) -> RunReport:
         )
 
 
-def _notes(steps: Steps) -> list[str]:
-    fetched = steps.of(procore.fetch_changed_invoices)
-    notes = [f"project {each.project_id} passed over: {each.skipped}" for each in fetched if each.skipped]
-    notes += [f"project {each.project_id}: {problem}" for each in fetched for problem in each.problems]
+def _notes(steps: Steps, projects: dict[int, Project]) -> list[str]:
+    fetched = [(project_name(projects, each.project_id), each) for each in steps.of(procore.fetch_changed_invoices)]
+    notes = [f"{name} passed over: {each.skipped}" for name, each in fetched if each.skipped]
+    notes += [f"{name}: {problem}" for name, each in fetched for problem in each.problems]
     for read in (procore.read_books, erp.read_reference):
         notes += [problem for problems in steps.of(read) for problem in problems]
     notes += [counted for counted in steps.of(procore.take_census) if counted]

@@ -19,7 +19,7 @@ from tieout.ledger.census import Census
 from tieout.ledger.letters import Origin, put_right
 from tieout.ledger.records import Sighting
 from tieout.progress import Progress, followed, unseen
-from tieout.terms import known_projects
+from tieout.terms import known_projects, project_name
 
 Clock = Callable[[], datetime]
 # Rows may move between pages while we list, and Procore's clock is not ours: read a little again each time.
@@ -110,8 +110,7 @@ def take_census(ledger: Ledger, procore: Procore, project_id: int, clock: Clock)
         listed = procore.sendable_invoices(project_id) if in_procore != known else set()
     except RefusedError:
         return None
-    project = known_projects(ledger).get(project_id)
-    name, now = project.name if project else f"project {project_id}", clock()
+    name, now = project_name(known_projects(ledger), project_id), clock()
     taken = Census(project_id=project_id, project=name, in_procore=in_procore, in_ledger=known, at=now, since=now)
     with ledger.transaction(now, "intake") as tx:
         if in_procore != known:

@@ -14,6 +14,7 @@ from data_contracts.verdicts import check, verdict
 from tieout import mapping
 from tieout.ledger import records, states
 from tieout.ledger.book import Reader, find_items
+from tieout.ledger.records import Sighting
 from tieout.settings import Policy
 
 # An invoice number is taken while the invoice that bears it is on its way to the ERP or there.
@@ -42,10 +43,11 @@ def others(
 def with_held_before(cases: Sequence[Case], found: Mapping[int, list[Finding]]) -> dict[int, list[Finding]]:
     """Judge those again whose previous invoice turned out to be held in the same batch."""
     told = dict(found)
+    numbers = {case.invoice.invoice_id_procore: case.invoice.invoice_number for case in cases}
     for case in cases:
         previous_id = case.invoice.previous_invoice_id_procore or 0
         if not case.others.waiting and previous_id in found and verdict(found[previous_id]) == states.HELD:
-            waits = replace(case.others, waiting=_in_words(previous_id, states.HELD))
+            waits = replace(case.others, waiting=_is(_named(numbers[previous_id], previous_id), states.HELD))
             told |= check([replace(case, others=waits)])
     return told
 
@@ -64,7 +66,7 @@ def _numbers_taken(
 
     def bearers(invoice_id: int, keys: Sequence[str]) -> tuple[str, ...]:
         return tuple(
-            f"invoice {other.invoice_id} on commitment {other.commitment_id} ({state or other.status})"
+            _is(f"{_named(other.number, other.invoice_id)} on {_contract(other)}", state or other.status)
             for key in keys
             for other, state in sharing.get(key, [])
             if other.invoice_id != invoice_id
@@ -81,18 +83,21 @@ def _numbers_taken(
 def _bills_alike(connection: Reader, invoices: Sequence[Invoice]) -> dict[int, tuple[str, ...]]:
     """Say which earlier invoices billed the same amount on the same commitment for the same period (C15)."""
     ours = {invoice.invoice_id_procore: _bill(invoice) for invoice in invoices if invoice.period and invoice.gross}
-    alike: dict[_Bill, set[int]] = {}
+    alike: dict[_Bill, dict[int, str]] = {}
     for invoice in invoices:
         if invoice.is_sendable and invoice.invoice_id_procore in ours:
-            alike.setdefault(ours[invoice.invoice_id_procore], set()).add(invoice.invoice_id_procore)
+            same = alike.setdefault(ours[invoice.invoice_id_procore], {})
+            same[invoice.invoice_id_procore] = invoice.invoice_number
     commitments = {commitment_id for commitment_id, _, _ in ours.values()}
-    for commitment_id, period, invoice_id, gross in records.billed_on(
+    for commitment_id, period, gross, invoice_id, number in records.billed_on(
         connection, commitments, (*states.JUDGED, *_TAKEN)
     ):
         if invoice_id not in ours:
-            alike.setdefault((commitment_id, period, gross), set()).add(invoice_id)
+            alike.setdefault((commitment_id, period, gross), {})[invoice_id] = number
     return {
-        invoice_id: tuple(f"invoice {each}" for each in sorted(alike.get(bill, ())) if each < invoice_id)
+        invoice_id: tuple(
+            _named(number, earlier) for earlier, number in sorted(alike.get(bill, {}).items()) if earlier < invoice_id
+        )
         for invoice_id, bill in ours.items()
     }
 
@@ -110,12 +115,12 @@ def _waiting(connection: Reader, policy: Policy, invoices: Sequence[Invoice]) ->
     at = {item.invoice_id: item.state for item in find_items(connection, invoice_id=list(seen))}
     waiting = {}
     for invoice_id, sighting in seen.items():
-        state = at.get(invoice_id)
+        state, name = at.get(invoice_id), _named(sighting.number, invoice_id)
         is_judged_now = invoice_id in batch and state in (None, *states.JUDGED) and sighting.status in SENDABLE
         if state is None and sighting.status not in policy.auto_send_statuses:
-            waiting[invoice_id] = _in_words(invoice_id, f"not sent, and {sighting.status.replace('_', ' ')} in Procore")
+            waiting[invoice_id] = _is(name, f"not sent, and {sighting.status.replace('_', ' ')} in Procore")
         elif not is_judged_now and state in _WAITS:
-            waiting[invoice_id] = _in_words(invoice_id, state or "")
+            waiting[invoice_id] = _is(name, state or "")
     return {
         invoice.invoice_id_procore: waiting[invoice.previous_invoice_id_procore or 0]
         for invoice in invoices
@@ -123,5 +128,14 @@ def _waiting(connection: Reader, policy: Policy, invoices: Sequence[Invoice]) ->
     }
 
 
-def _in_words(invoice_id: int, state: str) -> str:
-    return f"invoice {invoice_id} is {state}"
+def _named(number: str, invoice_id: int) -> str:
+    """Return how a person finds an invoice in Procore, where many may bear the same number."""
+    return f"invoice {number or 'without a number'} (id {invoice_id})"
+
+
+def _contract(sighting: Sighting) -> str:
+    return sighting.commitment or f"commitment {sighting.commitment_id}"
+
+
+def _is(name: str, state: str) -> str:
+    return f"{name} is {state}"

@@ -281,6 +281,11 @@ def runs_at(ui_url: str, state: str) -> str:
     return f"{ui_url}/runs?state={quote(state)}"
 
 
+def artifact_at(ui_url: str, key: str) -> str:
+    """Return the address of what is written anew under this key; it shows every time that it was written."""
+    return f"{ui_url}/artifacts/key/{key}"
+
+
 def cell(text: str) -> str:
     """Return foreign words so that they neither break a Markdown table nor start markup."""
     return _printable(text, 1_000).replace("|", "\\|").replace("<", "&lt;")

@@ -4,8 +4,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from data_contracts.money import in_words
+from tieout import today
 from tieout.ledger.book import Item
-from tieout.publishing import FAILED_TO_EXPORT, Standing, badge_of, by_cause, cell, in_brief, run_at, run_name, runs_at
+from tieout.publishing import (
+    FAILED_TO_EXPORT,
+    Standing,
+    artifact_at,
+    badge_of,
+    by_cause,
+    cell,
+    in_brief,
+    run_at,
+    run_name,
+    runs_at,
+)
 from tieout.quality import Quality
 from tieout.releasing import open_release
 from tieout.reporting import colour
@@ -63,10 +75,14 @@ class RunReport:
 
     def markdown(self) -> str:
         """Return the whole report."""
-        sections = [f"# {self.title}", self.in_short(), *self._problems(), *self._failures(), *self._drifted()]
-        sections += [*self._to_release(), *self._exported(), *self._not_exportable(), *self._counts(), *self._rules()]
+        sections = [f"# {self.title}", self.in_short(), self._elsewhere(), *self._problems(), *self._failures()]
+        sections += [*self._drifted(), *self._to_release(), *self._exported(), *self._not_exportable()]
+        sections += [*self._counts(), *self._rules()]
         sections += [f"Head of the ledger: `{self.head}`"] if self.head else []
         return "\n\n".join(sections) + "\n"
+
+    def _elsewhere(self) -> str:
+        return f"How everything stands now: [today]({artifact_at(self.ui_url, today.KEY)})"
 
     def _problems(self) -> list[str]:
         lists = (

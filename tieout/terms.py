@@ -102,3 +102,8 @@ def known_projects(ledger: Ledger) -> dict[int, Project]:
         stored = records.references(connection, "project/")
     projects = [Project.model_validate_json(body) for body in stored.values()]
     return {project.project_id_procore: project for project in projects}
+
+
+def project_name(known: dict[int, Project], project_id: int) -> str:
+    """Return what people call the project, its number in Procore where it was never listed."""
+    return known[project_id].name if project_id in known else f"project {project_id}"

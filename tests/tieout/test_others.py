@@ -42,7 +42,7 @@ def test_two_vendors_of_procore_that_are_one_in_the_erp_do_not_share_a_number(de
     desk.clock.advance(days=1)
     desk.night()
 
-    assert f"invoice {first['id']}" in told(desk, other["id"])["number-duplicate-in-erp"]
+    assert f"(id {first['id']})" in told(desk, other["id"])["number-duplicate-in-erp"]
     assert "number-duplicate-in-erp" not in told(desk, first["id"])
 
 
@@ -55,7 +55,7 @@ def test_the_same_amount_for_the_same_period_is_warned_of(desk: Desk):
     desk.bill_more(second["id"], str(billed(first) - billed(second)))
     desk.night()
 
-    assert f"invoice {first['id']}" in told(desk, second["id"])["billed-twice"]
+    assert f"invoice {first['invoice_number']} (id {first['id']})" in told(desk, second["id"])["billed-twice"]
     assert "billed-twice" not in told(desk, first["id"])
 
 
@@ -64,7 +64,7 @@ def test_an_invoice_is_warned_of_when_the_one_before_it_is_held(desk: Desk):
     desk.edit(first["id"], invoice_number="")
     desk.night()
     assert desk.item(first["id"]).state == "HELD"
-    assert f"invoice {first['id']} is HELD" in told(desk, second["id"])["sequence"]
+    assert f"invoice without a number (id {first['id']}) is HELD" in told(desk, second["id"])["sequence"]
     assert desk.item(second["id"]).state == "READY"
 
     desk.edit(first["id"], invoice_number=first["invoice_number"])
@@ -79,4 +79,4 @@ def test_an_invoice_is_warned_of_when_the_one_before_it_was_never_sent(desk: Des
     desk.set_status(first["id"], "draft")
     desk.night()
 
-    assert f"invoice {first['id']} is not sent, and draft in Procore" in told(desk, second["id"])["sequence"]
+    assert f"(id {first['id']}) is not sent, and draft in Procore" in told(desk, second["id"])["sequence"]

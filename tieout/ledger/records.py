@@ -136,13 +136,13 @@ def sharing_number(connection: Connection, number_keys: Iterable[str]) -> dict[s
 
 def billed_on(
     connection: Connection, commitment_ids: Iterable[int], states: Sequence[str]
-) -> list[tuple[int, str, int, int]]:
-    """Return the invoices on these commitments in `states`: commitment, period, invoice id and gross in minor units."""
-    found: list[tuple[int, str, int, int]] = []
+) -> list[tuple[int, str, int, int, str]]:
+    """Return commitment, period, gross in minor units, id and number of the invoices on these that are in `states`."""
+    found: list[tuple[int, str, int, int, str]] = []
     seen, item = schema.sighting, schema.item
     same = (item.c.company_id == seen.c.company_id) & (item.c.invoice_id == seen.c.invoice_id)
     for piece in in_pieces(commitment_ids):
-        query = select(item.c.commitment_id, seen.c.period, item.c.invoice_id, item.c.gross_minor)
+        query = select(item.c.commitment_id, seen.c.period, item.c.gross_minor, item.c.invoice_id, item.c.number)
         query = query.select_from(item.join(seen, same)).where(item.c.commitment_id.in_(piece))
         found += connection.execute(query.where(item.c.state.in_(states))).tuples()
     return found
