@@ -19,7 +19,7 @@ _LARGEST = 300_000  # bytes: the README is read over slow lines too
 def take() -> None:
     """Run the demo, and picture what it leaves for the reader."""
     IMAGES.mkdir(exist_ok=True)
-    with _demo() as links, browsing(links["prefect"]) as screen:
+    with _demo() as links, browsing(links["prefect"], graphs=True) as screen:
         item, review = next(iter(links["mend"])), next(iter(links["reviews"]))
         screen.open_today()
         _picture(screen, "today", HEIGHT)

@@ -2,9 +2,11 @@
 
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
@@ -14,7 +16,10 @@ _ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
     "--no-first-run"
 )
-_PATIENCE_MS = 60_000  # a worker has to start a process on a busy machine
+# A run's graph is drawn sixty times a second, which takes a machine without a graphics card more than all the rest.
+_NO_GRAPHS = "--disable-software-rasterizer"
+_PATIENCE_SECONDS = 60.0  # a worker has to start a process on a busy machine
+_ASKS_EVERY_MS = 5_000  # a page of Prefect shows what is new by then
 
 
 class Screen:
@@ -81,8 +86,7 @@ class Screen:
         """Type answers into the fields of these titles."""
         for title, text in answers.items():
             label = self.page.get_by_text(re.compile(rf"^{title.replace('_', ' ')}( \(Optional\))?$"))
-            form.locator(".schema-form-property", has=label).locator("textarea").click()
-            self.page.keyboard.type(text)
+            form.locator(".schema-form-property", has=label).locator("textarea").fill(text)
 
     def submit(self, form: Locator) -> None:
         """Press Submit, and wait until the form is gone."""
@@ -104,9 +108,17 @@ class Screen:
         expect(self.page.get_by_text(words).first).to_be_visible()
 
     def expect_state(self, name: str) -> None:
-        """Wait until the badge on the run's page says so."""
+        """Wait until the run stands so, and see that the badge on its page says it, the next time the page asks."""
+        run = urlsplit(self.page.url).path.rpartition("/")[2]
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < deadline and self._state_of(run) != name:
+            self.page.wait_for_timeout(100)
+        self.page.clock.fast_forward(_ASKS_EVERY_MS)
         badge = self.page.locator(".page-heading-flow-run__meta .state-badge")
-        expect(badge).to_have_text(name, timeout=_PATIENCE_MS)
+        expect(badge).to_have_text(name, timeout=4 * _ASKS_EVERY_MS)
+
+    def _state_of(self, run: str) -> str:
+        return str(self.page.request.get(f"{self.url}/api/flow_runs/{run}").json()["state_name"])
 
     def _views(self) -> Page:
         # The text of a closed drop-down of Prefect 3.8 does not open it; its arrow does.
@@ -131,12 +143,14 @@ def _answer(question: Locator, answer: str | list[str] | bool) -> None:
 
 
 @contextmanager
-def browsing(url: str, **options: Any) -> Iterator[Screen]:
-    """Open a browser on the Prefect server at this address."""
+def browsing(url: str, graphs: bool = False, **options: Any) -> Iterator[Screen]:
+    """Open a browser on the Prefect server at this address; `graphs` says whether it draws those of runs."""
+    arguments = _ARGUMENTS.split() + ([] if graphs else [_NO_GRAPHS])
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS.split())
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         try:
             page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, **options)
+            page.clock.install()
             yield Screen(page, url)
         finally:
             browser.close()

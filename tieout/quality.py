@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-
-import pygal  # type: ignore[import-untyped]  # it brings no types
+from typing import TYPE_CHECKING
 
 from data_contracts.data_docs import page_of, write_docs
 from data_contracts.quality import Day
@@ -12,6 +11,9 @@ from data_contracts.rules import RULES
 from tieout import settings
 from tieout.ledger import judgements
 from tieout.ledger.book import Ledger
+
+if TYPE_CHECKING:
+    import pygal  # type: ignore[import-untyped]  # it brings no types
 
 _FIRST_PAGE = "trends.html"
 
@@ -71,7 +73,9 @@ def trends(days: Sequence[Day]) -> tuple[Trend, ...]:
     return tuple(sorted((each for each in found if any(each.counts)), key=lambda each: -sum(filter(None, each.counts))))
 
 
-def _chart(counts: Sequence[int | None]) -> pygal.Bar:
+def _chart(counts: Sequence[int | None]) -> "pygal.Bar":
+    import pygal  # only the end of a night draws
+
     chart = pygal.Bar(js=(), min_scale=1)
     chart.add("", [count or 0 for count in counts])
     return chart

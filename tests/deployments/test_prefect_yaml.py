@@ -89,7 +89,7 @@ def test_where_the_code_comes_from_is_always_said(deployment: dict[str, Any]):
 
 
 def test_a_retry_starts_one_process_only(deployment: dict[str, Any]):
-    assert deployment["work_pool"]["job_variables"]["command"].endswith(" -m prefect.engine")
+    assert deployment["work_pool"]["job_variables"]["command"].endswith(" -m tieout.engine")
 
 
 def test_a_run_gives_signs_of_life_often_enough_to_be_told_from_a_dead_one(deployment: dict[str, Any]):

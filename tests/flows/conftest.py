@@ -114,7 +114,7 @@ class Stage:
         """Run a deployment in a process of its own, as a worker's child, with no worker to tell how that ended."""
         deployment = self.client.read_deployment_by_name(f"{flow}/{flow}")
         run = self.client.create_flow_run_from_deployment(deployment.id, parameters=parameters, state=Pending())
-        command = [sys.executable, "-m", "prefect.engine", str(run.id)]
+        command = [sys.executable, "-m", "tieout.engine", str(run.id)]
         process = start(command, dict(os.environ), self.config.with_name(f"{run.id}.log"))
         try:
             yield run, process
