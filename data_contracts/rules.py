@@ -111,7 +111,7 @@ RULES: tuple[Rule, ...] = (
         ACCOUNTING,
         (_holds("bills_work", "The invoice bills no work and releases {to_release} of retention, which "
                               "{erp} takes by hand only.",
-                "(gross != 0) | (is_release == False) | (can_release == True)"),),
+                "(gross != 0) | (is_release == False) | (can_release == True) | (cost_moved != 0)"),),
         not_exportable=True,
     ),
     Rule(
@@ -145,7 +145,8 @@ RULES: tuple[Rule, ...] = (
         "No other invoice of the vendor has the number, however it is typed: case, spaces, punctuation and "
         "leading zeros aside.",
         "Paying an invoice twice because it was entered twice.",
-        "Give one of the invoices another number in Procore, or reject the one that was entered twice.",
+        "Give one of the invoices another number in Procore, or set the one that was entered twice back to Revise and "
+        "Resubmit.",
         PROJECT_MANAGER,
         (_at_most("duplicates", 0, "The number {number} of {vendor} is taken: {duplicate_of}."),),
     ),
@@ -406,7 +407,8 @@ RULES: tuple[Rule, ...] = (
         "currency", "hold", "header",
         "Invoice, project and ERP company use the same currency.",
         "An amount taken for another currency than its own.",
-        "Enter the invoice in {erp} by hand at the rate that accounting sets, or correct its currency in Procore.",
+        "Enter the invoice in {erp} by hand at the rate that accounting sets and take it back with retrieve-invoices, "
+        "or correct its currency in Procore.",
         ACCOUNTING,
         (_holds("currency_agrees", "The invoice is in {currency}, the project in {base_currency}, {erp} in "
                                    "{erp_currency}.",
@@ -439,25 +441,44 @@ RULES: tuple[Rule, ...] = (
         "nothing-to-post", "hold", "header",
         "The invoice earns something.",
         "Empty AP invoices, which take up the number that the real one needs.",
-        "Reject the invoice, or have its lines filled in; an invoice of nothing is not entered in {erp}.",
+        "Set the invoice back to Revise and Resubmit in Procore, or have its lines filled in; an invoice of nothing is "
+        "not entered in {erp}.",
         PROJECT_MANAGER,
         (_holds("has_gross", "The lines earned {gross} this period: there is nothing to post.",
-                "(gross != 0) | is_release"),),
+                "(gross != 0) | is_release | (cost_moved != 0)"),),
+    ),
+    Rule(
+        "cost-moved", "hold", "header",
+        "Where the lines come to nothing together, each of them does.",
+        "Cost moved from one code to another in Procore only, so that the job cost in the ERP stays where it was.",
+        "Move the cost in {erp} by hand, line by line as in the figures below, and release by hand what it releases; "
+        "then take the invoice back with retrieve-invoices.",
+        ACCOUNTING,
+        (_holds("moves_no_cost",
+                "The lines come to {gross} together, but {cost_moved} is moved from one line to another, and "
+                "{to_release} of retention is released: {erp} takes no invoice of nothing.",
+                "(gross != 0) | (cost_moved == 0)"),),
     ),
     Rule(
         "net-negative", "hold", "header",
-        "The invoice earns a positive amount, unless the ERP takes credit memos from here.",
-        "A credit booked as a payable.",
-        "Enter a credit memo in {erp} by hand, or let the credit be billed with later work.",
+        "The invoice earns a positive amount and holds back no more than that, unless the ERP takes credit memos from "
+        "here.",
+        "A credit booked as a payable, or a payable that the subcontractor would owe.",
+        "Enter it in {erp} by hand, a credit as a credit memo, and take it back with retrieve-invoices; or let it be "
+        "billed together with later work.",
         ACCOUNTING,
-        (_holds("is_not_credit", "The lines earned {gross} this period, a credit, which {erp} does not take from here.",
-                "(gross >= 0) | takes_credits"),),
+        (_holds("is_not_credit", "The lines earned {gross} this period, held {held} and released {released} of "
+                                 "retention: a credit, which {erp} does not take from here.",
+                "(gross >= 0) | takes_credits"),
+         _holds("leaves_something", "The lines earned {gross} this period and held {held} of retention, which leaves "
+                                    "less than nothing to pay: {erp} does not take that from here.",
+                "(held <= gross) | (gross <= 0) | takes_credits")),
     ),
     Rule(
         "tax-not-carried", "hold", "header",
         "The invoice has no tax, unless the connector carries it.",
         "Tax lost on the way: the subcontractor is paid short, and the tax return is wrong.",
-        "Enter the invoice in {erp} by hand, with its tax of {tax}.",
+        "Enter the invoice in {erp} by hand, with its tax of {tax}, and take it back with retrieve-invoices.",
         ACCOUNTING,
         (_holds("tax_is_carried", "The invoice has {tax} of tax, which would be lost on the way to {erp}.",
                 "(tax == 0) | takes_tax"),),
@@ -499,7 +520,8 @@ RULES: tuple[Rule, ...] = (
         ACCOUNTING,
         (_holds("releases_nothing", "The invoice also releases {to_release} of retention, which is not exported: "
                                     "{erp} takes a release by hand only.",
-                "(gross == 0) | (is_release == False) | (can_release == True)"),),
+                "(gross == 0) | (is_release == False) | (can_release == True)"
+                " | ((gross < 0) & (takes_credits == False))"),),
     ),
     Rule(
         "insurance", "hold", "header",

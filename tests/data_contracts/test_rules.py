@@ -29,6 +29,7 @@ from builders import (
 from data_contracts.case import Case, Others
 from data_contracts.commitment import ChangeOrder, CommitmentLine, Compliance, LienWaiver, Paper
 from data_contracts.expectations import validate
+from data_contracts.invoice import InvoiceLine
 from data_contracts.reference import ErpSubcontract, ErpVendor, Finding
 from data_contracts.rules import RULES, page
 from data_contracts.verdicts import check, unreadable, verdict
@@ -223,6 +224,7 @@ EXAMPLES: dict[str, tuple[Example, Example]] = {
         a_case,
         lambda: lines(a_line(work_this_period="0.00", completed_to_date="0.00", work_retained="0.00")),
     ),
+    "cost-moved": (lambda: cost_moved("400.00"), lambda: cost_moved("-400.00")),
     "net-negative": (lambda: a_credit(erp={"credit_memos": True}), a_credit),
     "tax-not-carried": (
         lambda: a_taxed_one(erp={"tax": True}),
@@ -249,6 +251,13 @@ EXAMPLES: dict[str, tuple[Example, Example]] = {
     "release-by-hand": (lambda: mixed(erp={"retention_release": True}), mixed),
     "period-missing": (a_case, lambda: a_case(an_invoice(period_id_procore=99))),
 }  # fmt: skip
+
+
+def cost_moved(to: str, **changes: Any) -> Case:
+    """Something is billed on the first line and as much, or as little, on the second one; nothing is retained."""
+    blank = {"stored_now": "0.00", "stored_retainage_now": "0.00", "work_retained": "0.00"}
+    first = a_line(work_this_period="400.00", completed_to_date="400.00", **blank)
+    return lines(first, a_second_line(work_this_period=to, completed_to_date=to, **blank), **changes)
 
 
 def long_contract(number: str) -> Case:
@@ -291,6 +300,52 @@ def test_a_finding_says_what_was_found_and_what_to_do(rule: str):
         assert [text for text in finding.numbers.values() if text not in said] == []
         assert not re.search(r"[{}]|\bNone\b", said)
         assert finding.owner
+
+
+def test_of_an_invoice_no_more_is_held_than_it_earns_where_the_erp_takes_no_credits():
+    held_before = a_line(work_before="4000.00", work_retainage_before="0.00", completed_before="4000.00",
+                         work_this_period="100.00", completed_to_date="4100.00", work_retained="100.01")  # fmt: skip
+    catching_up = {"previous_invoice_id_procore": 99, "number_on_commitment": 2}
+
+    assert "net-negative" in broken(lines(held_before, **catching_up))
+    as_much = held_before.model_copy(update={"work_retained": Decimal("100.00")})
+    assert "net-negative" not in broken(lines(as_much, **catching_up))
+    invoice = an_invoice(lines=(held_before,), **catching_up)
+    assert "net-negative" not in broken(a_case(invoice, erp={"credit_memos": True}))
+
+
+def test_what_an_invoice_is_called_does_not_make_it_release_anything():
+    nothing = {"work_this_period": "0.00", "completed_to_date": "0.00", "work_retained": "0.00"}
+
+    assert broken(a_case(an_invoice(kind="retainage_release"))) == {"kind-of-invoice"}
+    assert broken(lines(a_line(**nothing), kind="retainage_release")) == {"kind-of-invoice", "nothing-to-post"}
+
+
+def worked(line: InvoiceLine, work: str, retained: str = "0.00", released: str = "0.00") -> InvoiceLine:
+    """The same line on the next invoice, so much further."""
+    done = line.completed_to_date + Decimal(work)
+    return continued(
+        line, work_this_period=work, completed_to_date=done, work_retained=retained, work_released=released
+    )
+
+
+def test_cost_that_is_moved_is_told_though_the_invoice_releases_retention_too():
+    before = an_invoice()
+    moved = (worked(before.lines[0], "50.00", released="20.00"), worked(before.lines[1], "-50.00"))
+    case = a_case(a_next_invoice(before, lines=moved, kind="retainage_release"), before)
+
+    assert (broken(case), verdict(found(case))) == ({"cost-moved"}, "HELD")
+    assert "$50.00 is moved from one line to another, and $20.00 of retention is released" in found(case)[0].message
+
+
+def test_a_credit_that_is_entered_by_hand_tells_of_no_release_after_an_export():
+    before = an_invoice()
+    credit = (worked(before.lines[0], "-200.00", retained="-20.00"), worked(before.lines[1], "0.00"))
+    case = (a_next_invoice(before, lines=credit), before)
+
+    assert broken(a_case(*case)) == {"net-negative"}
+    assert "held -$20.00 and released $0.00" in found(a_case(*case))[0].message
+    assert broken(a_case(*case, erp={"credit_memos": True})) == {"release-by-hand"}
 
 
 def test_both_evaluators_find_the_same_in_every_example():
