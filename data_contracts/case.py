@@ -187,6 +187,7 @@ def _line_figures(line: InvoiceLine) -> Row:
         "completed_before": done - gross if line.completed_before is None else units(line.completed_before),
         "gross": gross,
         "work_retainage_before": work_before,
+        "work_released": units(line.work_released),
         "work_retained_to_date": work_retained_to_date,
         "stored_retainage_now": units(stored_retained),
         "stored_released": units(line.stored_released),

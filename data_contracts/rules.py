@@ -314,14 +314,19 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "retainage-bounds", "hold", "line",
-        "The retainage held to date lies between nothing and all that is completed and stored, and no more of it is "
-        "released on stored materials than was held on them; on either side of zero.",
-        "Holding back more than was ever earned, or owing retention that was never held.",
+        "The retainage held to date lies between nothing and all that is completed and stored; what is released of it "
+        "is not below nothing, and on stored materials no more than was held on them; on either side of zero.",
+        "Holding back more than was ever earned, owing retention that was never held, or paying out what a release "
+        "below nothing holds back.",
         _FIGURES, PROJECT_MANAGER,
         (_holds("retained_is_within",
                 "{line}: {retained_to_date} of retainage is held on {completed_to_date} completed and stored.",
                 "(retained_to_date * sign_of_work >= 0)"
                 " & (retained_to_date * sign_of_work <= completed_to_date * sign_of_work)"),
+         _holds("work_is_released",
+                "{line}: {work_released} of retainage on work is released; what is held again is to be entered as "
+                "retained.",
+                "work_released * sign_of_work >= 0"),
          _holds("released_is_within",
                 "{line}: {stored_released} of retainage on stored materials is released, of {stored_retainage_before} "
                 "that was held.",
@@ -462,8 +467,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "net-negative", "hold", "header",
         "The invoice earns a positive amount and holds back no more than that, unless the ERP takes credit memos from "
-        "here.",
-        "A credit booked as a payable, or a payable that the subcontractor would owe.",
+        "here; and what it releases is not below nothing.",
+        "A credit booked as a payable, a payable that the subcontractor would owe, or more paid than is due.",
         "Enter it in {erp} by hand, a credit as a credit memo, and take it back with retrieve-invoices; or let it be "
         "billed together with later work.",
         ACCOUNTING,
@@ -472,7 +477,10 @@ RULES: tuple[Rule, ...] = (
                 "(gross >= 0) | takes_credits"),
          _holds("leaves_something", "The lines earned {gross} this period and held {held} of retention, which leaves "
                                     "less than nothing to pay: {erp} does not take that from here.",
-                "(held <= gross) | (gross <= 0) | takes_credits")),
+                "(held <= gross) | (gross <= 0) | takes_credits"),
+         _holds("releases_no_less",
+                "The lines release {released} of retention together: {erp} would pay what that holds back.",
+                "released >= 0")),
     ),
     Rule(
         "tax-not-carried", "hold", "header",

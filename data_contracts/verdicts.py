@@ -23,7 +23,7 @@ _MONEY = frozenset(
     "previous_total scheduled_value work_before work_this_period stored_now stored_before moved completed_before "
     "work_retainage_before retained_to_date stored_retainage_before stored_released previous_completed previous_stored "
     "previous_stored_retainage previous_work_retained gap_identity gap_total foots_3 foots_5 foots_6 foots_9 "
-    "work_by_unit scheduled_by_unit cost_moved".split()
+    "work_by_unit scheduled_by_unit cost_moved work_released".split()
 )
 
 

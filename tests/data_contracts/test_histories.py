@@ -4,7 +4,7 @@ from decimal import Decimal
 from random import Random
 
 import pytest
-from builders import a_case, a_commitment, a_vendor, some_books
+from builders import a_case, a_commitment, a_summary, a_vendor, some_books
 from histories import a_history
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,6 +14,7 @@ from data_contracts.commitment import ChangeOrder
 from data_contracts.expectations import validate
 from data_contracts.invoice import ZERO, Invoice, InvoiceLine, Summary
 from data_contracts.verdicts import check
+from tieout.billing import retention, to_release
 from tieout.mapping import MappingRow
 
 BOOKS = some_books(
@@ -157,3 +158,25 @@ def test_the_suite_and_the_row_by_row_evaluation_agree(seed: int):
 
     assert validate(cases) == verdicts
     assert any(verdicts.values()) and not all(verdicts.values())
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_whatever_is_let_through_pays_together_with_what_is_released_by_hand_just_what_is_due(random: Random):
+    *earlier, last = a_history(random)
+    lines = tuple(typed_over(line, random) for line in last.lines)
+    summary = a_summary(lines, earlier[-1].summary.earned_less_retainage if earlier else ZERO)
+    case = cases_of([*earlier, last.model_copy(update={"lines": lines, "summary": summary})])[-1]
+    paid, by_hand = case.invoice.gross - retention(case.invoice), to_release(case.invoice)
+
+    if not stops(case):
+        assert 0 <= paid <= case.invoice.gross
+        assert by_hand >= 0
+        assert paid + by_hand == summary.payment_due
+
+
+def typed_over(line: InvoiceLine, random: Random) -> InvoiceLine:
+    """Have somebody retain or release so much more or less on a line."""
+    figure = random.choice(("work_retained", "work_released"))
+    by = random.choice((0, 0, 1, -1)) * Decimal(random.randrange(1, 500_000)) / 100
+    return line.model_copy(update={figure: getattr(line, figure) + by})

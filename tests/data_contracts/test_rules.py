@@ -338,6 +338,24 @@ def test_cost_that_is_moved_is_told_though_the_invoice_releases_retention_too():
     assert "$50.00 is moved from one line to another, and $20.00 of retention is released" in found(case)[0].message
 
 
+def test_retainage_that_is_held_again_by_a_release_below_zero_is_not_paid():
+    before = an_invoice()
+    again = (worked(before.lines[0], "500.00", released="-50.00"), worked(before.lines[1], "0.00"))
+    case = a_case(a_next_invoice(before, lines=again), before)
+
+    assert "retainage-bounds" in broken(case)
+    assert "-$50.00 of retainage on work is released" in " ".join(each.message for each in found(case))
+
+
+def test_what_only_a_deduction_releases_is_not_paid():
+    """Procore's due is less by the release; the ERP would be told nothing of it."""
+    before = an_invoice(lines=deduction("-400.00", held="-40.00").invoice.lines)
+    lines = (worked(before.lines[0], "100.00"), worked(before.lines[1], "0.00", released="-40.00"))
+    release = (a_next_invoice(before, lines=lines, kind="progress_and_retainage_release"), before)
+
+    assert broken(a_case(*release, erp={"retention_release": True, "credit_memos": True})) == {"net-negative"}
+
+
 def test_a_credit_that_is_entered_by_hand_tells_of_no_release_after_an_export():
     before = an_invoice()
     credit = (worked(before.lines[0], "-200.00", retained="-20.00"), worked(before.lines[1], "0.00"))
