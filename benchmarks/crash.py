@@ -32,7 +32,6 @@ _PATHS = ("exporting", "settling", "outbox", "paying", "observing", "mailing")
 _CALLS = ("create", "find", "payments", "record_payment", "set_origin", "invoices", "send")
 _PASSING_ON = ("looking.find", "settling.look", "paying._look")  # a call has the name of who asked these to make it
 _ELSEWHERE = ("observing.acknowledge", "outbox._write_nothing")  # nothing is written outside, before or after
-_ENTER = ("spectrum", "POST /vendor/invoice")
 _TELL = ("procore", "PATCH /rest/v1.1/requisitions")
 _PAY = ("procore", "POST /rest/v1.0/contract_payments")
 _LONG = timedelta(hours=1)  # longer than any lease with the longest request after it
@@ -177,33 +176,40 @@ def _lose(kind: str, system: str, route: str, **more: Any) -> Callable[[Office],
     return lambda office: office.fault(system, route, kind, **more)
 
 
+def _lose_entry(kind: str, **more: Any) -> Callable[[Office], None]:
+    return lambda office: office.fault(office.erp.name, office.erp.entering, kind, **more)
+
+
 def _lose_mail(office: Office) -> None:
     office.mails.answers = ["lose"]
 
 
-def _refuse(office: Office) -> None:
-    """Lose the first request, and have Spectrum refuse the vendors since their codes were read."""
-    _lose("reset_before", *_ENTER)(office)
-    office.play("spectrum", "vendors", [{"code": each.code, "status": "N"} for each in office.contractor.books.vendors])
+def _retire_vendors(office: Office) -> None:
+    for each in office.contractor.books.vendors:
+        office.play(office.erp.name, "vendors", {"code": each.code, "status": "N"})
 
 
+# The first request is lost, and the ERP refuses the second: it takes nothing of these vendors any more.
+_REFUSED = {"exporting._look_after: after find": _retire_vendors}
 _TELLING = (Worker.read, Worker.settle, Worker.export, Worker.deliver)
 _PAYING = (Worker.pay,)
 _MAILING = (Worker.deliver, Worker.mail)
 STORIES = {
     "an export": Story("accepted", Worker.export),
-    "the answer is lost": Story("accepted", Worker.export, _lose("reset_after", *_ENTER)),
-    "the request is lost": Story("accepted", _settled_later, _lose("reset_before", *_ENTER)),
-    "surely not sent": Story("accepted", Worker.export, _lose("429", *_ENTER, retry_after=3600)),
-    "given up": Story("accepted", _given_up, _lose("429", *_ENTER, retry_after=3600, times=4)),
-    "refused when sent again": Story("accepted", _settled_later, _refuse, is_refused=True),
+    "the answer is lost": Story("accepted", Worker.export, _lose_entry("reset_after")),
+    "the request is lost": Story("accepted", _settled_later, _lose_entry("reset_before")),
+    "surely not sent": Story("accepted", Worker.export, _lose_entry("429", retry_after=3600)),
+    "given up": Story("accepted", _given_up, _lose_entry("429", retry_after=3600, times=4)),
+    "refused when sent again": Story(
+        "accepted", _settled_later, _lose_entry("reset_before"), is_refused=True, also=_REFUSED
+    ),
     "refused, and no look": Story(
         "accepted",
         _settled_later,
-        _refuse,
-        mend=Office.mend_info_link,
+        _lose_entry("reset_before"),
+        mend=Office.show_invoices,
         is_refused=True,
-        also={"exporting._send: after create": Office.break_info_link},
+        also={**_REFUSED, "exporting._send: after create": Office.hide_invoices},
     ),
     "the ledger was restored": Story("forgotten", Worker.export),
     "a worker has died": Story("left", Worker.settle),
@@ -396,6 +402,6 @@ def _count(office: Office, story: Story) -> None:
 
 def _count_writes(office: Office) -> None:
     """Nothing that arrived was sent again, though both systems would have refused it."""
-    entered, paid = (office.arrived(*each) for each in (_ENTER, _PAY))
+    entered, paid = (office.arrived(*each) for each in ((office.erp.name, office.erp.entering), _PAY))
     if entered > 1 or paid > len(office.requisitions()):
         raise HarmError(f"the invoices were entered {entered} times, and {paid} payments were written")

@@ -1,6 +1,6 @@
-"""A contractor's office that goes back to where a story began: both stand-ins, a ledger, and the clock they go by.
+"""A contractor's office that goes back to where a story began: Procore's stand-in, an ERP, a ledger, and their clock.
 
-What the two systems hold is always read from the stand-ins, never from our ledger.
+What the two systems hold is always read from them, never from our ledger.
 """
 
 import csv
@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 import httpx
 
+from benchmarks.erps import Erp, OpenErp, a_spectrum
 from benchmarks.post_office import PostOffice, a_post_office
 from benchmarks.postgresql import PostgreSQL
 from benchmarks.workers import ACTOR, Clock, Worker, at_work, end_with_parent
@@ -32,7 +33,7 @@ from tieout.ledger import states
 from tieout.ledger.book import Ledger, canonical, upgrade
 from tieout.rejecting import reject_item
 from tieout.sandbox import contractor as contractor_module
-from tieout.sandbox import procore, spectrum
+from tieout.sandbox import procore
 from tieout.sandbox.contractor import Contractor
 from tieout.sandbox.faults import NOT_CALLED, ASGIApp
 from tieout.sandbox.serve import MAPPING_COLUMNS
@@ -40,8 +41,6 @@ from tieout.sandbox.sockets import serving
 from tieout.terms import Terms, load_terms
 
 Payments = Counter[tuple[int, str]]  # how often an amount was paid on an invoice, by Procore's id of it
-_AUTHORIZATION_ID = "SANDBOX-AUTH-1"
-_BREAKABLE = "VN_INVOICE_APPROVAL_HDR_MC"
 
 
 class KeptLedger(Protocol):
@@ -125,21 +124,21 @@ def _stand_in(make_app: Callable[[Path], ASGIApp], orders: Connection, log: Path
 class Office:
     """Where stories play; `begin` one, `keep` it under a name, `begin` it from there as often as wanted."""
 
-    def __init__(self, folder: Path, ledger: KeptLedger, clock: Clock, contractor: Contractor) -> None:
-        self.folder, self.clock, self.contractor = folder, clock, contractor
+    def __init__(self, folder: Path, ledger: KeptLedger, clock: Clock, contractor: Contractor, erp: Erp) -> None:
+        self.folder, self.clock, self.contractor, self.erp = folder, clock, contractor, erp
         self.ledger, self._kept_ledger = Ledger(ledger.url), ledger
         self.urls: dict[str, str] = {}
         self._orders: dict[str, Connection] = {}
         self._control = httpx.Client(trust_env=False, timeout=30)
         self._rounds = count(1)
-        self._now = folder / "now"  # leads to the folder of the stand-ins that serve
+        self.now = folder / "now"  # leads to the folder of the story that is played
         self._kept: dict[str, tuple[datetime, Payments]] = {}
         self.mails = PostOffice()
         self.paid: Payments = Counter()
 
     def begin(self, story: str = "") -> None:
         """Put the stand-ins, the ledger and the clock back to where the story was kept; "" is before everything."""
-        before, round_ = self._now.resolve(), self.folder / f"round-{next(self._rounds)}"
+        before, round_ = self.now.resolve(), self.folder / f"round-{next(self._rounds)}"
         if story:
             shutil.copytree(self.folder / story, round_)
             self._kept_ledger.restore(story)
@@ -149,8 +148,8 @@ class Office:
         else:
             round_.mkdir()
         self.mails.taken.clear()
-        self._now.unlink(missing_ok=True)
-        self._now.symlink_to(round_)
+        self.now.unlink(missing_ok=True)
+        self.now.symlink_to(round_)
         for orders in self._orders.values():
             orders.send(round_)
         for orders in self._orders.values():
@@ -161,20 +160,16 @@ class Office:
         """Keep how everything stands now."""
         kept = self.folder / story
         kept.mkdir()
-        for path in self._now.glob("*.sqlite*"):
+        for path in self.now.glob("*.sqlite*"):
             if not path.name.endswith("-shm"):
                 shutil.copy(path, kept)
+        self.erp.keep(kept)
         self._kept_ledger.keep(story)
         self._kept[story] = self.clock(), Counter(self.paid)
 
     def forget(self, story: str) -> None:
         """Restore the ledger alone, as from a backup."""
         self._kept_ledger.restore(story)
-
-    @property
-    def spectrum_path(self) -> Path:
-        """Spectrum's own database."""
-        return self._now / "spectrum.sqlite"
 
     def accept_everything(self) -> None:
         """Read Procore, judge it, and accept whatever is sound."""
@@ -193,7 +188,7 @@ class Office:
     # The other people, and what the two systems hold.
 
     def play(self, system: str, action: str, body: Any = None, method: str = "POST") -> Any:
-        """Do what somebody does in Procore or in Spectrum."""
+        """Do what somebody does in Procore or in the ERP."""
         answer = self._control.request(method, f"{self.urls[system]}/_sandbox/{action}", json=body or {})
         answer.raise_for_status()
         return answer.json() if answer.content else None
@@ -217,13 +212,12 @@ class Office:
         for system in self.urls:
             self.play(system, "faults", method="DELETE")
 
-    def break_info_link(self) -> None:
-        """A table of Info-Link is there, but reading it fails."""
-        with closing(sqlite3.connect(self.spectrum_path)) as database:
-            database.executescript(f"DROP VIEW {_BREAKABLE}; CREATE VIEW {_BREAKABLE} AS SELECT * FROM nowhere")
+    def hide_invoices(self) -> None:
+        """Whoever looks for invoices in the ERP sees an error."""
+        self.erp.hide(self)
 
-    def mend_info_link(self) -> None:
-        self.play("spectrum", "info_link", {"table": _BREAKABLE, "enabled": True})
+    def show_invoices(self) -> None:
+        self.erp.show(self)
 
     def close_payments(self) -> None:
         """The administrators of Procore switch Payments Issued off."""
@@ -237,9 +231,9 @@ class Office:
             self.play("procore", f"projects/{project['id']}", {"payments_issued": is_on})
 
     def invoices(self) -> dict[int, list[dict[str, Any]]]:
-        """What Spectrum holds of ours, by Procore's invoice id."""
+        """What the ERP holds of ours, by Procore's invoice id."""
         held: dict[int, list[dict[str, Any]]] = {}
-        for row in self.look("spectrum", "invoices"):
+        for row in self.look(self.erp.name, "invoices"):
             if key := parse_key(row["Remarks"].strip()):
                 held.setdefault(key[1], []).append(row)
         return held
@@ -253,14 +247,14 @@ class Office:
 
         `paid` tells of it.
         """
-        self.play("spectrum", "post", {"invoices": None})
+        self.play(self.erp.name, "post", {"invoices": None})
         ids: dict[str, dict[str, int]] = {}  # by vendor and invoice number
         for invoice_id, rows in self.invoices().items():
             for row in rows:
                 ids.setdefault(row["Vendor_Code"], {})[row["Invoice_Number"]] = invoice_id
         for vendor, by_number in ids.items():
             applications = [{"invoice_number": number} for number in list(by_number)[:of_each_vendor]]
-            check = self.play("spectrum", "checks", {"vendor_code": vendor, "applications": applications})
+            check = self.play(self.erp.name, "checks", {"vendor_code": vendor, "applications": applications})
             for row in check["applications"]:
                 self.paid[by_number[row["Invoice_Number"]], row["Payment_Amount"]] += 1
 
@@ -281,10 +275,10 @@ class Office:
         }
 
     def _origin(self, invoice_id: int, rows: Sequence[Mapping[str, Any]] | None) -> tuple[str | None, str | None]:
-        """Return what the origin fields in Procore must say of what Spectrum holds."""
+        """Return what the origin fields in Procore must say of what the ERP holds."""
         if not rows:
             return None, None
-        facts = {"batch": rows[0]["Batch_Code"], "document": rows[0]["Document_ID"], "erp": "spectrum"}
+        facts = {"batch": rows[0]["Batch_Code"], "document": rows[0]["Document_ID"], "erp": self.erp.name}
         return invoice_key(self.contractor.company_id, invoice_id), canonical(facts)
 
 
@@ -306,16 +300,21 @@ def _judge(worker: Worker) -> Terms:
 
 @contextmanager
 def an_office(
-    folder: Path, ledger: KeptLedger, rate: float = 0.0, settings: Mapping[str, str] | None = None, **sizes: int
+    folder: Path,
+    ledger: KeptLedger,
+    rate: float = 0.0,
+    settings: Mapping[str, str] | None = None,
+    open_erp: OpenErp = a_spectrum,
+    **sizes: int,
 ) -> Iterator[Office]:
     """Open an office for a contractor whose invoices are all sound, and have this process go by its settings."""
     clock = Clock(rate)
     plan: dict[str, Any] = {"seed": 7, "projects": 1, "lines": 3, **sizes}
     contractor = contractor_module.build(**plan, troubles=False, today=clock().date())
-    office = Office(folder, ledger, clock, contractor)
-    apps = {"procore": partial(_procore, contractor, clock), "spectrum": partial(_spectrum, contractor, clock)}
     with ExitStack() as stack:
-        for system, make_app in apps.items():
+        erp = stack.enter_context(open_erp(folder, contractor, clock))
+        office = Office(folder, ledger, clock, contractor, erp)
+        for system, make_app in {"procore": partial(_procore, contractor, clock), erp.name: erp.serve}.items():
             stack.enter_context(_running(office, system, make_app))
         office.mails = stack.enter_context(a_post_office())
         stack.enter_context(_environment(office, settings or {}))
@@ -325,11 +324,6 @@ def an_office(
 
 def _procore(contractor: Contractor, clock: Clock, folder: Path) -> ASGIApp:
     return procore.create_app(folder / "procore.sqlite", contractor, False, clock)
-
-
-def _spectrum(contractor: Contractor, clock: Clock, folder: Path) -> ASGIApp:
-    url = f"sqlite:///{folder / 'spectrum.sqlite'}"
-    return spectrum.create_app(url, contractor.books, _AUTHORIZATION_ID, clock)
 
 
 @contextmanager
@@ -365,12 +359,10 @@ def _environment(office: Office, settings: Mapping[str, str]) -> Iterator[None]:
             "TIEOUT_PROCORE__COMPANY_ID": str(contractor.company_id),
             "TIEOUT_PROCORE__CLIENT_ID": contractor.client_id,
             "TIEOUT_PROCORE__CLIENT_SECRET": contractor.client_secret,
-            "TIEOUT_SPECTRUM__URL": urls["spectrum"],
-            "TIEOUT_SPECTRUM__COMPANY_CODE": contractor.books.company_code,
-            "TIEOUT_SPECTRUM__AUTHORIZATION_ID": _AUTHORIZATION_ID,
-            "TIEOUT_SPECTRUM__INFO_LINK_URL": f"sqlite:///file:{office.spectrum_path}?mode=ro&uri=true",
+            "TIEOUT_COMPANY__ERP": office.erp.name,
+            **_section(office.erp.name, office.erp.section(urls[office.erp.name], office.now)),
             "TIEOUT_POLICY__AUTO_ACCEPT_PROJECTS": json.dumps([each["id"] for each in contractor.projects]),
-            **{f"TIEOUT_MAIL__{name.upper()}": str(value) for name, value in office.mails.settings.items()},
+            **_section("mail", office.mails.settings),
             **settings,
         }
     )
@@ -379,3 +371,7 @@ def _environment(office: Office, settings: Mapping[str, str]) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def _section(name: str, values: Mapping[str, Any]) -> dict[str, str]:
+    return {f"TIEOUT_{name.upper()}__{key.upper()}": str(value) for key, value in values.items()}

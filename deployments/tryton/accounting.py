@@ -82,7 +82,11 @@ class Accounting:
         checks = self._tryton.rows("account.payment", [("id", "in", made)], "check_number", "amount")
         total = sum((row["amount"] for row in checks), ZERO)
         numbers = [row["check_number"] for row in checks]
-        return {"check_number": numbers[0], "check_numbers": numbers, "amount": total}
+        paid = [
+            {"Invoice_Number": each["invoice_number"], "Payment_Amount": row["amount"]}
+            for each, row in zip(applications, checks, strict=True)
+        ]
+        return {"check_number": numbers[0], "check_numbers": numbers, "amount": total, "applications": paid}
 
     def _payment(self, vendor: str, application: Mapping[str, Any], paid_on: date) -> Row:
         invoice = self._one(vendor, application["invoice_number"])
@@ -165,6 +169,7 @@ class Accounting:
         batch = _BATCH.search(row["comment"] or "")
         return {
             "id": row["id"],
+            "Document_ID": str(row["id"]),
             "Vendor_Code": row["party."]["code"],
             "Invoice_Number": row["reference"] or "",
             "Remarks": row["description"] or "",

@@ -1,4 +1,7 @@
-"""A worker that dies or stands still, wherever that is, does no harm. Counted in both outside systems."""
+"""A worker that dies or stands still, wherever that is, does no harm. Counted in both outside systems.
+
+`make test` has the stand-in for Spectrum as ERP, `make chaos-erps` a real Tryton.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,15 +11,16 @@ from ledgers import DATABASES
 
 from benchmarks import crash
 from benchmarks.crash import BOUNDARIES
+from benchmarks.erps import a_spectrum, a_tryton
 from benchmarks.office import Office, OnPostgreSQL, OnSQLite, an_office
 
 
-@pytest.fixture(scope="module", params=DATABASES)
+@pytest.fixture(scope="module", params=[*DATABASES, pytest.param("tryton", marks=pytest.mark.chaos)])
 def office(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    folder = tmp_path_factory.mktemp("office")
-    is_file = request.param == "sqlite"
+    folder, open_erp = tmp_path_factory.mktemp("office"), a_tryton if request.param == "tryton" else a_spectrum
+    is_file = request.param != "postgresql"
     ledger = OnSQLite(folder) if is_file else OnPostgreSQL(request.getfixturevalue("postgresql"))
-    with an_office(folder, ledger, invoices=4) as office:
+    with an_office(folder, ledger, open_erp=open_erp, invoices=4) as office:
         crash.prepare(office)
         yield office
 

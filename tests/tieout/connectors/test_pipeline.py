@@ -240,13 +240,13 @@ def _export_and_die(desk: Desk, boundary: str) -> None:
 
 
 @pytest.mark.chaos
-@pytest.mark.sandbox(invoices=20)
+@pytest.mark.sandbox(invoices=100)
 def test_workers_in_a_storm_leave_each_invoice_once(trade: Trade):
     trade.desk.set("export", chunk=3)
     trade.desk.night()
     trade.desk.accept()
     chance = random.Random(1)
-    for _ in range(20):
+    for _ in range(60):
         trade.clerk.line.befall(chance.choice(WEATHER), status=503)
     rounds = 0
     while set(trade.desk.states().values()) != {states.EXPORTED}:
