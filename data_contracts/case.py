@@ -43,6 +43,7 @@ class ErpFacts:
     retention_release: bool = False
     credit_memos: bool = False
     tax: bool = False
+    payment_hold: bool = False
     release_path: str = ""
 
 
@@ -101,13 +102,18 @@ class Case:
     paper_policy: PaperPolicy = PaperPolicy()
 
     def gravity(self, policy: str) -> str:
-        """Return what the company's policy of that name says."""
+        """Return what the company's policy of that name says; an ERP that holds no payment has the invoice held."""
         gravity: str = self.over_billing if policy == "over_billing" else getattr(self.paper_policy, policy)
-        return gravity
+        return "stop" if gravity == "pay_hold" and not self.erp.payment_hold else gravity
 
     @property
     def holds_payment(self) -> bool:
-        """Whether the ERP is told to hold the payment: a paper is missing, and the policy says so."""
+        """Whether the ERP is told to hold the payment."""
+        return self.erp.payment_hold and self.wants_payment_held
+
+    @property
+    def wants_payment_held(self) -> bool:
+        """Whether a paper is missing for which the policy would have the payment held."""
         policy, missing = self.paper_policy, self.papers
         return any(
             gravity == "pay_hold" and words
@@ -354,9 +360,17 @@ def _names(case: Case) -> Row:
         "no_insurance": case.papers.insurance,
         "no_documents": case.papers.compliance_documents,
         "no_waiver": case.papers.lien_waiver,
-        "held_how": " It is exported with its payment on hold." if case.holds_payment else "",
+        "held_how": _held_how(case),
         "period": None if invoice.period_id_procore is None or not case.period_is_known else "known",
     }
+
+
+def _held_how(case: Case) -> str:
+    if not case.wants_payment_held:
+        return ""
+    if not case.holds_payment:
+        return f" {case.erp.name} cannot be told to hold its payment, so the invoice itself is held."
+    return f" It is exported with its payment on hold, which accounting lifts in {case.erp.name}."
 
 
 def _commitment_label(case: Case) -> str:

@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 import data_contracts
-from data_contracts.case import Case, Coding, ErpFacts, Others
+from data_contracts.case import Case, Coding, ErpFacts, Others, PaperPolicy
 from data_contracts.commitment import Commitment, ProjectBooks, Vendor
 from data_contracts.expectations import validate
 from data_contracts.invoice import Invoice
@@ -95,7 +95,7 @@ def build_case(
         accounting_on=billing.accounting_on(invoice, reference, policy),
         over_billing=policy.over_billing,
         papers=papers.missing(invoice, commitment, books, policy, today),
-        paper_policy=papers.policy_of(policy, capabilities),
+        paper_policy=PaperPolicy(policy.insurance, policy.compliance_documents, policy.lien_waiver),
     )
 
 
@@ -115,6 +115,7 @@ def _facts(capabilities: Capabilities, reference: Reference) -> ErpFacts:
         retention_release=capabilities.retention_release,
         credit_memos=capabilities.credit_memos,
         tax=capabilities.tax,
+        payment_hold=capabilities.payment_hold,
         release_path=capabilities.release_path,
     )
 

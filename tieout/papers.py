@@ -6,23 +6,13 @@ Who asks Procore for them is `compliance.py`.
 from collections.abc import Iterable, Iterator
 from datetime import date
 
-from data_contracts.case import PaperPolicy, Papers
+from data_contracts.case import Papers
 from data_contracts.commitment import Commitment, Compliance, LienWaiver, Paper, ProjectBooks
 from data_contracts.invoice import Invoice
-from tieout.connectors.base import Capabilities
 from tieout.settings import Policy
 
 IN_ORDER = ("compliant", "not_required")
 SIGNED = "completed"
-
-
-def policy_of(policy: Policy, capabilities: Capabilities) -> PaperPolicy:
-    """Return how grave a missing paper is; where the ERP cannot have a payment held, the invoice is."""
-
-    def gravity(wanted: str) -> str:
-        return "stop" if wanted == "pay_hold" and not capabilities.payment_hold else wanted
-
-    return PaperPolicy(gravity(policy.insurance), gravity(policy.compliance_documents), gravity(policy.lien_waiver))
 
 
 def missing(

@@ -6,8 +6,6 @@ import pytest
 from desk import Desk
 
 from tieout import intake
-from tieout.papers import policy_of
-from tieout.settings import Policy
 
 SMALL = pytest.mark.sandbox(invoices=4, lines=2)
 EXPIRED = {"insurance_documents": [{"id": 1, "name": "Certificate", "insurance_type": "Umbrella",
@@ -110,11 +108,14 @@ def test_what_cannot_be_read_counts_as_missing_is_told_and_concerns_one_commitme
     assert concerned == {invoice["commitment_id"]}
 
 
-def test_where_an_erp_cannot_hold_a_payment_the_invoice_is_held(desk: Desk):
-    policy = Policy(insurance="pay_hold", lien_waiver="warn")
-    able = desk.erp.capabilities
-    unable = able.model_copy(update={"payment_hold": False})
+@SMALL
+def test_where_an_erp_cannot_hold_a_payment_the_invoice_is_held_and_says_so(desk: Desk):
+    desk.set("policy", compliance_documents="pay_hold")
+    desk.erp.capabilities = desk.erp.capabilities.model_copy(update={"payment_hold": False})
+    invoice = first(desk)
+    stand(desk, invoice, compliance_status="not_compliant")
+    desk.night()
+    severity, message = reasons(desk, invoice["id"])["compliance-documents"]
 
-    assert policy_of(policy, able).insurance == "pay_hold"
-    assert policy_of(policy, unable).insurance == "stop"
-    assert policy_of(policy, unable).lien_waiver == "warn"
+    assert (desk.item(invoice["id"]).state, severity) == ("HELD", "hold")
+    assert "Spectrum cannot be told to hold its payment, so the invoice itself is held" in message

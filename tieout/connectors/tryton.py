@@ -67,6 +67,9 @@ _IS_VOID = {"processing": False, "succeeded": False, "failed": True}
 _SIGNED = ("confirmed", "processing")  # the states of a purchase that may be billed
 _POSTING = ("validate_invoice", "post")  # what the user must not be able to do
 _PROBE = "P" + "0" * 26  # a key that no invoice has
+_PRODUCT = ["code", "default_uom", "account_category.account_expense.code"]
+_ANALYTIC = ["code", "root", "parent.code"]
+_PURCHASE_LINE = ["purchase.reference", "purchase.party"]
 Axis = Literal["job", "phase", "cost_type"]
 Row = dict[str, Any]
 
@@ -389,6 +392,140 @@ class _Home:
     roots: dict[Axis, int]
 
 
+@dataclass(frozen=True)
+class _Codes:
+    """Tryton's ids of all that some vouchers name by codes."""
+
+    home: _Home
+    vendors: dict[str, Row]
+    accounts: dict[str, int]
+    products: dict[str, Row]
+    analytic: dict[tuple[Axis, str, str], int]  # axis, code, and of a phase its job
+    origins: dict[tuple[str, int, int], Row]  # purchase, phase, cost type: the line of the purchase
+
+    @classmethod
+    def of(cls, calls: _Calls, home: _Home, vouchers: Sequence[Voucher]) -> "_Codes":
+        """Look all of them up, with a few reads however many they are."""
+        lines = [line for voucher in vouchers for line in voucher.lines]
+        analytic = cls._analytic(calls, home, lines)
+        contracts = sorted({voucher.contract_erp for voucher in vouchers})
+        codes = sorted({voucher.vendor_erp for voucher in vouchers})
+        fields = ["code", "active", "addresses", "account_payable"]
+        parties = calls.every("party.party", [["code", "in", codes]], fields, active_test=False)
+        wanted = sorted({line.gl_account for line in lines if line.gl_account})
+        accounts = [["company", "=", home.company_id], ["code", "in", wanted], ["closed", "!=", True]]
+        products = [["code", "in", sorted({line.cost_type for line in lines})]]
+        return cls(
+            home=home,
+            vendors={row["code"]: row for row in parties},
+            accounts={row["code"]: row["id"] for row in calls.every("account.account", accounts, ["code"])},
+            products={row["code"]: row for row in calls.every("product.product", products, _PRODUCT)},
+            analytic=analytic,
+            origins=cls._origins(calls, home, contracts),
+        )
+
+    @staticmethod
+    def _analytic(calls: _Calls, home: _Home, lines: Sequence[VoucherLine]) -> dict[tuple[Axis, str, str], int]:
+        codes = sorted({code for line in lines for code in (line.job, line.phase, line.cost_type)})
+        domain = [["root", "in", list(home.roots.values())], ["code", "in", codes], ["type", "=", "normal"]]
+        axes = {root: axis for axis, root in home.roots.items()}
+        found: dict[tuple[Axis, str, str], int] = {}
+        for row in calls.every("analytic_account.account", [*domain, ["state", "=", "opened"]], _ANALYTIC):
+            axis = axes[row["root"]]
+            found[axis, row["code"], row["parent."]["code"] if axis == "phase" else ""] = row["id"]
+        return found
+
+    @staticmethod
+    def _origins(calls: _Calls, home: _Home, contracts: Sequence[str]) -> dict[tuple[str, int, int], Row]:
+        """Return the lines of these purchases by what they cost; of several alike the first."""
+        domain: list[Any] = [["purchase.company", "=", home.company_id], ["purchase.reference", "in", contracts]]
+        domain += [["purchase.state", "in", _SIGNED], ["type", "=", "line"]]
+        lines = {f"purchase.line,{row['id']}": row for row in calls.every("purchase.line", domain, _PURCHASE_LINE)}
+        spent: dict[str, dict[int, int]] = {}
+        for origins in _pages(sorted(lines)):
+            coded = [["origin", "in", origins], ["root", "in", [home.roots["phase"], home.roots["cost_type"]]]]
+            for row in calls.every("analytic.account.entry", coded, ["origin", "root", "account"]):
+                spent.setdefault(row["origin"], {})[row["root"]] = row["account"]
+        found: dict[tuple[str, int, int], Row] = {}
+        for origin, row in lines.items():
+            by_root = spent.get(origin, {})
+            coding = (by_root.get(home.roots["phase"]) or 0, by_root.get(home.roots["cost_type"]) or 0)
+            found.setdefault((row["purchase."]["reference"], *coding), row)
+        return found
+
+    def document(self, voucher: Voucher, settings: Settings) -> Row | list[str]:
+        """Return the record to create, or the reasons why it cannot be."""
+        reasons: list[str] = []
+        vendor, home = self._vendor(voucher.vendor_erp, reasons), self.home
+        if voucher.currency != home.currency:
+            reasons.append(f"Its currency is {voucher.currency}, the company's is {home.currency}")
+        document = _to_wire(voucher, settings)
+        lines = [self._line(voucher, *each, reasons) for each in zip(voucher.lines, document["lines"], strict=False)]
+        if voucher.retention:
+            lines.append(self._common() | document["lines"][-1] | {"account": home.retention_id})
+        if reasons:
+            return list(dict.fromkeys(reasons))
+        return document | {
+            "company": home.company_id,
+            "currency": home.currency_id,
+            "journal": home.journal_id,
+            "party": vendor["id"],
+            "invoice_address": vendor["addresses"][0],
+            "account": vendor["account_payable"] or home.payable_id,
+            "lines": [["create", lines]],
+        }
+
+    def _vendor(self, code: str, reasons: list[str]) -> Row:
+        vendor = self.vendors.get(code, {})
+        if not vendor:
+            reasons.append(f"Vendor {code} does not exist")
+        elif not vendor["active"]:
+            reasons.append(f"Vendor {code} is not active")
+        elif not vendor["addresses"]:
+            reasons.append(f"Vendor {code} has no address")
+        return vendor
+
+    def _line(self, voucher: Voucher, line: VoucherLine, document: Row, reasons: list[str]) -> Row:
+        job = self._known(self.analytic.get(("job", line.job, "")), f"Job {line.job}", reasons)
+        phase = self._known(
+            self.analytic.get(("phase", line.phase, line.job)), f"Phase {line.phase} of job {line.job}", reasons
+        )
+        kind = self._known(self.analytic.get(("cost_type", line.cost_type, "")), f"Cost type {line.cost_type}", reasons)
+        product = self._known(self.products.get(line.cost_type), f"Product {line.cost_type}", reasons)
+        account = self._known(self.accounts.get(line.gl_account or ""), f"Account {line.gl_account}", reasons)
+        origin = self.origins.get((voucher.contract_erp, phase or 0, kind or 0))
+        if origin is None:
+            coding = f"phase {line.phase}, cost type {line.cost_type}"
+            reasons.append(f"Subcontract {voucher.contract_erp} is not signed, or has no line of {coding}")
+        if job is None or phase is None or kind is None or product is None or account is None or origin is None:
+            return {}
+        if origin["purchase."]["party"] != self.vendors.get(voucher.vendor_erp, {}).get("id"):
+            reasons.append(f"Subcontract {voucher.contract_erp} is of another vendor than {voucher.vendor_erp}")
+        roots = self.home.roots
+        coded = ((roots["job"], job), (roots["phase"], phase), (roots["cost_type"], kind))
+        return (
+            self._common()
+            | document
+            | {
+                "origin": f"purchase.line,{origin['id']}",
+                "product": product["id"],
+                "unit": product["default_uom"],
+                "account": account,
+                "analytic_accounts": [["create", [{"root": root, "account": each} for root, each in coded]]],
+            }
+        )
+
+    def _common(self) -> Row:
+        shared = {"company": self.home.company_id, "currency": self.home.currency_id}
+        return {"type": "line", "invoice_type": "in", **shared}
+
+    @staticmethod
+    def _known(found: Any, what: str, reasons: list[str]) -> Any:
+        if found is None:
+            reasons.append(f"{what} does not exist, or is closed")
+        return found
+
+
 class Connector:
     """Tryton for one company."""
 
@@ -709,149 +846,6 @@ class Connector:
             raise TransientError(SYSTEM, "the preflight", error.reason, error.request_id) from None
         words = "has_unique_key is set, but Tryton takes two invoices with one key"
         return [_problem("duplicates", words, "Create the index that docs/connectors.md names in Tryton's database.")]
-
-
-_PRODUCT = ["code", "default_uom", "account_category.account_expense.code"]
-
-
-@dataclass(frozen=True)
-class _Codes:
-    """Tryton's ids of all that some vouchers name by codes."""
-
-    home: _Home
-    vendors: dict[str, Row]
-    accounts: dict[str, int]
-    products: dict[str, Row]
-    analytic: dict[tuple[Axis, str, str], int]  # axis, code, and of a phase its job
-    origins: dict[tuple[str, int, int], Row]  # purchase, phase, cost type: the line of the purchase
-
-    @classmethod
-    def of(cls, calls: _Calls, home: _Home, vouchers: Sequence[Voucher]) -> "_Codes":
-        """Look all of them up, with a few reads however many they are."""
-        lines = [line for voucher in vouchers for line in voucher.lines]
-        analytic = cls._analytic(calls, home, lines)
-        contracts = sorted({voucher.contract_erp for voucher in vouchers})
-        codes = sorted({voucher.vendor_erp for voucher in vouchers})
-        fields = ["code", "active", "addresses", "account_payable"]
-        parties = calls.every("party.party", [["code", "in", codes]], fields, active_test=False)
-        wanted = sorted({line.gl_account for line in lines if line.gl_account})
-        accounts = [["company", "=", home.company_id], ["code", "in", wanted], ["closed", "!=", True]]
-        products = [["code", "in", sorted({line.cost_type for line in lines})]]
-        return cls(
-            home=home,
-            vendors={row["code"]: row for row in parties},
-            accounts={row["code"]: row["id"] for row in calls.every("account.account", accounts, ["code"])},
-            products={row["code"]: row for row in calls.every("product.product", products, _PRODUCT)},
-            analytic=analytic,
-            origins=cls._origins(calls, home, contracts),
-        )
-
-    @staticmethod
-    def _analytic(calls: _Calls, home: _Home, lines: Sequence[VoucherLine]) -> dict[tuple[Axis, str, str], int]:
-        codes = sorted({code for line in lines for code in (line.job, line.phase, line.cost_type)})
-        domain = [["root", "in", list(home.roots.values())], ["code", "in", codes], ["type", "=", "normal"]]
-        axes = {root: axis for axis, root in home.roots.items()}
-        found: dict[tuple[Axis, str, str], int] = {}
-        for row in calls.every("analytic_account.account", [*domain, ["state", "=", "opened"]], _ANALYTIC):
-            axis = axes[row["root"]]
-            found[axis, row["code"], row["parent."]["code"] if axis == "phase" else ""] = row["id"]
-        return found
-
-    @staticmethod
-    def _origins(calls: _Calls, home: _Home, contracts: Sequence[str]) -> dict[tuple[str, int, int], Row]:
-        """Return the lines of these purchases by what they cost; of several alike the first."""
-        domain: list[Any] = [["purchase.company", "=", home.company_id], ["purchase.reference", "in", contracts]]
-        domain += [["purchase.state", "in", _SIGNED], ["type", "=", "line"]]
-        lines = {f"purchase.line,{row['id']}": row for row in calls.every("purchase.line", domain, _PURCHASE_LINE)}
-        spent: dict[str, dict[int, int]] = {}
-        for origins in _pages(sorted(lines)):
-            coded = [["origin", "in", origins], ["root", "in", [home.roots["phase"], home.roots["cost_type"]]]]
-            for row in calls.every("analytic.account.entry", coded, ["origin", "root", "account"]):
-                spent.setdefault(row["origin"], {})[row["root"]] = row["account"]
-        found: dict[tuple[str, int, int], Row] = {}
-        for origin, row in lines.items():
-            by_root = spent.get(origin, {})
-            coding = (by_root.get(home.roots["phase"]) or 0, by_root.get(home.roots["cost_type"]) or 0)
-            found.setdefault((row["purchase."]["reference"], *coding), row)
-        return found
-
-    def document(self, voucher: Voucher, settings: Settings) -> Row | list[str]:
-        """Return the record to create, or the reasons why it cannot be."""
-        reasons: list[str] = []
-        vendor, home = self._vendor(voucher.vendor_erp, reasons), self.home
-        if voucher.currency != home.currency:
-            reasons.append(f"Its currency is {voucher.currency}, the company's is {home.currency}")
-        if voucher.holds_payment:  # what is not on hold would be paid
-            reasons.append("Its payment is to be on hold, and Tryton holds no payment before an invoice is posted")
-        document = _to_wire(voucher, settings)
-        lines = [self._line(voucher, *each, reasons) for each in zip(voucher.lines, document["lines"], strict=False)]
-        if voucher.retention:
-            lines.append(self._common() | document["lines"][-1] | {"account": home.retention_id})
-        if reasons:
-            return list(dict.fromkeys(reasons))
-        return document | {
-            "company": home.company_id,
-            "currency": home.currency_id,
-            "journal": home.journal_id,
-            "party": vendor["id"],
-            "invoice_address": vendor["addresses"][0],
-            "account": vendor["account_payable"] or home.payable_id,
-            "lines": [["create", lines]],
-        }
-
-    def _vendor(self, code: str, reasons: list[str]) -> Row:
-        vendor = self.vendors.get(code, {})
-        if not vendor:
-            reasons.append(f"Vendor {code} does not exist")
-        elif not vendor["active"]:
-            reasons.append(f"Vendor {code} is not active")
-        elif not vendor["addresses"]:
-            reasons.append(f"Vendor {code} has no address")
-        return vendor
-
-    def _line(self, voucher: Voucher, line: VoucherLine, document: Row, reasons: list[str]) -> Row:
-        job = self._known(self.analytic.get(("job", line.job, "")), f"Job {line.job}", reasons)
-        phase = self._known(
-            self.analytic.get(("phase", line.phase, line.job)), f"Phase {line.phase} of job {line.job}", reasons
-        )
-        kind = self._known(self.analytic.get(("cost_type", line.cost_type, "")), f"Cost type {line.cost_type}", reasons)
-        product = self._known(self.products.get(line.cost_type), f"Product {line.cost_type}", reasons)
-        account = self._known(self.accounts.get(line.gl_account or ""), f"Account {line.gl_account}", reasons)
-        origin = self.origins.get((voucher.contract_erp, phase or 0, kind or 0))
-        if origin is None:
-            coding = f"phase {line.phase}, cost type {line.cost_type}"
-            reasons.append(f"Subcontract {voucher.contract_erp} is not signed, or has no line of {coding}")
-        if job is None or phase is None or kind is None or product is None or account is None or origin is None:
-            return {}
-        if origin["purchase."]["party"] != self.vendors.get(voucher.vendor_erp, {}).get("id"):
-            reasons.append(f"Subcontract {voucher.contract_erp} is of another vendor than {voucher.vendor_erp}")
-        roots = self.home.roots
-        coded = ((roots["job"], job), (roots["phase"], phase), (roots["cost_type"], kind))
-        return (
-            self._common()
-            | document
-            | {
-                "origin": f"purchase.line,{origin['id']}",
-                "product": product["id"],
-                "unit": product["default_uom"],
-                "account": account,
-                "analytic_accounts": [["create", [{"root": root, "account": each} for root, each in coded]]],
-            }
-        )
-
-    def _common(self) -> Row:
-        shared = {"company": self.home.company_id, "currency": self.home.currency_id}
-        return {"type": "line", "invoice_type": "in", **shared}
-
-    @staticmethod
-    def _known(found: Any, what: str, reasons: list[str]) -> Any:
-        if found is None:
-            reasons.append(f"{what} does not exist, or is closed")
-        return found
-
-
-_ANALYTIC = ["code", "root", "parent.code"]
-_PURCHASE_LINE = ["purchase.reference", "purchase.party"]
 
 
 def _capabilities(settings: Settings) -> Capabilities:

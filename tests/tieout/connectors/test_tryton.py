@@ -18,7 +18,7 @@ from deployments.tryton.company import ACCOUNTING, PASSWORD_OF
 from deployments.tryton.rpc import Tryton
 from tieout.connectors.base import open_erp
 from tieout.connectors.tryton import Connector, Settings, field_mapping
-from tieout.errors import ContractError, SettingsError, UnconfirmedError
+from tieout.errors import ContractError, SettingsError, TransientError, UnconfirmedError
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "tryton"
 CREATE = "account.invoice.create"
@@ -148,6 +148,16 @@ def test_an_answer_that_is_lost_half_way_through_a_divided_batch_is_unconfirmed(
         erp.create([a_voucher(number) for number in (1, 2, 3, 4)])
 
     assert [row["Invoice_Number"] for row in ours(tryton_company)] == ["APP-4", "APP-1", "APP-2"]
+
+
+def test_what_took_too_long_to_prepare_is_not_sent(tryton_company: TrytonCompany):
+    moments = iter((0.0, 20.0))
+    erp = Connector(Settings(**tryton_company.settings | {"timeout": 20.0}), monotonic=lambda: next(moments))
+    with pytest.raises(TransientError, match="too much time went by"):
+        erp.create([a_voucher()])
+    erp.close()
+
+    assert ours(tryton_company) == []
 
 
 def test_a_draft_is_changed_and_stays_the_same_document(erp: Connector, tryton_company: TrytonCompany):
