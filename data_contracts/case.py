@@ -201,6 +201,7 @@ def _line_figures(line: InvoiceLine) -> Row:
         "stored_retainage_before": 0 if stored_retained_before is None else units(stored_retained_before),
         "retained_to_date": work_retained_to_date + units(stored_retained),
         "retainage_moved": units(line.retainage_moved),
+        "is_rejected": line.is_rejected,
         "sign": -1 if scheduled < 0 else 1,
         "sign_of_work": -1 if done < 0 else 1,
     }

@@ -45,6 +45,7 @@ class InvoiceLine(Contract):
     stored_retainage_before: Amount | None = None
     stored_released: Amount = ZERO
     retainage_moved: Amount = ZERO
+    is_rejected: bool = False  # by whoever reviewed the invoice in Procore, line by line
     quantity: Factor | None = None  # of the work this period; these three on lines that are billed by unit only
     scheduled_quantity: Factor | None = None
     unit_price: Factor | None = None

@@ -501,6 +501,15 @@ RULES: tuple[Rule, ...] = (
                kwargs={"value_set": ["approved"]}),),
     ),
     Rule(
+        "line-rejected", "hold", "line",
+        "No line that bills something was rejected when the invoice was reviewed in Procore.",
+        "Paying for a line that its reviewer turned down, since the invoice as a whole was approved.",
+        "Take the line's amounts off the invoice in Procore, or approve the line there.",
+        PROJECT_MANAGER,
+        (_holds("is_not_rejected", "{line}: {gross} is billed, and the line was rejected in Procore.",
+                "(is_rejected == False) | (gross == 0)"),),
+    ),
+    Rule(
         "over-billed", "warn", "line",
         "No line is billed past its scheduled value, on either side of zero.",
         "Paying more for a line than it is worth before the work is done.",

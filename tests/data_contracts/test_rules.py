@@ -231,6 +231,10 @@ EXAMPLES: dict[str, tuple[Example, Example]] = {
         a_taxed_one,
     ),
     "change-order-unapproved": (lambda: with_change_order("approved"), lambda: with_change_order("pending")),
+    "line-rejected": (
+        lambda: lines(a_line(), idle(a_second_line(is_rejected=True))),
+        lambda: lines(a_line(), a_second_line(is_rejected=True)),
+    ),
     "over-billed": (
         lambda: deduction("-500.00"),
         lambda: deduction("-500.01"),
@@ -251,6 +255,12 @@ EXAMPLES: dict[str, tuple[Example, Example]] = {
     "release-by-hand": (lambda: mixed(erp={"retention_release": True}), mixed),
     "period-missing": (a_case, lambda: a_case(an_invoice(period_id_procore=99))),
 }  # fmt: skip
+
+
+def idle(line: InvoiceLine) -> InvoiceLine:
+    """The line with nothing billed on it."""
+    figures = ("work_this_period", "stored_now", "completed_to_date", "work_retained", "stored_retainage_now")
+    return line.model_copy(update=dict.fromkeys(figures, Decimal("0.00")))
 
 
 def cost_moved(to: str, **changes: Any) -> Case:

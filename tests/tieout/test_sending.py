@@ -84,6 +84,24 @@ def test_what_is_held_is_judged_again_when_what_it_was_judged_by_is_mended(desk:
     assert [key for key in mended if desk.requisition(key)["origin_id"] is None] == []
 
 
+@AFTER_A_NIGHT
+def test_a_line_that_its_reviewer_rejected_in_procore_is_not_paid_though_the_invoice_is_approved(desk: Desk):
+    ready = desk.items("READY")[0]
+    billed = next(
+        each for each in desk.requisition(ready.invoice_id)["items"] if float(each["work_completed_this_period"])
+    )
+    line = {"line_item_id": billed["line_item_id"]} if billed["line_item_id"] else {"id": billed["id"]}
+    desk.edit(ready.invoice_id, items=[line | {"status": "rejected"}])
+    desk.night()
+    held = desk.item(ready.invoice_id)
+    assert (held.state, held.cause) == ("HELD", "line-rejected")
+    assert f'"{billed["description_of_work"]}"' in held.reasons[0].message
+
+    desk.edit(ready.invoice_id, items=[line | {"status": "approved"}])
+    desk.night()
+    assert desk.states()[ready.invoice_id] == "READY"
+
+
 def vendor_row(desk: Desk, invoice_id: int) -> dict[str, str]:
     name = desk.requisition(invoice_id)["vendor_name"]
     vendor_id = desk.requisition(invoice_id)["vendor_id"]

@@ -171,6 +171,7 @@ _ITEM = {
     "stored_retainage_before": "materials_stored_retainage_from_previous_application",
     "stored_released": "materials_stored_retainage_released_this_period",
     "retainage_moved": "materials_retainage_retained_moved",
+    "is_rejected": "status",
 }
 _UNIT_ITEM = {
     "quantity": "work_completed_this_period_quantity",
@@ -303,6 +304,7 @@ _READ: dict[str, Callable[[Any], Any]] = {  # by our name, which means the same 
     **dict.fromkeys(("origin_data", "status", "code", "kind"), _text),
     **dict.fromkeys(("invoice_number", "check_number", "number"), _number_text),
     **dict.fromkeys(("billed_on", "period_start", "period_end", "start_on", "end_on", "due_on", "paid_on"), _day),
+    "is_rejected": lambda value: value == "rejected",
     "updated_at": _moment,
     "expires_at": _instant_or_day,
     "email": _email,
