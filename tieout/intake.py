@@ -138,7 +138,7 @@ def store_bodies(
 
     `before` is what was known when reading began. What somebody else stored since then, and is newer, stays.
     """
-    now = records.sightings_of(tx.connection, [each.invoice_id_procore for each in fetched])
+    now = records.sightings_of(tx.connection, [each.invoice_id_procore for each in fetched], is_to_change=True)
     shown: dict[int, Origin] = {}
     for each in fetched:
         invoice_id = each.invoice_id_procore
@@ -265,12 +265,11 @@ def _store(ledger: Ledger, procore: Procore, project_id: int, stubs: list[Invoic
         before = records.sightings_of(connection, [stub.invoice_id_procore for stub in stubs])
     fetched = procore.invoices(project_id, list(readable))
     with ledger.transaction(clock(), "intake") as tx:
+        now = records.sightings_of(tx.connection, [stub.invoice_id_procore for stub in stubs], is_to_change=True)
         store_bodies(
             tx, procore.company_id, [_dated(each, readable[each.invoice_id_procore]) for each in fetched], before
         )
-        unsendable = [stub for stub in stubs if stub.invoice_id_procore not in readable]
-        now = records.sightings_of(tx.connection, [stub.invoice_id_procore for stub in unsendable])
-        for stub in unsendable:
+        for stub in (each for each in stubs if each.invoice_id_procore not in readable):
             known = now.get(stub.invoice_id_procore)
             sighting = _bare(tx, procore.company_id, project_id, stub, known)
             if not _is_overtaken(sighting, before.get(stub.invoice_id_procore), known):
@@ -305,7 +304,7 @@ def _mark_deleted(ledger: Ledger, procore: Procore, missing: Iterable[int], cloc
 
 def _mark_gone(tx: Transaction, before: Sighting) -> None:
     """Note that an invoice answers 404, unless somebody has seen it since."""
-    now = records.sightings_of(tx.connection, [before.invoice_id])[before.invoice_id]
+    now = records.sightings_of(tx.connection, [before.invoice_id], is_to_change=True)[before.invoice_id]
     if _is_as_before(before, now):
         records.store_sighting(tx, replace(now, is_gone=True, is_fresh=True))
 

@@ -106,14 +106,10 @@ def _deliver_piece(
 def _claim(
     ledger: Ledger, procore: Procore, item_ids: Sequence[int], clock: Clock
 ) -> tuple[list[Owed], dict[int, Sighting]]:
-    """Take the letters of these items, as far as nobody holds them, and return them with what Procore showed last.
-
-    What it showed is read without a lock: who fetches locks it before the items, and would wait for us as we for him.
-    """
+    """Take the letters of these items, as far as nobody holds them, and return them with what Procore showed last."""
     with ledger.transaction(clock(), _ACTOR) as tx:
         claimed = letters.claim(tx, item_ids, settings.export().lease, procore.request_timeout)
-    with ledger.reading() as connection:
-        return claimed, records.sightings_of(connection, [each.item.invoice_id for each in claimed])
+        return claimed, records.sightings_of(tx.connection, [each.item.invoice_id for each in claimed])
 
 
 def _look_first(procore: Procore, doubtful: Sequence[Owed]) -> list[_Reply]:

@@ -242,7 +242,7 @@ def _keep_results(tx: Transaction, terms: Terms, readings: Sequence[Reading], no
 def _still_true(tx: Transaction, readings: Sequence[Reading]) -> list[Reading]:
     """Leave out what somebody else read or moved while we judged: it was judged by them, or is judged next time."""
     invoice_ids = [reading.sighting.invoice_id for reading in readings]
-    seen = records.sightings_of(tx.connection, invoice_ids)
+    seen = records.sightings_of(tx.connection, invoice_ids, is_to_change=True)
     versions = {item.invoice_id: item.version for item in tx.items(invoice_id=invoice_ids)}
     return [
         reading

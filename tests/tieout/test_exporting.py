@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,6 +18,7 @@ from sqlalchemy import text
 from tieout import exporting, opening, sending, settings, settling
 from tieout.connectors.base import invoice_key
 from tieout.errors import SettingsError, TransientError
+from tieout.ledger import records
 from tieout.ledger.intents import live_intents
 from tieout.reporting import timeline
 
@@ -407,6 +408,23 @@ def test_two_that_drain_at_the_same_time_send_each_once(desk: Desk):
     assert done == len(accepted) == posts(desk)
     assert set(desk.exported()) == set(accepted)
     assert desk.audit() == []
+
+
+@ON_BOTH_DATABASES
+def test_who_exports_and_who_fetches_never_wait_for_each_other_in_turn(desk: Desk):
+    accepted, terms = accepted_at(desk), desk.terms
+
+    def export_them() -> exporting.Exported:
+        with opening.open_ledger() as ledger, opening.open_erp() as erp:
+            return exporting.export_chunk(ledger, erp, terms, desk.clock, NIGHT)
+
+    with ThreadPoolExecutor(1) as pool, desk.ledger.transaction(desk.clock(), "intake") as fetching:
+        records.sightings_of(fetching.connection, accepted, is_to_change=True)
+        exported = pool.submit(export_them)
+        wait([exported], timeout=0.5)  # until it has claimed and waits for us, or cannot even begin
+        fetching.items(invoice_id=accepted)
+
+    assert set(exported.result().invoice_ids) == set(accepted) == set(desk.exported())
 
 
 CLAIMER = """

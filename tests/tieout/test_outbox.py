@@ -216,7 +216,7 @@ def test_those_that_deliver_at_the_same_time_deliver_each_letter_once(desk: Desk
 def test_who_delivers_and_who_fetches_never_wait_for_each_other_in_turn(desk: Desk):
     count, invoice_ids = judged(desk), list(desk.requisitions())
     with ThreadPoolExecutor(1) as pool, desk.ledger.transaction(desk.clock(), "intake") as fetching:
-        records.sightings_of(fetching.connection, invoice_ids)
+        records.sightings_of(fetching.connection, invoice_ids, is_to_change=True)
         delivering = pool.submit(delivered_by, desk, desk.clock)
         wait([delivering], timeout=0.5)  # until it has claimed and waits for us, or cannot even begin
         fetching.items(invoice_id=invoice_ids)

@@ -90,12 +90,17 @@ def sightings(connection: Connection, project_id: int) -> dict[int, Sighting]:
     return {row.invoice_id: Sighting(**row._mapping) for row in rows}
 
 
-def sightings_of(connection: Connection, invoice_ids: Iterable[int]) -> dict[int, Sighting]:
-    """Return the sightings of these invoices, by Procore invoice id."""
+def sightings_of(connection: Connection, invoice_ids: Iterable[int], is_to_change: bool = False) -> dict[int, Sighting]:
+    """Return the sightings of these invoices, by Procore invoice id.
+
+    Those that the transaction means to change PostgreSQL locks until the commit. Who locks items as well locks these
+    first: two that do it in turn would wait for each other.
+    """
     found: dict[int, Sighting] = {}
-    for piece in in_pieces(invoice_ids):
+    for piece in in_pieces(sorted(invoice_ids)):
         query = select(schema.sighting).where(schema.sighting.c.invoice_id.in_(piece))
-        rows = connection.execute(to_change(connection, query.order_by(schema.sighting.c.invoice_id)))
+        query = query.order_by(schema.sighting.c.invoice_id)
+        rows = connection.execute(query.with_for_update() if is_to_change else query)
         found |= {row.invoice_id: Sighting(**row._mapping) for row in rows}
     return found
 
