@@ -7,9 +7,11 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from data_contracts.reference import Problem
 from tasks import _screen, items, watch
 from tasks._run import actor, run_id
 from tieout import (
@@ -187,29 +189,36 @@ def refresh(company: int, invoice: int) -> State[Any]:
 def keep_watch() -> State[Any]:
     """List what would be put right, and what rings."""
     with open_ledger() as ledger, open_erp() as erp, _screen.open_screen() as client:
-        shown, reviews = items.plans(ledger, erp, client)
         ringing = alarms.ringing(ledger, now)
-        figures = {
-            "runs closed, as their workers died": len(watch.dead_runs(client)),
-            "reviews closed that nobody can answer": len(watch.lapsed_reviews(ledger, client)),
-            "uncertain invoices looked for": len(ledger.items(state=states.UNCERTAIN)),
-            "reviews superseded": len(reviews.superseded),
-            "reviews opened": len(reviews.wanted),
-            "item runs created": len(shown.creations),
-            "item runs moved": len(shown.moves),
-        }
-        with ledger.rehearsal():
-            figures["invoices set free that a dead run had claimed"] = settling.release_expired(
-                ledger, erp, now, actor()
-            )
-            notices.tell_of_alarms(ledger, ringing, now)
-            notices.remind_of_reviews(ledger, now)
-            with ledger.reading() as connection:
-                figures["mails sent"] = len(mails.open_ids(connection))
+        figures = _to_put_right(ledger, erp, client) | _rehearsed(ledger, erp, ringing)
     rows = [{"what": what, "how many": str(number)} for what, number in figures.items()]
     rows += [{"what": f"rings: {each.message}", "how many": "1"} for each in ringing]
     told = [f"{what}: {number}" for what, number in figures.items() if number]
     return _previewed("keep-watch", rows, f"{'; '.join(told) or 'Nothing to put right'}; alarms: {len(ringing)}.")
+
+
+def _to_put_right(ledger: Ledger, erp: ERP, client: SyncPrefectClient) -> dict[str, int]:
+    shown, reviews = items.plans(ledger, erp, client)
+    return {
+        "runs closed, as their workers died": len(watch.dead_runs(client)),
+        "reviews closed that nobody can answer": len(watch.lapsed_reviews(ledger, client)),
+        "reviews superseded": len(reviews.superseded),
+        "reviews opened": len(reviews.wanted),
+        "item runs created": len(shown.creations),
+        "item runs moved": len(shown.moves),
+        "uncertain invoices looked for": len(ledger.items(state=states.UNCERTAIN)),
+    }
+
+
+def _rehearsed(ledger: Ledger, erp: ERP, ringing: Sequence[Problem]) -> dict[str, int]:
+    """Count what would be set free and told, by doing it in vain."""
+    with ledger.rehearsal():
+        freed = settling.release_expired(ledger, erp, now, actor())
+        notices.tell_of_alarms(ledger, ringing, now)
+        notices.remind_of_reviews(ledger, now)
+        with ledger.reading() as connection:
+            owed = len(mails.open_ids(connection))
+    return {"invoices set free that a dead run had claimed": freed, "mails sent": owed}
 
 
 def _foresee(choose: Callable[[Ledger, Terms], list[Item]]) -> list[Forecast]:
@@ -227,23 +236,23 @@ def _of_one(company: int, invoice: int, act: Callable[[Ledger], None]) -> State[
                 act(ledger)
                 after = ledger.items(company_id=company, invoice_id=invoice)
         except RefusedError as refusal:
-            return _nothing(f"Nothing would be done: {refusal}")
+            return _unwritten(f"Nothing would be done: {refusal}")
     stood, stands = (publishing.standing_of(each).name for each in (before[0], after[0]))
     then = "would stay so" if before == after else f"would be {stands}"
     words = f"{publishing.run_name(before[0])} is {stood} and {then}. {publishing.in_brief(before[0])}"
-    return _nothing(words.strip())
+    return _unwritten(words.strip())
 
 
 def _asked(flow: str, form: str, otherwise: str) -> State[Any]:
     """Show what an approver would be asked; without a form, why nobody would be."""
     if not form:
-        return _nothing(f"Nobody would be asked. {otherwise}")
+        return _unwritten(f"Nobody would be asked. {otherwise}")
     with _screen.open_screen() as client:
         _screen.attach(client, run_id(), form, f"{flow}-preview", "What an approver would be asked.")
-    return _nothing("What an approver would be asked is on the Artifacts tab.")
+    return _unwritten("What an approver would be asked is on the Artifacts tab.")
 
 
-def _nothing(words: str) -> State[Any]:
+def _unwritten(words: str) -> State[Any]:
     return Completed(name="Previewed", message=f"Nothing was written. {words}")
 
 
@@ -255,7 +264,7 @@ def _decided(flow: str, project: int, names: list[str], act: _Act) -> State[Any]
             with ledger.rehearsal():
                 answers = act(ledger, erp, list(meant.invoice_ids) if names else None)
         except RefusedError as refusal:
-            return _nothing(f"Nothing would be done: {refusal}")
+            return _unwritten(f"Nothing would be done: {refusal}")
     rows = [{"invoice": name, "would be": "refused", "why": why} for name, why in meant.unclear]
     rows += [{"invoice": each.number, "would be": each.outcome, "why": each.reason} for each in answers]
     done = sum(each.is_done for each in answers)
@@ -267,7 +276,7 @@ def _previewed(flow: str, rows: list[dict[str, str]], words: str, forecasts: Seq
         _screen.attach_table(client, run_id(), rows, f"{flow}-preview", words)
         if bodies := [each for each in forecasts if each.body is not None]:
             _screen.attach(client, run_id(), _payloads(bodies), f"{flow}-payloads", words)
-    return _nothing(f"The list is on the Artifacts tab. {words}")
+    return _unwritten(f"The list is on the Artifacts tab. {words}")
 
 
 def _payloads(forecasts: Sequence[Forecast]) -> str:
