@@ -67,7 +67,9 @@ class Screen:
         """Press Resume and return the form."""
         self.page.get_by_role("button", name="Resume").click()
         form = self.page.get_by_role("dialog")
-        form.locator(".schema-form-property").first.wait_for()  # the dialog is there before its questions are
+        # The dialog is there before its questions are, and before the table that they are about.
+        form.locator(".schema-form-property").first.wait_for()
+        form.get_by_role("table").first.wait_for()
         return form
 
     def run_form(self, deployment_id: Any, **answers: str | list[str] | bool) -> None:
