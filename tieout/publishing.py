@@ -350,7 +350,8 @@ def _in_full(reason: Finding, head: str) -> list[str]:
 
 
 def _link(place: str) -> str:
-    return f"[{place}]({place})" if place.startswith(("http://", "https://")) else place
+    # The address itself is longer than the page is wide, which cuts off what does not fit.
+    return f"[open the invoice]({place})" if place.startswith(("http://", "https://")) else place
 
 
 def _payload(item: Item, payload: Payload) -> list[str]:

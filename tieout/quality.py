@@ -73,6 +73,12 @@ def trends(days: Sequence[Day]) -> tuple[Trend, ...]:
     return tuple(sorted((each for each in found if any(each.counts)), key=lambda each: -sum(filter(None, each.counts))))
 
 
+def told_of(days: Sequence[str], judged: int) -> str:
+    """Say on which days invoices were judged, and how many on the last of them."""
+    when = days[0] if len(days) == 1 else f"{len(days)} days, from {days[0]} to {days[-1]}; on the last of them"
+    return f"Judged on {when}: {judged} invoices. An invoice counts once a day."
+
+
 def _chart(counts: Sequence[int | None]) -> "pygal.Bar":
     import pygal  # only the end of a night draws
 
@@ -93,9 +99,8 @@ def _page(days: Sequence[Day], found: Sequence[Trend]) -> str:
         f'<li>{day.on}: <a href="{page_of("header", day)}">headers</a>, <a href="{page_of("line", day)}">lines</a>'
         for day in reversed(days)
     ]
-    first, last = days[0], days[-1]
-    facts = {"first": first.on, "last": last.on, "days": len(days), "judged": last.judged}
-    return _PAGE.format(**facts, rows="\n".join(rows), links="\n".join(links))
+    told = told_of([day.on.isoformat() for day in days], days[-1].judged)
+    return _PAGE.format(told=told, rows="\n".join(rows), links="\n".join(links))
 
 
 _PAGE = """<!doctype html>
@@ -104,8 +109,7 @@ _PAGE = """<!doctype html>
 <title>How the rules were kept</title>
 <style>body {{font-family: sans-serif; margin: 2em}} td, th {{text-align: left; padding: .2em 1em .2em 0}}</style>
 <h1>How the rules were kept</h1>
-<p>{days} days on which invoices were judged, from {first} to {last}; on the last of them {judged} invoices.
-An invoice counts once a day. Rules that nothing broke are left out.
+<p>{told} Rules that nothing broke are left out.
 <table>
 <tr><th>rule<th>what must hold<th>severity<th>last day<th>invoices that broke it, by day
 {rows}

@@ -18,7 +18,7 @@ from tieout.publishing import (
     run_name,
     runs_at,
 )
-from tieout.quality import Quality
+from tieout.quality import Quality, told_of
 from tieout.releasing import open_release
 from tieout.reporting import colour
 
@@ -144,8 +144,7 @@ class RunReport:
         quality = self.quality
         if not quality.days:
             return []
-        told = f"{len(quality.days)} days on which invoices were judged, from {quality.days[0]} to {quality.days[-1]}"
-        told += f"; on the last of them {quality.judged} invoices. An invoice counts once a day."
+        told = told_of(quality.days, quality.judged)
         rows = [[each.rule, each.severity, str(each.counts[-1] or 0), f"`{each.line}`"] for each in quality.trends]
         where = f"[All pages]({quality.page})" if "://" in quality.page else f"All pages: `{quality.page}`"
         where = f"The pages were not written: {cell(quality.problem)}" if quality.problem else where
