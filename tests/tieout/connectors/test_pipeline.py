@@ -240,6 +240,7 @@ def _export_and_die(desk: Desk, boundary: str) -> None:
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(900)  # on a busy machine; forty seconds on one that is not
 @pytest.mark.sandbox(invoices=100)
 def test_workers_in_a_storm_leave_each_invoice_once(trade: Trade):
     trade.desk.set("export", chunk=3)
