@@ -74,9 +74,28 @@ class Sandbox:
 
 
 @dataclass
+class Worker:
+    """One Prefect worker, with the environment in which every story plays.
+
+    A process for each run is most of what stories cost, and many look at no run that waits for a worker: so it stands
+    still until the story asks for one.
+    """
+
+    environment: dict[str, str]
+    process: "subprocess.Popen[str]"
+
+    def stand_still(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+
+@dataclass
 class Stage:
     """Where a story plays: the sandbox, the ledger and Prefect, deployed, with a worker that takes runs."""
 
+    worker: Worker
     sandbox: Sandbox
     ledger_url: str
     ui_url: str
@@ -122,6 +141,7 @@ class Stage:
             stop(process)
 
     def wait_for(self, run_id: str, seconds: float = 90) -> FlowRun:
+        self.worker.go_on()
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             run = self.client.read_flow_run(run_id)
@@ -376,8 +396,8 @@ def sandbox(tmp_path: Path, request: pytest.FixtureRequest, stand_ins: StandIns)
 
 
 @pytest.fixture(scope="session")
-def worker(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Deploy the flows and start one worker for the session; return its environment, in which every story plays."""
+def worker(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """Deploy the flows and start one worker for the session."""
     folder = tmp_path_factory.mktemp("worker")
     ours = {
         "TIEOUT_CONFIG": str(folder / "tieout.toml"),
@@ -397,17 +417,19 @@ def worker(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
         command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "tieout", "--type", "process"]
         process = start(command, dict(os.environ), folder / "worker.log")
     try:
-        yield ours
+        yield Worker(ours, process)
     finally:
         stop(process)
 
 
 @pytest.fixture
-def stage(worker: dict[str, str], sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+def stage(worker: Worker, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     """Set the stage for one story: new stand-ins, an empty ledger, no runs in Prefect."""
-    for name, value in worker.items():
+    worker.stand_still()
+    ours = worker.environment
+    for name, value in ours.items():
         monkeypatch.setenv(name, value)
-    config, ui_url = Path(worker["TIEOUT_CONFIG"]), worker["PREFECT_API_URL"].removesuffix("/api")
+    config, ui_url = Path(ours["TIEOUT_CONFIG"]), ours["PREFECT_API_URL"].removesuffix("/api")
     tables = {
         **sandbox.facts,
         "ledger": {"url": f"sqlite:///{tmp_path}/ledger.sqlite"},
@@ -419,7 +441,7 @@ def stage(worker: dict[str, str], sandbox: Sandbox, tmp_path: Path, monkeypatch:
     write_toml(config, tables)
     upgrade(settings.ledger_url())
     with get_client(sync_client=True) as client:
-        yield Stage(sandbox, settings.ledger_url(), ui_url, client, config, tables, datetime.now(UTC))
+        yield Stage(worker, sandbox, settings.ledger_url(), ui_url, client, config, tables, datetime.now(UTC))
         sweep(client)
 
 

@@ -19,12 +19,17 @@ Open = Callable[[], Screen]
 
 
 @pytest.fixture
-def open_ui(prefect_server: str) -> Iterator[Open]:
+def open_ui(prefect_server: str, worker: Any) -> Iterator[Open]:
     """Open the browser when the stage is set: while it is open its event loop runs here, and no flow can."""
     if CHROMIUM is None:
         pytest.skip("the stories in a real browser: there is no chromium")
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(browsing(prefect_server.removesuffix("/api")))
+
+        def open_it() -> Screen:
+            worker.go_on()
+            return stack.enter_context(browsing(prefect_server.removesuffix("/api")))
+
+        yield open_it
 
 
 @pytest.mark.sandbox(projects=1, invoices=30)
