@@ -7,8 +7,8 @@ a seventh of the time until a flow begins. So it looks less often, here and whil
 import gc
 import runpy
 
-_OBJECTS = 50_000  # that are new when the collector looks; what it may leave lying is some ten megabytes
+COLLECT_AFTER = 50_000  # new objects; what it may leave lying is some ten megabytes
 
 if __name__ == "__main__":
-    gc.set_threshold(_OBJECTS)
+    gc.set_threshold(COLLECT_AFTER)
     runpy.run_module("prefect.engine", run_name="__main__", alter_sys=True)

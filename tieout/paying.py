@@ -306,8 +306,8 @@ def _look(procore: Procore, like: ProcorePayment) -> Shown:
 
 
 def _linked(ledger: Ledger, paid: Sequence[Payment]) -> dict[LinkKey, Item]:
-    vendors = {each.vendor_erp for each in paid}
-    found = ledger.items(vendor_erp=vendors, state=(*LINKED, states.UNLINKED)) if vendors else []
+    numbers = {each.invoice_number for each in paid}
+    found = ledger.items(number_erp=numbers, state=(*LINKED, states.UNLINKED)) if numbers else []
     return {(item.company_erp, item.vendor_erp or "", item.number_erp or ""): item for item in found}
 
 

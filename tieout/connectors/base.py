@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, Protocol, TypeVar
@@ -96,6 +97,7 @@ def parse_key(text: str) -> tuple[int, int] | None:
     return int(text[1:14], 36), int(text[14:], 36)
 
 
+@lru_cache(maxsize=10_000)  # a company's number stands in every key, an invoice's in several places
 def _base36(number: int) -> str:
     digits = ""
     while number:

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, or_, select, update
 
 from data_contracts.voucher import ErpInvoice, Voucher
 from tieout.ledger import schema, states
-from tieout.ledger.book import Item, Transaction, canonical, digest_of
+from tieout.ledger.book import Item, Transaction, canonical, digest_of, digest_of_facts
 from tieout.ledger.claims import claim
 from tieout.ledger.records import in_pieces
 
@@ -86,7 +86,7 @@ def intent_row(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the row of what will be sent of an item, and what its event tells of that."""
     frozen = voucher.model_dump_json()
-    payload_hash = digest_of(canonical(payload))
+    payload_hash = digest_of_facts(payload)
     row = {
         "item_id": item.item_id,
         "company_id": item.company_id,
@@ -111,8 +111,9 @@ def take_up(tx: Transaction, intent: Intent, lease: timedelta) -> Intent:
 
 def mark_sent(tx: Transaction, intents: Iterable[Intent], at: datetime | None) -> None:
     """Note that a request with these may leave now; None takes the note back when surely nothing left."""
-    for intent in intents:
-        _change(tx, intent.item, sent_at=at)
+    for piece in in_pieces(intent.item.item_id for intent in intents):
+        which = (_TABLE.c.item_id.in_(piece), _TABLE.c.is_live)
+        tx.connection.execute(update(_TABLE).where(*which).values(sent_at=at))
 
 
 def note_absence(tx: Transaction, item: Item, at: datetime | None) -> None:

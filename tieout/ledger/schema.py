@@ -144,7 +144,7 @@ def _index_of_known(name: str, column: Column[Any]) -> Index:
     return Index(name, column, sqlite_where=has_value, postgresql_where=has_value)
 
 
-_index_of_known("item_by_vendor", item.c.vendor_erp)
+_index_of_known("item_by_number_erp", item.c.number_erp)  # payments name it
 
 IS_DRIFTED = text("drift <> '[]'")  # a query must say it in these very words, or no database would use the index
 Index("open_drift", item.c.item_id, sqlite_where=IS_DRIFTED, postgresql_where=IS_DRIFTED)

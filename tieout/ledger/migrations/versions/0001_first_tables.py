@@ -170,8 +170,8 @@ def _create_tables() -> None:
     op.create_index("open_drift", "item", ["item_id"], sqlite_where=is_open, postgresql_where=is_open)
     is_open = sa.text("to_release_minor <> 0")
     op.create_index("open_release", "item", ["item_id"], sqlite_where=is_open, postgresql_where=is_open)
-    is_known = sa.text("vendor_erp IS NOT NULL")
-    op.create_index("item_by_vendor", "item", ["vendor_erp"], sqlite_where=is_known, postgresql_where=is_known)
+    is_known = sa.text("number_erp IS NOT NULL")
+    op.create_index("item_by_number_erp", "item", ["number_erp"], sqlite_where=is_known, postgresql_where=is_known)
     op.create_table(
         "outbox",
         sa.Column("letter_id", _ID, nullable=False),
