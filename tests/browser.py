@@ -75,9 +75,9 @@ class Screen:
     def run_form(self, deployment_id: Any, **answers: str | list[str] | bool) -> None:
         """Fill in the form of *Custom run* and submit it; what is not named stays as it is."""
         self.page.goto(f"{self.url}/deployments/deployment/{deployment_id}/run")
-        questions, told = (self.page.locator(f".schema-form-property{part}") for part in ("", "__description"))
-        questions.first.wait_for()
-        expect(told).to_have_count(questions.count())  # under each stands what to fill in
+        self.page.locator(".schema-form-property").first.wait_for()
+        untold = self.page.locator(".schema-form-property:not(:has(.schema-form-property__description))")
+        expect(untold).to_have_count(0)  # under each question stands what to fill in
         for name, answer in answers.items():
             label = self.page.locator(".schema-form-property__label", has_text=re.compile(rf"^{name}( \(Optional\))?$"))
             _answer(self.page.locator(".schema-form-property", has=label), answer)

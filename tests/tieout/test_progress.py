@@ -62,7 +62,7 @@ def test_a_copy_is_told_in_bytes_while_it_is_written(tmp_path: Path, seen: list[
     with closing(sqlite3.connect(tmp_path / "large.sqlite")) as large, large:
         large.execute("CREATE TABLE ballast (x)")
         large.executemany(
-            "INSERT INTO ballast VALUES (?)", [("x" * 2000,)] * 45_000
+            "INSERT INTO ballast VALUES (?)", [("x" * 2000,)] * 80_000
         )  # more than SQLite keeps in memory
 
     copy_to(f"sqlite:///{tmp_path}/large.sqlite", tmp_path / "copy", lambda *numbers: seen.append(numbers))
