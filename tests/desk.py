@@ -7,11 +7,12 @@ control endpoints. What the ERP or Procore holds is always read from the stand-i
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx
@@ -39,7 +40,7 @@ from tieout.connectors.base import ERP, open_erp, parse_key
 from tieout.connectors.procore import Procore
 from tieout.errors import TransientError
 from tieout.intake import Fetched
-from tieout.ledger import audit, states
+from tieout.ledger import audit, records, states
 from tieout.ledger.book import Item, Ledger
 from tieout.ledger.intents import live_intents
 from tieout.paying import Written
@@ -50,6 +51,7 @@ from tieout.rights import Signature
 from tieout.sandbox.contractor import Contractor
 from tieout.terms import Terms, load_terms
 
+Done = TypeVar("Done")
 APPROVER, SENDER = "Dana Reyes", "Pat Lee"
 PEOPLE = [
     {"name": APPROVER, "erp_integrations": "standard", "can_push_to_accounting": True},
@@ -234,6 +236,15 @@ class Desk:
         """Take over from the dead, and look for what is uncertain."""
         settling.release_expired(self.ledger, self.erp, self.clock, NIGHT)
         settling.settle_uncertain(self.ledger, self.erp, self.clock, NIGHT)
+
+    def beside_a_fetch(self, invoice_ids: Sequence[int], work: Callable[[], Done]) -> Done:
+        """Let another worker work while somebody fetches these invoices; return what came of the work."""
+        with ThreadPoolExecutor(1) as pool, self.ledger.transaction(self.clock(), "intake") as fetching:
+            records.sightings_of(fetching.connection, invoice_ids, is_to_change=True)
+            working = pool.submit(work)
+            wait([working], timeout=0.5)  # until it has claimed and waits for us, or cannot even begin
+            fetching.items(invoice_id=list(invoice_ids))
+        return working.result()
 
     def deliver(self) -> outbox.Delivered:
         return outbox.deliver(self.ledger, self.procore, self.clock)

@@ -10,7 +10,7 @@ from data_contracts.voucher import ErpInvoice, Voucher
 from tieout.connectors.base import Capabilities
 from tieout.errors import MismatchError
 from tieout.ledger import states
-from tieout.ledger.book import Item, canonical, digest_of
+from tieout.ledger.book import Item, canonical, digest_of_facts
 from tieout.ledger.links import LINKED
 from tieout.ledger.records import Sighting
 from tieout.reasons import LABELS, in_short, shown
@@ -32,7 +32,7 @@ def as_text(findings: Sequence[Finding]) -> str:
 
 def digest(findings: Sequence[Finding]) -> str:
     """Return what stands for these differences, however they are put in words."""
-    return digest_of(canonical([(each.rule, each.numbers) for each in findings]))
+    return digest_of_facts([(each.rule, each.numbers) for each in findings])
 
 
 def in_erp(item: Item, voucher: Voucher, there: Sequence[ErpInvoice], menu_path: str) -> list[Finding]:

@@ -14,7 +14,7 @@ from tieout.connectors.base import ERP
 from tieout.connectors.procore import Procore, parse_invoice
 from tieout.errors import ContractError, RefusedError
 from tieout.ledger import census, records, states
-from tieout.ledger.book import Ledger, Transaction, canonical, digest_of
+from tieout.ledger.book import Ledger, Transaction, canonical, digest_of, digest_of_facts
 from tieout.ledger.census import Census
 from tieout.ledger.letters import Origin, put_right
 from tieout.ledger.records import Sighting
@@ -265,6 +265,7 @@ def _store(ledger: Ledger, procore: Procore, project_id: int, stubs: list[Invoic
         before = records.sightings_of(connection, [stub.invoice_id_procore for stub in stubs])
     fetched = procore.invoices(project_id, list(readable))
     with ledger.transaction(clock(), "intake") as tx:
+        # All of them first: storing bodies locks items, after which no more of these may be locked.
         now = records.sightings_of(tx.connection, [stub.invoice_id_procore for stub in stubs], is_to_change=True)
         store_bodies(
             tx, procore.company_id, [_dated(each, readable[each.invoice_id_procore]) for each in fetched], before
@@ -334,4 +335,4 @@ def _hash_of_unreadable(body: str) -> str:
         return digest_of(body)
     if not isinstance(fields, dict):
         return digest_of(body)
-    return digest_of(canonical({name: value for name, value in fields.items() if name not in _VOLATILE}))
+    return digest_of_facts({name: value for name, value in fields.items() if name not in _VOLATILE})

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,7 +18,6 @@ from sqlalchemy import text
 from tieout import exporting, opening, sending, settings, settling
 from tieout.connectors.base import invoice_key
 from tieout.errors import SettingsError, TransientError
-from tieout.ledger import records
 from tieout.ledger.intents import live_intents
 from tieout.reporting import timeline
 
@@ -418,13 +417,9 @@ def test_who_exports_and_who_fetches_never_wait_for_each_other_in_turn(desk: Des
         with opening.open_ledger() as ledger, opening.open_erp() as erp:
             return exporting.export_chunk(ledger, erp, terms, desk.clock, NIGHT)
 
-    with ThreadPoolExecutor(1) as pool, desk.ledger.transaction(desk.clock(), "intake") as fetching:
-        records.sightings_of(fetching.connection, accepted, is_to_change=True)
-        exported = pool.submit(export_them)
-        wait([exported], timeout=0.5)  # until it has claimed and waits for us, or cannot even begin
-        fetching.items(invoice_id=accepted)
+    exported = desk.beside_a_fetch(accepted, export_them)
 
-    assert set(exported.result().invoice_ids) == set(accepted) == set(desk.exported())
+    assert set(exported.invoice_ids) == set(accepted) == set(desk.exported())
 
 
 CLAIMER = """

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from tieout import opening, outbox
 from tieout.connectors.base import invoice_key
-from tieout.ledger import records, schema
+from tieout.ledger import schema
 
 WRITE = "PATCH /rest/v1.1/requisitions/{id}"
 
@@ -214,14 +214,10 @@ def test_those_that_deliver_at_the_same_time_deliver_each_letter_once(desk: Desk
 
 @ON_BOTH_DATABASES
 def test_who_delivers_and_who_fetches_never_wait_for_each_other_in_turn(desk: Desk):
-    count, invoice_ids = judged(desk), list(desk.requisitions())
-    with ThreadPoolExecutor(1) as pool, desk.ledger.transaction(desk.clock(), "intake") as fetching:
-        records.sightings_of(fetching.connection, invoice_ids, is_to_change=True)
-        delivering = pool.submit(delivered_by, desk, desk.clock)
-        wait([delivering], timeout=0.5)  # until it has claimed and waits for us, or cannot even begin
-        fetching.items(invoice_id=invoice_ids)
+    count = judged(desk)
+    delivered = desk.beside_a_fetch(list(desk.requisitions()), lambda: delivered_by(desk, desk.clock))
 
-    assert delivering.result().done == count
+    assert delivered.done == count
 
 
 @ON_BOTH_DATABASES

@@ -227,8 +227,7 @@ def _query(names: tuple[str, ...], lists: tuple[str, ...], is_to_change: bool) -
     """Return the query over items by these columns; to build it anew each time would cost more than to run it."""
     item: dict[str, ColumnElement[Any]] = dict(schema.item.c)
     if {"state", "project_id"} <= set(names):
-        # What waits is little, but a project's invoices are many: SQLite, which counts neither, must not look by these.
-        item["project_id"] = item["project_id"] + 0
+        item["project_id"] = schema.project_of_state
     matches = [
         item[name].in_(bindparam(name, expanding=True)) if name in lists else item[name] == bindparam(name)
         for name in names

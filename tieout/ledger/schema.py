@@ -146,6 +146,10 @@ def _index_of_known(name: str, column: Column[Any]) -> Index:
 
 _index_of_known("item_by_number_erp", item.c.number_erp)  # payments name it
 
+# The project, where the state is asked for as well. What waits is little, but a project's invoices are many: SQLite,
+# which counts neither, must not look by these.
+project_of_state = item.c.project_id + 0
+
 IS_DRIFTED = text("drift <> '[]'")  # a query must say it in these very words, or no database would use the index
 Index("open_drift", item.c.item_id, sqlite_where=IS_DRIFTED, postgresql_where=IS_DRIFTED)
 IS_TO_RELEASE = text("to_release_minor <> 0")  # likewise
