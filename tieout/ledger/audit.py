@@ -20,6 +20,8 @@ from tieout.progress import Progress, followed, unseen
 _AT_ONCE = 500  # rows that are read, and items that are compared, in one go
 _BODIES = 50  # bodies in memory at once
 _FREEZING = (states.CLAIM, states.AMEND)
+# What an item begins with, unless its first event says otherwise; no event tells by which terms it was judged.
+_AT_FIRST = {name: value for name, value in Item._field_defaults.items() if name != "judged_by"}
 _SEALS = select(schema.seal).order_by(schema.seal.c.seal_id)
 Event = Row[Any]
 
@@ -117,13 +119,13 @@ def _differences(history: History) -> Iterator[str]:
         return
     for name, told in _derived(events).items():
         there = getattr(item, name)
-        if (str(there) if isinstance(there, datetime) else there) != told:
+        if (schema.instant_text(there) if isinstance(there, datetime) else there) != told:
             yield f"{history.name}: its {name} is {there}, its events say {told}"
 
 
 def _derived(events: Sequence[Event]) -> dict[str, Any]:
     """Return what the events make of an item, its columns by name."""
-    row: dict[str, Any] = {}
+    row: dict[str, Any] = dict(_AT_FIRST)
     for event in events:
         row |= json.loads(event.changes)
     last = events[-1]
@@ -133,7 +135,7 @@ def _derived(events: Sequence[Event]) -> dict[str, Any]:
         "revision": last.revision,
         "content_hash": last.content_hash,
         "version": last.position,
-        "changed_at": str(last.at),
+        "changed_at": schema.instant_text(last.at),
         "chain_length": last.position,
         "chain_hash": last.hash,
     }

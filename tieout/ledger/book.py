@@ -120,12 +120,15 @@ class Item(NamedTuple):
         return [Finding.model_validate(each) for each in json.loads(self.findings)]
 
 
+_PLACES = {name: place for place, name in enumerate(Item._fields)}
+_NEW = dict.fromkeys(Item._fields) | Item._field_defaults  # every column, in order
 ITEM = tuple(schema.item.c[name] for name in Item._fields)
 # What an event says in columns of its own, and what none says.
 _TOLD_OTHERWISE = frozenset("item_id version changed_at judged_by chain_length chain_hash".split()) | frozenset(
     "state revision content_hash".split()
 )
 _HASHED = itemgetter(*(each.name for each in schema.event.c if each.name not in ("event_id", "hash")))
+_NEWEST_ITEM = select(func.max(schema.item.c.item_id))
 _NEWEST_SEAL = select(schema.seal.c.hash).order_by(schema.seal.c.seal_id.desc()).limit(1)
 _AS_JSON = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
 _AS_LINE = _AS_JSON | orjson.OPT_APPEND_NEWLINE
@@ -268,10 +271,10 @@ class Transaction:
         """Enter an invoice that was never sent before."""
         if not is_allowed(None, kind, state):
             raise ValueError(f"no item begins as {state} by {kind}")
-        blank = Item(**facts, item_id=self._new_id(), state=state, version=0, changed_at=self.now)
-        row = self._happen(blank, None, kind, because, blank._asdict())
-        self.insert(schema.item, row, blank.item_id)
-        return Item._make(row.values())  # it holds every column, in order
+        row = _NEW | facts | {"item_id": self._new_id(), "state": state, "version": 0, "changed_at": self.now}
+        row |= self._happen(Item._make(row.values()), None, kind, because, facts | {"state": state})
+        self.insert(schema.item, row, row["item_id"])
+        return Item._make(row.values())
 
     def move(self, item: Item, kind: str, state: str, because: dict[str, Any], **changes: Any) -> Item:
         """Move an item by compare-and-set on its version; LostRaceError, at the latest when the transaction ends.
@@ -283,7 +286,10 @@ class Transaction:
         changes = self._happen(item, item.state, kind, because, changes | {"state": state})
         where = {"item_id": item.item_id, "version": item.version}
         self._writes.update(schema.item, where, changes, item.item_id, must_match=True)
-        return item._replace(**changes)
+        row = list(item)
+        for name, value in changes.items():
+            row[_PLACES[name]] = value
+        return Item._make(row)
 
     def note_terms(self, item: Item, fingerprint: str) -> Item:
         """Note by which terms it was judged last: the one fact of an item that no event tells."""
@@ -367,7 +373,7 @@ class Transaction:
             sequence = "SELECT nextval(pg_get_serial_sequence('item', 'item_id')) FROM generate_series(1, 20)"
             self._ids = iter(self._connection.execute(text(sequence)).scalars().all())
         else:  # nobody else writes
-            self._ids = count(1 + (self.connection.execute(select(func.max(schema.item.c.item_id))).scalar() or 0))
+            self._ids = count(1 + (self.connection.execute(_NEWEST_ITEM).scalar() or 0))
         return next(self._ids)
 
     def _lost(self, written: Sequence[dict[str, Any]]) -> LostRaceError:
@@ -393,7 +399,7 @@ def digest_of(*parts: str) -> str:
 def digest_of_facts(facts: Any) -> str:
     """Return the SHA-256 of the one JSON text that stands for these facts, as `digest_of` does of a text."""
     try:
-        return hashlib.sha256(orjson.dumps(facts, default=str, option=_AS_LINE)).hexdigest()
+        return hashlib.sha256(orjson.dumps(facts, default=_told, option=_AS_LINE)).hexdigest()
     except TypeError:
         return digest_of(canonical(facts))
 
@@ -401,9 +407,14 @@ def digest_of_facts(facts: Any) -> str:
 def canonical(facts: Any) -> str:
     """Return the one JSON text that stands for these facts."""
     try:
-        return orjson.dumps(facts, default=str, option=_AS_JSON).decode()
+        return orjson.dumps(facts, default=_told, option=_AS_JSON).decode()
     except TypeError:  # what only the slow one takes, such as half a character
-        return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+        return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_told)
+
+
+def _told(value: Any) -> str:
+    """Return what has no form in JSON as text, a moment as it is stored."""
+    return str(schema.instant_text(value) if isinstance(value, datetime) else value)
 
 
 def upgrade(url: str) -> None:
@@ -474,8 +485,10 @@ def _in_plain_words() -> Iterator[None]:
 
 def _engine(url: str) -> Engine:
     try:
-        # A server that was started again is no step's failure; and what is in a row stays out of messages and logs.
-        engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
+        # Values go by position (see `writes`). A server that was started again is no step's failure; and what is in a
+        # row stays out of messages and logs.
+        by_position = "qmark" if make_url(url).get_backend_name() == "sqlite" else "format"
+        engine = create_engine(url, paramstyle=by_position, pool_pre_ping=True, hide_parameters=True)
     except (ArgumentError, ImportError) as error:  # the URL may hold a password and is not repeated
         raise SettingsError("Ledger", "its database", f"the URL is not usable ({type(error).__name__})") from None
     if engine.dialect.name == "sqlite":

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, update
 
 from data_contracts.voucher import ErpInvoice, Voucher
 from tieout.ledger import schema, states
@@ -15,6 +15,11 @@ from tieout.ledger.claims import claim
 from tieout.ledger.records import in_pieces
 
 _TABLE = schema.intent
+_MARK_SENT = (
+    update(_TABLE)
+    .where(_TABLE.c.item_id.in_(bindparam("marked", expanding=True)), _TABLE.c.is_live)
+    .values(sent_at=bindparam("at"))
+)
 _DOCUMENTS = TypeAdapter(list[ErpInvoice])
 
 
@@ -112,8 +117,7 @@ def take_up(tx: Transaction, intent: Intent, lease: timedelta) -> Intent:
 def mark_sent(tx: Transaction, intents: Iterable[Intent], at: datetime | None) -> None:
     """Note that a request with these may leave now; None takes the note back when surely nothing left."""
     for piece in in_pieces(intent.item.item_id for intent in intents):
-        which = (_TABLE.c.item_id.in_(piece), _TABLE.c.is_live)
-        tx.connection.execute(update(_TABLE).where(*which).values(sent_at=at))
+        tx.connection.execute(_MARK_SENT, {"marked": piece, "at": at})
 
 
 def note_absence(tx: Transaction, item: Item, at: datetime | None) -> None:

@@ -156,8 +156,9 @@ def _create_tables() -> None:
         sa.Column("chain_length", sa.Integer(), server_default="0", nullable=False),
         sa.Column("chain_hash", sa.String(length=64), server_default="", nullable=False),
         sa.CheckConstraint(
-            "state IN ('READY', 'HELD', 'NOT_EXPORTABLE', 'ACCEPTED', 'EXPORTING', 'UNCERTAIN', 'FAILED', 'EXPORTED', "
-            "'POSTED', 'PART_PAID', 'PAID', 'GONE', 'REJECTED', 'RETRIEVED', 'UNLINKED')",
+            "state = 'READY' OR state = 'HELD' OR state = 'NOT_EXPORTABLE' OR state = 'ACCEPTED' OR state = 'EXPORTING' "
+            "OR state = 'UNCERTAIN' OR state = 'FAILED' OR state = 'EXPORTED' OR state = 'POSTED' OR state = 'PART_PAID' "
+            "OR state = 'PAID' OR state = 'GONE' OR state = 'REJECTED' OR state = 'RETRIEVED' OR state = 'UNLINKED'",
             name="known_state",
         ),
         sa.PrimaryKeyConstraint("item_id"),
