@@ -45,7 +45,7 @@ def tell_of_rejection(tx: Transaction, item: Item, reason: str) -> str:
     address = creator.email if creator and creator.email and is_address(creator.email) else None
     sender = settings.people().get(item.sent_by) if settings.mail().notify_sender else None
     recipients = dict.fromkeys(each for each in (address, sender.email if sender else "") if each and is_address(each))
-    key = f"rejected/{item.item_id}/{item.chain_length}"
+    key = f"rejected/{item.item_id}/{item.version}"
     _put(tx, key, recipients, f"Rejected: invoice {item.number} of {item.project}", _rejection(tx, item, reason), item)
     if address:
         return ""

@@ -450,7 +450,7 @@ def test_states_can_be_told_from_the_events_alone(desk: Desk):
             happened = history.events(connection, item.item_id)
         assert [each.before for each in happened[1:]] == [each.after for each in happened[:-1]]
         assert (happened[0].before, happened[-1].after) == (None, item.state)
-        assert len(happened) == item.chain_length
+        assert len(happened) == item.version
     assert desk.audit() == []
 
 

@@ -136,7 +136,6 @@ def _derived(events: Sequence[Event]) -> dict[str, Any]:
         "content_hash": last.content_hash,
         "version": last.position,
         "changed_at": schema.instant_text(last.at),
-        "chain_length": last.position,
         "chain_hash": last.hash,
     }
 

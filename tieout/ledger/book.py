@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from itertools import count
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import orjson
+from pydantic import TypeAdapter
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Connection,
     Engine,
@@ -86,7 +87,6 @@ class Item(NamedTuple):
     lease_token: int = 0
     lease_until: datetime | None = None
     sent_by: str = ""
-    chain_length: int = 0
     chain_hash: str = ""
 
     @property
@@ -117,17 +117,16 @@ class Item(NamedTuple):
     @property
     def reasons(self) -> list[Finding]:
         """Why it was stopped or warned about."""
-        return [Finding.model_validate(each) for each in json.loads(self.findings)]
+        return _FINDINGS.validate_json(self.findings)
 
 
+_FINDINGS = TypeAdapter(list[Finding])
 _PLACES = {name: place for place, name in enumerate(Item._fields)}
 _NEW = dict.fromkeys(Item._fields) | Item._field_defaults  # every column, in order
 ITEM = tuple(schema.item.c[name] for name in Item._fields)
 # What an event says in columns of its own, and what none says.
-_TOLD_OTHERWISE = frozenset("item_id version changed_at judged_by chain_length chain_hash".split()) | frozenset(
-    "state revision content_hash".split()
-)
-_HASHED = itemgetter(*(each.name for each in schema.event.c if each.name not in ("event_id", "hash")))
+_TOLD_OTHERWISE = frozenset("item_id version changed_at judged_by chain_hash state revision content_hash".split())
+_EVENT = tuple(each.name for each in schema.event.c if each.name != "event_id")  # the last is the hash of the others
 _NEWEST_ITEM = select(func.max(schema.item.c.item_id))
 _NEWEST_SEAL = select(schema.seal.c.hash).order_by(schema.seal.c.seal_id.desc()).limit(1)
 _AS_JSON = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
@@ -228,14 +227,18 @@ def find_items(connection: Connection, **columns: Any) -> list[Item]:
 @lru_cache
 def _query(names: tuple[str, ...], lists: tuple[str, ...], is_to_change: bool) -> Select[Any]:
     """Return the query over items by these columns; to build it anew each time would cost more than to run it."""
-    item: dict[str, ColumnElement[Any]] = dict(schema.item.c)
-    if {"state", "project_id"} <= set(names):
-        item["project_id"] = schema.project_of_state
-    matches = [
-        item[name].in_(bindparam(name, expanding=True)) if name in lists else item[name] == bindparam(name)
-        for name in names
-    ]
-    query = select(*ITEM).where(*matches).order_by(item["item_id"])
+
+    def is_given(column: ColumnElement[Any]) -> ColumnElement[bool]:
+        given: BindParameter[Any] = bindparam(column.key, expanding=column.key in lists)
+        return column.in_(given) if given.expanding else column == given
+
+    matches = [is_given(schema.item.c[name]) for name in names]
+    if "project_id" in names and "state" not in names:
+        # By what Procore shows, of which every item has a row, and which has an index of projects: another one would
+        # be written to in as many places as there are projects whenever items are opened.
+        seen = schema.sighting.c
+        matches.append(schema.item.c.invoice_id.in_(select(seen.invoice_id).where(is_given(seen.project_id))))
+    query = select(*ITEM).where(*matches).order_by(schema.item.c.item_id)
     return query.with_for_update() if is_to_change else query
 
 
@@ -246,7 +249,7 @@ class Transaction:
         """Work at the moment `now` in the name of `actor`; of a rehearsal nothing will remain."""
         self.now, self.actor, self.is_rehearsal = now.astimezone(UTC), actor, is_rehearsal
         self._connection, self._writes = connection, Writes(connection)
-        self._events: list[dict[str, Any]] = []
+        self._events: list[tuple[Any, ...]] = []
         self._ids: Iterator[int] = iter(())
 
     @property
@@ -328,10 +331,10 @@ class Transaction:
         if self._connection.dialect.name == "postgresql":
             # One commit at a time from here on: the overall chain has one end, and its events lie in its order.
             self._connection.execute(text("SELECT pg_advisory_xact_lock(7400)"))
-        self._writes.insert_all(schema.event, self._events)
+        self._writes.insert_all(schema.event, _EVENT, self._events)
         self.flush()
         previous = self._connection.execute(_NEWEST_SEAL).scalar_one_or_none() or ""
-        digest = digest_of(*(each["hash"] for each in self._events))
+        digest = digest_of(*[each[-1] for each in self._events])
         link = {"events": len(self._events), "digest": digest, "previous_hash": previous}
         self.insert(schema.seal, {**link, "hash": digest_of(previous, digest)})
         self.flush()
@@ -341,29 +344,24 @@ class Transaction:
         self, item: Item, before: str | None, kind: str, because: dict[str, Any], changes: dict[str, Any]
     ) -> dict[str, Any]:
         """Add an event to the item's chain; return all columns of the item that change with it."""
-        happened: dict[str, Any] = {
-            "item_id": item.item_id,
-            "position": item.chain_length + 1,
-            "at": self.now,
-            "actor": self.actor,
-            "kind": kind,
-            "before": before,
-            "after": changes["state"],
-            "revision": changes.get("revision", item.revision),
-            "content_hash": changes.get("content_hash", item.content_hash),
-            "facts": canonical(because),
-            "changes": canonical({name: value for name, value in changes.items() if name not in _TOLD_OTHERWISE}),
-            "previous_hash": item.chain_hash,
-        }
-        happened["hash"] = event_hash(happened)
-        self._events.append(happened)
-        return {
-            **changes,
-            "version": item.version + 1,
-            "changed_at": self.now,
-            "chain_length": happened["position"],
-            "chain_hash": happened["hash"],
-        }
+        version = item.version + 1
+        happened = (  # as in `_EVENT`
+            item.item_id,
+            version,
+            self.now,
+            self.actor,
+            kind,
+            before,
+            changes["state"],
+            changes.get("revision", item.revision),
+            changes.get("content_hash", item.content_hash),
+            canonical(because),
+            canonical({name: value for name, value in changes.items() if name not in _TOLD_OTHERWISE}),
+            item.chain_hash,
+        )
+        digest = digest_of_facts(happened)
+        self._events.append((*happened, digest))
+        return {**changes, "version": version, "changed_at": self.now, "chain_hash": digest}
 
     def _new_id(self) -> int:
         """Return the id of a new item, so that it need not be read back from the database."""
@@ -385,10 +383,9 @@ class Transaction:
         return LostRaceError("Ledger", f"invoice {others[0].number}", f"it is {others[0].state} now")
 
 
-def event_hash(happened: dict[str, Any] | Row[Any]) -> str:
+def event_hash(event: Row[Any]) -> str:
     """Return the hash of an event over all its fields and the hash of the event before it."""
-    fields = happened if isinstance(happened, dict) else happened._mapping
-    return digest_of_facts(_HASHED(fields))
+    return digest_of_facts(tuple([event._mapping[name] for name in _EVENT[:-1]]))
 
 
 def digest_of(*parts: str) -> str:

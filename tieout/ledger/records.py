@@ -158,7 +158,7 @@ def unjudged(connection: Connection, project_id: int, states: Sequence[str], fin
     seen, item = schema.sighting.c, schema.item.c
     fresh = select(seen.invoice_id).where(seen.project_id == project_id, seen.is_fresh)
     stale = select(item.invoice_id).where(
-        schema.project_of_state == project_id, item.state.in_(states), item.judged_by != fingerprint
+        item.project_id == project_id, item.state.in_(states), item.judged_by != fingerprint
     )
     return sorted({*connection.execute(fresh).scalars(), *connection.execute(stale).scalars()})
 

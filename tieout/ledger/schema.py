@@ -94,12 +94,12 @@ item = Table(
     Column("item_id", _Id, primary_key=True),
     Column("company_id", BigInteger, nullable=False),
     Column("invoice_id", BigInteger, nullable=False),
-    Column("project_id", BigInteger, nullable=False, index=True),
+    Column("project_id", BigInteger, nullable=False),
     Column("commitment_id", BigInteger, index=True),
     Column("erp", String(40), nullable=False),
     Column("company_erp", String(40), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("version", Integer, nullable=False),
+    Column("version", Integer, nullable=False),  # how many events its chain has
     Column("revision", Integer, nullable=False),
     Column("snapshot_id", _Id, nullable=False),
     Column("content_hash", String(64), nullable=False),
@@ -127,7 +127,6 @@ item = Table(
     Column("lease_until", Instant),
     Column("sent_by", String(200), nullable=False, server_default=""),
     Column("changed_at", Instant, nullable=False),
-    Column("chain_length", Integer, nullable=False, server_default="0"),
     Column("chain_hash", String(64), nullable=False, server_default=""),
     # The invoice first: this is how rows are found, and one company has them all.
     UniqueConstraint("invoice_id", "company_id", name="one_item_per_invoice"),
@@ -146,10 +145,6 @@ def _index_of_known(name: str, column: Column[Any]) -> Index:
 
 
 _index_of_known("item_by_number_erp", item.c.number_erp)  # payments name it
-
-# The project, where the state is asked for as well. What waits is little, but a project's invoices are many: SQLite,
-# which counts neither, must not look by these.
-project_of_state = item.c.project_id + 0
 
 IS_DRIFTED = text("drift <> '[]'")  # a query must say it in these very words, or no database would use the index
 Index("open_drift", item.c.item_id, sqlite_where=IS_DRIFTED, postgresql_where=IS_DRIFTED)

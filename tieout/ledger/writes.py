@@ -1,6 +1,6 @@
 """The writes of one transaction, put off and grouped: many rows of one kind cost one statement."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,20 +53,18 @@ class Writes:
 
     def __init__(self, connection: Connection) -> None:
         """Write through this connection."""
-        self._connection = connection
+        self._connection, self._kinds = connection, _kinds.setdefault(connection.dialect.name, {})
         self._batches: dict[_Kind, _Batch] = {}
         self._touched: dict[Hashable, _Kind] = {}  # what kind the newest write of a row was of
 
     def insert(self, table: Table, row: Row, identity: Hashable = None) -> None:
         """Add a row; `identity` tells it from other rows of the table that this transaction may write again."""
-        rows = self._batch(("insert", table.name, *row), lambda: _insert_of(table, row), identity)
-        rows.append(tuple(row.values()))
+        key = ("insert", table.name, *row)
+        self._batch(key, lambda: _insert_of(table, row), identity).append(tuple(row.values()))
 
-    def insert_all(self, table: Table, rows: Sequence[Row]) -> None:
-        """Add one or more rows of the same columns, none of which this transaction writes again."""
-        first = rows[0]
-        batch = self._batch(("insert", table.name, *first), lambda: _insert_of(table, first), None)
-        batch += [tuple(row.values()) for row in rows]
+    def insert_all(self, table: Table, names: Sequence[str], rows: Sequence[Values]) -> None:
+        """Add rows, none of which this transaction writes again: their values in the order of these names."""
+        self._batch(("insert", table.name, *names), lambda: _insert_of(table, names), None).extend(rows)
 
     def upsert(self, table: Table, keys: Sequence[str], row: Row) -> None:
         """Add a row, or change the one that has the same keys."""
@@ -91,7 +89,9 @@ class Writes:
     def _batch(
         self, key: tuple[str, ...], make: Callable[[], _Statement], identity: Hashable, must_match: bool = False
     ) -> list[Values]:
-        kind = _kind(self._connection.dialect, key, make)
+        kind = self._kinds.get(key)  # once: to hash so many names is what this costs
+        if kind is None:
+            kind = self._kinds[key] = _Kind(self._connection.dialect, *make())
         if identity is not None:
             touched = (key[1], identity)
             if self._touched.get(touched, kind) is not kind:
@@ -114,8 +114,8 @@ def adding_to(connection: Connection, table: Table) -> sqlite.Insert | postgresq
     return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
 
 
-def _insert_of(table: Table, row: Row) -> _Statement:
-    return insert(table).values({name: bindparam(name) for name in row}), tuple(row)
+def _insert_of(table: Table, names: Iterable[str]) -> _Statement:
+    return insert(table).values({name: bindparam(name) for name in names}), tuple(names)
 
 
 def _update_of(table: Table, where: Row, values: Row) -> _Statement:
@@ -123,11 +123,3 @@ def _update_of(table: Table, where: Row, values: Row) -> _Statement:
     matches = and_(*(table.c[name] == bindparam(bound) for name, bound in found_by.items()))
     changing = update(table).where(matches).values({name: bindparam(name) for name in values})
     return changing, (*found_by.values(), *values)
-
-
-def _kind(dialect: Dialect, key: tuple[str, ...], make: Callable[[], _Statement]) -> _Kind:
-    known = _kinds.setdefault(dialect.name, {})
-    kind = known.get(key)  # once: to hash so many names is what this costs
-    if kind is None:
-        kind = known[key] = _Kind(dialect, *make())
-    return kind

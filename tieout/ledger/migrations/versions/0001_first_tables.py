@@ -153,19 +153,18 @@ def _create_tables() -> None:
         sa.Column("lease_until", Instant(), nullable=True),
         sa.Column("sent_by", sa.String(length=200), server_default="", nullable=False),
         sa.Column("changed_at", Instant(), nullable=False),
-        sa.Column("chain_length", sa.Integer(), server_default="0", nullable=False),
         sa.Column("chain_hash", sa.String(length=64), server_default="", nullable=False),
         sa.CheckConstraint(
-            "state = 'READY' OR state = 'HELD' OR state = 'NOT_EXPORTABLE' OR state = 'ACCEPTED' OR state = 'EXPORTING' "
-            "OR state = 'UNCERTAIN' OR state = 'FAILED' OR state = 'EXPORTED' OR state = 'POSTED' OR state = 'PART_PAID' "
-            "OR state = 'PAID' OR state = 'GONE' OR state = 'REJECTED' OR state = 'RETRIEVED' OR state = 'UNLINKED'",
+            "state = 'READY' OR state = 'HELD' OR state = 'NOT_EXPORTABLE' OR state = 'ACCEPTED' "
+            "OR state = 'EXPORTING' OR state = 'UNCERTAIN' OR state = 'FAILED' OR state = 'EXPORTED' "
+            "OR state = 'POSTED' OR state = 'PART_PAID' OR state = 'PAID' OR state = 'GONE' "
+            "OR state = 'REJECTED' OR state = 'RETRIEVED' OR state = 'UNLINKED'",
             name="known_state",
         ),
         sa.PrimaryKeyConstraint("item_id"),
         sa.UniqueConstraint("invoice_id", "company_id", name="one_item_per_invoice"),
     )
     op.create_index("item_by_state", "item", ["state", "item_id", "project_id"], unique=False)
-    op.create_index(op.f("ix_item_project_id"), "item", ["project_id"], unique=False)
     op.create_index(op.f("ix_item_commitment_id"), "item", ["commitment_id"], unique=False)
     is_open = sa.text("drift <> '[]'")
     op.create_index("open_drift", "item", ["item_id"], sqlite_where=is_open, postgresql_where=is_open)
