@@ -129,7 +129,7 @@ _TOLD_OTHERWISE = frozenset("item_id version changed_at judged_by chain_hash sta
 _EVENT = tuple(each.name for each in schema.event.c if each.name != "event_id")  # the last is the hash of the others
 _NEWEST_ITEM = select(func.max(schema.item.c.item_id))
 _NEWEST_SEAL = select(schema.seal.c.hash).order_by(schema.seal.c.seal_id.desc()).limit(1)
-_AS_JSON = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
+_AS_JSON = orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z
 _AS_LINE = _AS_JSON | orjson.OPT_APPEND_NEWLINE
 
 
@@ -286,7 +286,8 @@ class Transaction:
         """
         if not is_allowed(item.state, kind, state):
             raise ValueError(f"{kind} may not take an item from {item.state} to {state}")
-        changes = self._happen(item, item.state, kind, because, changes | {"state": state})
+        changes["state"] = state
+        changes = self._happen(item, item.state, kind, because, changes)
         where = {"item_id": item.item_id, "version": item.version}
         self._writes.update(schema.item, where, changes, item.item_id, must_match=True)
         row = list(item)
@@ -390,13 +391,13 @@ def event_hash(event: Row[Any]) -> str:
 
 def digest_of(*parts: str) -> str:
     """Return the SHA-256 of the parts, each closed by a newline so that no two lists give the same bytes."""
-    return hashlib.sha256("".join([f"{part}\n" for part in parts]).encode(errors="surrogatepass")).hexdigest()
+    return hashlib.sha256("\n".join([*parts, ""]).encode(errors="surrogatepass")).hexdigest()
 
 
 def digest_of_facts(facts: Any) -> str:
     """Return the SHA-256 of the one JSON text that stands for these facts, as `digest_of` does of a text."""
     try:
-        return hashlib.sha256(orjson.dumps(facts, default=_told, option=_AS_LINE)).hexdigest()
+        return hashlib.sha256(orjson.dumps(facts, default=str, option=_AS_LINE)).hexdigest()
     except TypeError:
         return digest_of(canonical(facts))
 
@@ -404,14 +405,14 @@ def digest_of_facts(facts: Any) -> str:
 def canonical(facts: Any) -> str:
     """Return the one JSON text that stands for these facts."""
     try:
-        return orjson.dumps(facts, default=_told, option=_AS_JSON).decode()
+        return orjson.dumps(facts, default=str, option=_AS_JSON).decode()
     except TypeError:  # what only the slow one takes, such as half a character
-        return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_told)
+        return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=plain)
 
 
-def _told(value: Any) -> str:
-    """Return what has no form in JSON as text, a moment as it is stored."""
-    return str(schema.instant_text(value) if isinstance(value, datetime) else value)
+def plain(value: Any) -> Any:
+    """Return a value as `canonical` tells it, a moment as text."""
+    return orjson.loads(orjson.dumps(value, default=str, option=_AS_JSON))
 
 
 def upgrade(url: str) -> None:
@@ -482,13 +483,13 @@ def _in_plain_words() -> Iterator[None]:
 
 def _engine(url: str) -> Engine:
     try:
-        # Values go by position (see `writes`). A server that was started again is no step's failure; and what is in a
-        # row stays out of messages and logs.
-        by_position = "qmark" if make_url(url).get_backend_name() == "sqlite" else "format"
-        engine = create_engine(url, paramstyle=by_position, pool_pre_ping=True, hide_parameters=True)
+        is_file = make_url(url).get_backend_name() == "sqlite"
+        by_position = "qmark" if is_file else "format"  # see `writes`
+        # A server that was started again is no step's failure; and what is in a row stays out of messages and logs.
+        engine = create_engine(url, paramstyle=by_position, pool_pre_ping=not is_file, hide_parameters=True)
     except (ArgumentError, ImportError) as error:  # the URL may hold a password and is not repeated
         raise SettingsError("Ledger", "its database", f"the URL is not usable ({type(error).__name__})") from None
-    if engine.dialect.name == "sqlite":
+    if is_file:
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
