@@ -169,8 +169,8 @@ def storied(ledger: Ledger, ledger_url: str) -> str:
         (
             "an inserted event",
             [
-                "INSERT INTO event SELECT 50, 3, 2, at, actor, 'accepted', 'READY', 'ACCEPTED', revision, "
-                "content_hash, facts, changes, hash, 'forged' FROM event WHERE event_id = 3"
+                "INSERT INTO event SELECT 50, 3, 2, at, actor, 'accepted', 'READY', 'ACCEPTED', "
+                "facts, changes, hash, 'forged' FROM event WHERE event_id = 3"
             ],
         ),
         ("a removed seal", ["DELETE FROM seal WHERE seal_id = 2"]),

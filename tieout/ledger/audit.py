@@ -131,8 +131,6 @@ def _derived(events: Sequence[Event]) -> dict[str, Any]:
     return row | {
         "item_id": last.item_id,
         "state": last.after,
-        "revision": last.revision,
-        "content_hash": last.content_hash,
         "version": last.position,
         "changed_at": plain(last.at),
         "chain_hash": last.hash,

@@ -125,7 +125,7 @@ _PLACES = {name: place for place, name in enumerate(Item._fields)}
 _NEW = dict.fromkeys(Item._fields) | Item._field_defaults  # every column, in order
 ITEM = tuple(schema.item.c[name] for name in Item._fields)
 # What an event says in columns of its own, and what none says.
-_TOLD_OTHERWISE = frozenset("item_id version changed_at judged_by chain_hash state revision content_hash".split())
+_TOLD_OTHERWISE = frozenset("item_id version changed_at judged_by chain_hash state".split())
 _EVENT = tuple(each.name for each in schema.event.c if each.name != "event_id")  # the last is the hash of the others
 _NEWEST_ITEM = select(func.max(schema.item.c.item_id))
 _NEWEST_SEAL = select(schema.seal.c.hash).order_by(schema.seal.c.seal_id.desc()).limit(1)
@@ -354,8 +354,6 @@ class Transaction:
             kind,
             before,
             changes["state"],
-            changes.get("revision", item.revision),
-            changes.get("content_hash", item.content_hash),
             canonical(because),
             canonical({name: value for name, value in changes.items() if name not in _TOLD_OTHERWISE}),
             item.chain_hash,

@@ -162,8 +162,6 @@ event = Table(
     Column("kind", String(30), nullable=False),
     Column("before", String(16)),
     Column("after", String(16), nullable=False),
-    Column("revision", Integer, nullable=False),
-    Column("content_hash", String(64), nullable=False),
     Column("facts", Text, nullable=False),
     Column("changes", Text, nullable=False),  # the item's columns that it changed: all of the item can be told again
     Column("previous_hash", String(64), nullable=False),

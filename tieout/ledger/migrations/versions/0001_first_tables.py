@@ -64,8 +64,6 @@ def _create_tables() -> None:
         sa.Column("kind", sa.String(length=30), nullable=False),
         sa.Column("before", sa.String(length=16), nullable=True),
         sa.Column("after", sa.String(length=16), nullable=False),
-        sa.Column("revision", sa.Integer(), nullable=False),
-        sa.Column("content_hash", sa.String(length=64), nullable=False),
         sa.Column("facts", sa.Text(), nullable=False),
         sa.Column("changes", sa.Text(), nullable=False),
         sa.Column("previous_hash", sa.String(length=64), nullable=False),
