@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ledgers import DATABASES, Ledgers, unguarded
 from pydantic import ValidationError
-from sqlalchemy import insert, inspect, select, text
+from sqlalchemy import insert, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from benchmarks.postgresql import PostgreSQL
@@ -176,6 +176,7 @@ def storied(ledger: Ledger, ledger_url: str) -> str:
         ("a removed seal", ["DELETE FROM seal WHERE seal_id = 2"]),
         ("a changed seal", ["UPDATE seal SET digest = 'f' WHERE seal_id = 2"]),
         ("a state without an event", ["UPDATE item SET state = 'EXPORTED' WHERE item_id = 3"]),
+        ("a figure that no event tells", ["UPDATE item SET released_minor = 5 WHERE item_id = 3"]),
         ("a content that nobody sent", ["UPDATE item SET content_hash = 'b' WHERE item_id = 3"]),
         ("a removed item", ["DELETE FROM item WHERE item_id = 3"]),
     ],
@@ -478,6 +479,8 @@ def test_equal_facts_have_one_text():
         {"a": [Decimal("1.10"), WEDNESDAY], "b": 1}
     )
     assert canonical({"name": "Ångström 🏗"}) == '{"name":"Ångström 🏗"}'
+    half, whole = (canonical({"at": WEDNESDAY, "name": name}) for name in ("\ud83c", "🏗"))
+    assert half.replace("\ud83c", "🏗") == whole == '{"at":"2026-03-04T17:00:00Z","name":"🏗"}'
 
 
 # Its tables.
@@ -485,10 +488,24 @@ def test_equal_facts_have_one_text():
 
 def test_the_tables_are_those_of_the_schema(ledger: Ledger):
     there = inspect(ledger.engine)
+    tables = schema.metadata.tables
     made = {name: {column["name"] for column in there.get_columns(name)} for name in there.get_table_names()}
     made.pop("alembic_version")
+    indexes = {name: {str(index["name"]) for index in there.get_indexes(name)} for name in tables}
+    unique = {name: {str(each["name"]) for each in there.get_unique_constraints(name)} for name in tables}
 
-    assert made == {table.name: {column.name for column in table.columns} for table in schema.metadata.tables.values()}
+    assert made == {table.name: {column.name for column in table.columns} for table in tables.values()}
+    for name, table in tables.items():
+        assert indexes[name] - unique[name] == {index.name for index in table.indexes}
+
+
+def test_the_database_itself_refuses_a_state_that_does_not_exist(ledger: Ledger):
+    enter(ledger, 1)
+    for state in states.ALL:
+        with ledger.transaction(WEDNESDAY, "test") as tx:
+            tx.connection.execute(update(schema.item).values(state=state))
+    with pytest.raises(IntegrityError), ledger.transaction(WEDNESDAY, "test") as tx:
+        tx.connection.execute(update(schema.item).values(state="SENT"))
 
 
 @pytest.fixture

@@ -49,7 +49,10 @@ VARIABLES = 500  # bound variables per IN list; databases have a limit
 
 
 class Item(NamedTuple):
-    """One Procore invoice as the ledger knows it now; a row of the projection, never changed in place."""
+    """One Procore invoice as the ledger knows it now; a row of the projection, never changed in place.
+
+    A default is a promise: what is so in every new item no event tells, so it must stay as it is.
+    """
 
     item_id: int
     company_id: int
@@ -410,7 +413,7 @@ def canonical(facts: Any) -> str:
 
 def plain(value: Any) -> Any:
     """Return a value as `canonical` tells it, a moment as text."""
-    return orjson.loads(orjson.dumps(value, default=str, option=_AS_JSON))
+    return json.loads(canonical(value))
 
 
 def upgrade(url: str) -> None:
