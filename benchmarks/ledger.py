@@ -1,7 +1,8 @@
 """How many items a second the ledger takes through send, accept, claim and settle together, in chunks of 100.
 
 Nothing is left out of a step: events, seals, intents with their vouchers, letters and claims are those of the engine,
-and the garbage collector looks as often as in the process of a run.
+and the garbage collector looks as often as in the process of a run. Of five turns the best counts: what else the
+machine is at does not belong to the ledger.
 """
 
 import argparse
@@ -9,10 +10,11 @@ import gc
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import count
+from statistics import median
 from typing import Any
 
 from benchmarks import postgresql
@@ -47,25 +49,28 @@ def main() -> None:
 def measure(stored: int, items: int) -> bool:
     """Print items a second on SQLite, empty and full, and on PostgreSQL beside it; return whether bounds are kept."""
     gc.set_threshold(COLLECT_AFTER)
-    with tempfile.TemporaryDirectory(prefix="tieout-bench-") as folder, _ledger(f"sqlite:///{folder}/l.sqlite") as book:
+    with tempfile.TemporaryDirectory(prefix="tieout-bench-") as folder, ExitStack() as stack:
+        empty, full = (stack.enter_context(_ledger(f"sqlite:///{folder}/{name}.sqlite")) for name in ("empty", "full"))
         numbers = count(1)
-        _pass(book, numbers, 2_000)
-        empty = max(_pass(book, numbers, items) for _ in range(3))
         while next(numbers) < stored:
-            _pass(book, numbers, 10_000, chunk=5_000)
-        full = max(_pass(book, numbers, items) for _ in range(3))
+            _pass(full, numbers, 10_000, chunk=5_000)
+        _pass(empty, numbers, 2_000)
+        # By turns: on a machine that others use as well, what is measured minutes apart cannot be compared.
+        turns = [(_pass(empty, numbers, items), _pass(full, numbers, items)) for _ in range(5)]
         began = time.perf_counter()
-        with book.reading() as connection:  # not its alarms: here Procore was never told of anything
+        with full.reading() as connection:  # not its alarms: here Procore was never told of anything
             tallies.standing(connection, today.WAITING)
             tallies.drifted(connection)
             tallies.exported_since(connection, _START + timedelta(days=2))
             tallies.paid_since(connection, _START + timedelta(days=2))
         page = time.perf_counter() - began
+    share = median(when_full / when_empty for when_empty, when_full in turns)
+    when_empty, when_full = map(max, zip(*turns, strict=True))
     kept = [
-        figure("ledger, SQLite: send + accept + claim + settle", empty, "items/s", f">= {_BOUND}"),
-        figure(f"the same with {stored} items stored", full, "items/s"),
+        figure("ledger, SQLite: send + accept + claim + settle", when_empty, "items/s", f">= {_BOUND}"),
+        figure(f"the same with {stored} items stored", when_full, "items/s"),
         figure(f"the tallies of the landing page with {stored} items stored", page, "s", "<= 0.2"),
-        figure("share of the speed that is left when it is full", full / empty, "", ">= 0.8"),
+        figure("share of the speed that is left when it is full", share, "", ">= 0.8"),
     ]
     with postgresql.running() as server, _ledger(server.new_ledger()) as book:
         numbers = count(1)
