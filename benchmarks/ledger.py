@@ -31,7 +31,7 @@ from tieout.ledger.intents import Intent, live_intents, mark_sent, open_intent
 from tieout.ledger.letters import lock
 from tieout.ledger.records import Sighting
 
-_CHUNK, _TURNS = 100, 20
+_CHUNK, _TURNS, _ITEMS = 100, 20, 5_000
 _COMPANY, _PROJECTS = 4711, 40
 _TERMS = "f" * 32
 _BOUND = 5_000
@@ -42,11 +42,11 @@ def main() -> None:
     """Measure, print, and exit with status 1 when a bound is broken."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--stored", type=int, default=500_000, help="items that the full ledger holds already")
-    options.add_argument("--items", type=int, default=5_000, help="items that are measured in a turn")
+    options.add_argument("--items", type=int, default=_ITEMS, help="items that are measured in a turn")
     raise SystemExit(0 if measure(**vars(options.parse_args())) else 1)
 
 
-def measure(stored: int, items: int) -> bool:
+def measure(stored: int, items: int = _ITEMS) -> bool:
     """Print items a second on SQLite, empty and full, and on PostgreSQL beside it; return whether bounds are kept."""
     gc.set_threshold(COLLECT_AFTER)
     with tempfile.TemporaryDirectory(prefix="tieout-bench-") as folder, ExitStack() as stack:

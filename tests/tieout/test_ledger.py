@@ -480,6 +480,7 @@ def test_equal_facts_have_one_text():
     )
     assert canonical({"name": "Ångström 🏗"}) == '{"name":"Ångström 🏗"}'
     half, whole = (canonical({"at": WEDNESDAY, "name": name}) for name in ("\ud83c", "🏗"))
+    assert canonical({"why": ValueError("\ud83c")}) == '{"why":"\ud83c"}'
     assert half.replace("\ud83c", "🏗") == whole == '{"at":"2026-03-04T17:00:00Z","name":"🏗"}'
 
 

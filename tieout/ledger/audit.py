@@ -6,21 +6,22 @@ Memory stays flat: events are read in order, some hundred items at a time.
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from itertools import groupby, islice
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, Table, func, select
 
 from tieout.ledger import schema, states
-from tieout.ledger.book import ITEM, Item, Ledger, digest_of, event_hash, plain
+from tieout.ledger.book import ITEM, TOLD_OTHERWISE, Item, Ledger, digest_of, event_hash, plain
 from tieout.ledger.records import bodies, in_pieces
 from tieout.progress import Progress, followed, unseen
 
 _AT_ONCE = 500  # rows that are read, and items that are compared, in one go
 _BODIES = 50  # bodies in memory at once
 _FREEZING = (states.CLAIM, states.AMEND)
-# What an item begins with, unless its first event says otherwise; no event tells by which terms it was judged.
-_AT_FIRST = {name: value for name, value in Item._field_defaults.items() if name != "judged_by"}
+# What an item begins with, unless its first event says otherwise.
+_AT_FIRST = {name: value for name, value in Item._field_defaults.items() if name not in TOLD_OTHERWISE}
 _SEALS = select(schema.seal).order_by(schema.seal.c.seal_id)
 Event = Row[Any]
 
@@ -118,7 +119,7 @@ def _differences(history: History) -> Iterator[str]:
         return
     for name, told in _derived(events).items():
         there = getattr(item, name)
-        if there != told and plain(there) != told:
+        if (plain(there) if isinstance(there, datetime) else there) != told:
             yield f"{history.name}: its {name} is {there}, its events say {told}"
 
 

@@ -128,7 +128,7 @@ _PLACES = {name: place for place, name in enumerate(Item._fields)}
 _NEW = dict.fromkeys(Item._fields) | Item._field_defaults  # every column, in order
 ITEM = tuple(schema.item.c[name] for name in Item._fields)
 # What an event says in columns of its own, and what none says.
-_TOLD_OTHERWISE = frozenset("item_id version changed_at judged_by chain_hash state".split())
+TOLD_OTHERWISE = frozenset("item_id version changed_at judged_by chain_hash state".split())
 _EVENT = tuple(each.name for each in schema.event.c if each.name != "event_id")  # the last is the hash of the others
 _NEWEST_ITEM = select(func.max(schema.item.c.item_id))
 _NEWEST_SEAL = select(schema.seal.c.hash).order_by(schema.seal.c.seal_id.desc()).limit(1)
@@ -293,7 +293,7 @@ class Transaction:
         changes = self._happen(item, item.state, kind, because, changes)
         where = {"item_id": item.item_id, "version": item.version}
         self._writes.update(schema.item, where, changes, item.item_id, must_match=True)
-        row = list(item)
+        row = list(item)  # `_replace` would go through every column
         for name, value in changes.items():
             row[_PLACES[name]] = value
         return Item._make(row)
@@ -358,7 +358,7 @@ class Transaction:
             before,
             changes["state"],
             canonical(because),
-            canonical({name: value for name, value in changes.items() if name not in _TOLD_OTHERWISE}),
+            canonical({name: value for name, value in changes.items() if name not in TOLD_OTHERWISE}),
             item.chain_hash,
         )
         digest = digest_of_facts(happened)
@@ -411,9 +411,9 @@ def canonical(facts: Any) -> str:
         return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=plain)
 
 
-def plain(value: Any) -> Any:
-    """Return a value as `canonical` tells it, a moment as text."""
-    return json.loads(canonical(value))
+def plain(value: Any) -> str:
+    """Return as text what JSON has no form for, a moment as `canonical` writes it."""
+    return orjson.dumps(value, option=_AS_JSON).decode().strip('"') if isinstance(value, datetime) else str(value)
 
 
 def upgrade(url: str) -> None:
