@@ -1,1 +1,1 @@
-"""One file per outside system; each speaks its own API and hands over contract types only."""
+"""One module per outside system; each speaks its own API and hands over contract types only."""
