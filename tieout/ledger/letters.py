@@ -92,7 +92,7 @@ def mark_refused(tx: Transaction, claimed: Owed, problem: str) -> bool:
 
 def give_back(tx: Transaction, claimed: Owed, **values: Any) -> bool:
     """Leave it to the next pass, with what is known of it now: `problem`, `sent_at`."""
-    return _settle(tx, claimed, **values, attempts=_TABLE.c.attempts + 1, lease_until=None)
+    return _settle(tx, claimed, **values, lease_until=None)
 
 
 def put_right(tx: Transaction, shown: Mapping[int, Origin]) -> None:

@@ -80,7 +80,7 @@ def mark_refused(tx: Transaction, ours: Posting, problem: str) -> bool:
 
 def give_back(tx: Transaction, ours: Posting, problem: str, **values: Any) -> bool:
     """Leave it to the next pass, with what is known of it now: `problem`, `sent_at`."""
-    return _settle(tx, ours, problem=problem, attempts=_TABLE.c.attempts + 1, **values)
+    return _settle(tx, ours, problem=problem, **values)
 
 
 def of_items(connection: Connection, item_ids: Sequence[int]) -> list[tuple[int, datetime, str, str]]:

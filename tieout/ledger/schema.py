@@ -248,7 +248,6 @@ outbox = Table(
     Column("kind", String(30), nullable=False),
     Column("facts", Text, nullable=False),
     Column("put_at", Instant, nullable=False),
-    Column("attempts", Integer, nullable=False, server_default="0"),
     Column("lease_token", Integer, nullable=False, server_default="0"),
     Column("lease_until", Instant),
     Column("sent_at", Instant),  # when a request left whose answer is not known
@@ -269,7 +268,6 @@ mail = Table(
     Column("subject", String(300), nullable=False),
     Column("body", Text, nullable=False),
     Column("put_at", Instant, nullable=False),
-    Column("attempts", Integer, nullable=False, server_default="0"),
     Column("lease_token", Integer, nullable=False, server_default="0"),
     Column("lease_until", Instant),
     Column("sent_at", Instant),  # when it left and no answer is known
