@@ -13,7 +13,7 @@ from tieout.ledger import states
 from tieout.ledger.book import Item, canonical, digest_of_facts
 from tieout.ledger.links import LINKED
 from tieout.ledger.records import Sighting
-from tieout.reasons import LABELS, in_short, shown
+from tieout.reasons import LABELS, UNREADABLE, in_short, shown
 
 TWO = "two-in-erp"
 Differences = Mapping[str, tuple[str, str]]  # by field: as it was exported, as it is now
@@ -23,6 +23,12 @@ _IN_MESSAGE, _IN_TABLE = 4, 40  # differences that are told
 def open_drift(item: Item) -> list[Finding]:
     """Return what differs from what was exported and nobody let stand."""
     return [Finding.model_validate(each) for each in json.loads(item.drift)] if item.state in LINKED else []
+
+
+def unread(item: Item) -> list[str]:
+    """Return why nobody can tell of an AP invoice that was gone whether it is back; sent again it is paid twice."""
+    there = open_drift(item) if item.state == states.GONE else []
+    return [f"{each.message} {each.remedy}" for each in there if each.rule == UNREADABLE]
 
 
 def as_text(findings: Sequence[Finding]) -> str:

@@ -90,6 +90,7 @@ def acknowledge(ledger: Ledger, company_id: int, invoice_id: int, by: Signature,
             return
         problems += [] if because["reason"] else ["a reason is needed"]
         problems += [] if differing else ["nothing differs from what was exported"]
+        problems += [why for item in differing for why in drift.unread(item)]
         if not problems:
             _let_stand(tx, differing[0], because)
     rights.refuse(f"invoice {invoice_id}", problems)
@@ -145,7 +146,7 @@ def _doubts(intents: Sequence[Intent], found: Mapping[str, list[ErpInvoice]], sy
 def _as_known(intent: Intent, why: Finding) -> Look:
     """Leave an invoice as it was known, since what the ERP shows of it cannot be read."""
     item = intent.item
-    may_stand = drift.digest([why]) == item.acknowledged
+    may_stand = item.state != states.GONE and drift.digest([why]) == item.acknowledged
     return Look(intent, intent.absent_at, item.state, drift.as_text([] if may_stand else [why]), item.acknowledged)
 
 

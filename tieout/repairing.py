@@ -106,8 +106,8 @@ def _why_not_unlinked(found: Sequence[Item], reason: str) -> Iterator[str]:
     for item in found:
         if item.state != states.GONE:
             yield f"it is {item.state}; only what is GONE from the ERP is unlinked"
-        elif unread := [each for each in drift.open_drift(item) if each.rule == reasons.UNREADABLE]:
-            yield f"{unread[0].message} {unread[0].remedy}"
+        elif unread := drift.unread(item):
+            yield unread[0]
         elif item.settled_minor:
             paid = in_words(from_minor(item.settled_minor, item.currency), item.currency)
             yield f"{paid} was paid on it and is not voided; void the payment first"

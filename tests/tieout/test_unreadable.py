@@ -166,10 +166,17 @@ def test_one_that_cannot_be_looked_for_is_not_rejected_and_the_others_are(desk: 
     assert refused[first].endswith("have its record corrected in Spectrum first")
 
 
+@pytest.mark.parametrize("let_stand", [False, True], ids=["first seen", "let stand before it was gone"])
 @AFTER_AN_EXPORT
-def test_one_that_is_there_again_and_unreadable_is_not_unlinked(desk: Desk):
+def test_one_that_was_gone_and_is_there_unreadable_is_neither_let_stand_nor_unlinked(desk: Desk, let_stand: bool):
     desk.export_everything()
     first, row = min(desk.exported().items())
+    who = (desk.contractor.company_id, first, Signature(APPROVER))
+    if let_stand:
+        write_times(desk, SPOILT, **of(row))
+        desk.pay()
+        observing.acknowledge(desk.ledger, *who, "the clerk is on leave", desk.clock)
+        assert desk.item(first).acknowledged
     desk.act_on(row, "delete")
     for _ in range(2):
         desk.pay()
@@ -177,9 +184,10 @@ def test_one_that_is_there_again_and_unreadable_is_not_unlinked(desk: Desk):
     assert desk.states()[first] == "GONE"
     write_times(desk, SPOILT, **of(desk.arrive(first)))
     observing.observe(desk.ledger, desk.erp, desk.clock, NIGHT, [first])
-    unlink = (desk.contractor.company_id, first, Signature(APPROVER), "billed twice", "run-1", desk.clock)
 
     with pytest.raises(RefusedError, match="its record is unreadable"):
-        repairing.unlink(desk.ledger, *unlink)
+        observing.acknowledge(desk.ledger, *who, "billed twice", desk.clock)
+    with pytest.raises(RefusedError, match="its record is unreadable"):
+        repairing.unlink(desk.ledger, *who, "billed twice", "run-1", desk.clock)
 
     assert desk.states()[first] == "GONE"
