@@ -144,10 +144,10 @@ def _doubts(intents: Sequence[Intent], found: Mapping[str, list[ErpInvoice]], sy
 
 
 def _as_known(intent: Intent, why: Finding) -> Look:
-    """Leave an invoice as it was known, since what the ERP shows of it cannot be read."""
+    """Leave an invoice as it was known, since what the ERP shows of it cannot be read; so it is not absent, either."""
     item = intent.item
     may_stand = item.state != states.GONE and drift.digest([why]) == item.acknowledged
-    return Look(intent, intent.absent_at, item.state, drift.as_text([] if may_stand else [why]), item.acknowledged)
+    return Look(intent, None, item.state, drift.as_text([] if may_stand else [why]), item.acknowledged)
 
 
 def _look(

@@ -191,3 +191,23 @@ def test_one_that_was_gone_and_is_there_unreadable_is_neither_let_stand_nor_unli
         repairing.unlink(desk.ledger, *who, "billed twice", "run-1", desk.clock)
 
     assert desk.states()[first] == "GONE"
+
+
+@AFTER_AN_EXPORT
+def test_a_look_that_found_nothing_does_not_count_after_an_unreadable_one(desk: Desk):
+    desk.export_everything()
+    first, row = min(desk.exported().items())
+    desk.act_on(row, "delete")
+    desk.pay()
+    back = desk.arrive(first)
+    write_times(desk, SPOILT, **of(back))
+    desk.clock.advance(minutes=10)
+    desk.pay()
+    desk.act_on(back, "delete")
+    desk.clock.advance(minutes=10)
+    desk.pay()
+
+    assert desk.states()[first] == "EXPORTED"
+    desk.clock.advance(minutes=10)
+    desk.pay()
+    assert desk.states()[first] == "GONE"
