@@ -83,7 +83,8 @@ class PostgreSQL:
 
     def drop(self, url: str) -> None:
         """Remove a database, whoever is connected to it: each takes 8 MB."""
-        self._sql(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+        # An ordinary role may not end the server's own clean-up, which may be at work there.
+        self._sql(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)", as_=_SUPERUSER)
 
     def connect_without_triggers(self, url: str) -> psycopg.Connection[Any]:
         """Connect to a database as the superuser, who may even put back what the ledger never changes."""
