@@ -43,11 +43,14 @@ class Screen:
         """
         link = self.page.get_by_role("link", name=name, exact=True)
         title = self.page.locator(".p-bread-crumbs").get_by_text(name, exact=True)
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while time.monotonic() < deadline and not title.is_visible():
+
+        def click() -> bool:
             with suppress(TimeoutError):
                 link.click(timeout=_ASKS_EVERY_MS)
                 title.wait_for(timeout=_ASKS_EVERY_MS)
+            return title.is_visible()
+
+        self._wait(click)
         expect(title).to_be_visible()
 
     def open_tab(self, name: str) -> None:
@@ -125,7 +128,7 @@ class Screen:
         self._wait(lambda: self._state_of(run) == name)
         self.page.clock.fast_forward(_ASKS_EVERY_MS)
         badge = self.page.locator(".page-heading-flow-run__meta .state-badge")
-        expect(badge).to_have_text(name)
+        expect(badge).to_have_text(name, timeout=4 * _ASKS_EVERY_MS)
 
     def _wait(self, until: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _PATIENCE_SECONDS

@@ -107,7 +107,7 @@ def _why_not_unlinked(found: Sequence[Item], reason: str) -> Iterator[str]:
         if item.state != states.GONE:
             yield f"it is {item.state}; only what is GONE from the ERP is unlinked"
         elif unread := drift.unread(item):
-            yield unread[0]
+            yield from unread
         elif item.settled_minor:
             paid = in_words(from_minor(item.settled_minor, item.currency), item.currency)
             yield f"{paid} was paid on it and is not voided; void the payment first"
