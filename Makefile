@@ -52,7 +52,7 @@ fuzz: .venv/.stamp
 	$(BIN)/python -m benchmarks.fuzz $(ARGS)
 
 docs: .venv/.stamp
-	$(BIN)/tieout docs
+	$(BIN)/python -m docs.pages
 
 # The expected side of the samples in tests/samples; read the difference before it is committed.
 samples: .venv/.stamp

@@ -19,9 +19,9 @@ from benchmarks import judging, ledger, screen, tryton
 from benchmarks.figures import figure
 from benchmarks.stage import stand_ins
 from tieout import settings
-from tieout.cli.processes import Processes
-from tieout.cli.screen import Screen
-from tieout.ledger.book import upgrade
+from tieout.cli.demo.processes import Processes
+from tieout.cli.demo.screen import Screen
+from tieout.ledger.database import upgrade
 from tieout.sandbox.sockets import free_port
 
 _PROJECTS = 4

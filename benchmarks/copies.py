@@ -15,30 +15,30 @@ from sqlalchemy import insert
 
 from data_contracts.commitment import Commitment, ProjectBooks
 from data_contracts.invoice import normalised_number
-from tieout.ledger import records, schema
+from tieout.judgement.basis import Basis
+from tieout.ledger import database, references, schema, sightings
 from tieout.ledger.book import Ledger, Transaction
-from tieout.ledger.records import Sighting
-from tieout.terms import Terms
+from tieout.ledger.sightings import Sighting
 
 _STEP = 10**12  # farther than the ids of a stand-in lie apart
 _PIECE = 100  # bodies in memory, before they are copied
 _LINE_IDS = ("id", "line_item_id", "commitment_line_item_id")
 
 
-def multiply(ledger: Ledger, terms: Terms, times: int, now: datetime) -> None:
+def multiply(ledger: Ledger, terms: Basis, times: int, now: datetime) -> None:
     """Add to each invoice in the ledger so many copies that it is there `times` times."""
     with ledger.reading() as connection:
-        seen = [each for project_id in terms.books for each in records.sightings(connection, project_id).values()]
+        seen = [each for project_id in terms.books for each in sightings.sightings(connection, project_id).values()]
     with ledger.transaction(now, "copies") as tx:
         for project_id, books in terms.books.items():
             body = _more_commitments(terms, books, times, now).model_dump_json()
-            records.store_reference(tx, f"books/{project_id}", body)
-    for piece in records.in_pieces(seen, _PIECE):
+            references.store_reference(tx, f"books/{project_id}", body)
+    for piece in database.in_pieces(seen, _PIECE):
         with ledger.transaction(now, "copies") as tx:
             _more_invoices(tx, piece, times)
 
 
-def _more_commitments(terms: Terms, books: ProjectBooks, times: int, now: datetime) -> ProjectBooks:
+def _more_commitments(terms: Basis, books: ProjectBooks, times: int, now: datetime) -> ProjectBooks:
     code_of = terms.mapping(books.project.project_id_procore, now.date()).subcontract
     copies = [
         _moved(each, copy * _STEP, code_of(each.commitment_id_procore))
@@ -55,7 +55,7 @@ def _moved(commitment: Commitment, by: int, code: str | None) -> Commitment:
 
 
 def _more_invoices(tx: Transaction, seen: list[Sighting], times: int) -> None:
-    bodies = records.bodies(tx.connection, [each.snapshot_id or 0 for each in seen])
+    bodies = sightings.bodies(tx.connection, [each.snapshot_id or 0 for each in seen])
     pairs = [pair for each in seen for pair in _copies(each, orjson.loads(bodies[each.snapshot_id or 0]), times)]
     tx.connection.execute(insert(schema.snapshot), [{**snapshot, "fetched_at": tx.now} for snapshot, _ in pairs])
     tx.connection.execute(insert(schema.sighting), [asdict(sighting) for _, sighting in pairs])

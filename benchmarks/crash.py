@@ -28,10 +28,14 @@ from benchmarks.workers import TRY_AGAIN, Child, HarmError, Worker, at_work
 from tieout.errors import SettingsError
 
 _ENGINE = Path(tieout.__file__).parent
-_PATHS = ("exporting", "settling", "outbox", "paying", "observing", "mailing")
+_PATHS = (
+    *("export.chunk", "export.outcome", "export.look", "export.observation"),
+    *("outbox.letters", "outbox.mail", "payments.collection", "payments.issued"),
+)
+_BELOW = ("ledger", "connectors")  # what the paths stand on
 _CALLS = ("create", "find", "payments", "record_payment", "set_origin", "invoices", "send")
-_PASSING_ON = ("looking.find", "settling.look", "paying._look")  # a call has the name of who asked these to make it
-_ELSEWHERE = ("observing.acknowledge", "outbox._write_nothing")  # nothing is written outside, before or after
+_PASSING_ON = ("look.find", "look.look", "issued._look")  # a call has the name of who asked these to make it
+_ELSEWHERE = ("acknowledge_drift.acknowledge", "letters._write_nothing")  # nothing is written outside, before or after
 _TELL = ("procore", "PATCH /rest/v1.1/requisitions")
 _PAY = ("procore", "POST /rest/v1.0/contract_payments")
 _LONG = timedelta(hours=1)  # longer than any lease with the longest request after it
@@ -105,8 +109,10 @@ def _name(frame: FrameType | None, what: str, call: str) -> str:
     while frame:
         code, path = frame.f_code, Path(frame.f_code.co_filename)
         function = f"{path.stem}.{code.co_name}"
-        if path.parent == _ENGINE and not code.co_name.startswith("<") and function not in _PASSING_ON:
-            if path.stem not in _PATHS:
+        room = f"{path.parent.name}.{path.stem}"
+        is_ours = path.parent.parent == _ENGINE and path.parent.name not in _BELOW
+        if is_ours and not code.co_name.startswith("<") and function not in _PASSING_ON:
+            if room not in _PATHS:
                 return ""
             places = _places(code, call)
             number = sum(line <= frame.f_lineno for line in places) if len(places) > 1 else ""
@@ -190,7 +196,7 @@ def _retire_vendors(office: Office) -> None:
 
 
 # The first request is lost, and the ERP refuses the second: it takes nothing of these vendors any more.
-_REFUSED = {"exporting._look_after: after find": _retire_vendors}
+_REFUSED = {"chunk._look_after: after find": _retire_vendors}
 _TELLING = (Worker.read, Worker.settle, Worker.export, Worker.deliver)
 _PAYING = (Worker.pay,)
 _MAILING = (Worker.deliver, Worker.mail)
@@ -209,7 +215,7 @@ STORIES = {
         _lose_entry("reset_before"),
         mend=Office.show_invoices,
         is_refused=True,
-        also={**_REFUSED, "exporting._send: after create": Office.hide_invoices},
+        also={**_REFUSED, "chunk._send: after create": Office.hide_invoices},
     ),
     "the ledger was restored": Story("forgotten", Worker.export),
     "a worker has died": Story("left", Worker.settle),
@@ -231,45 +237,45 @@ STORIES = {
 # What cannot be done together with anything else, and the story in which a worker is killed or stopped around it.
 # What is listed and not come by in the stories, or come by and not listed, is an error.
 PLACES = {
-    "exporting._claim: commit": "an export",
-    "exporting._look_first: find": "an export",
-    "exporting._look_first: commit": "the ledger was restored",
-    "exporting._mark_sent: commit": "an export",
-    "exporting._send: create": "an export",
-    "exporting._settle: find": "refused when sent again",
-    "exporting._settle: commit 1": "refused, and no look",
-    "exporting._settle: commit 2": "an export",
-    "exporting._look_after: find": "the answer is lost",
-    "exporting._look_after: commit": "the answer is lost",
-    "exporting._release: commit": "surely not sent",
-    "settling.release_expired: commit": "a worker has died",
-    "settling.settle_uncertain: find": "the request is lost",
-    "settling.settle_uncertain: commit": "the request is lost",
-    "settling.revive_transient: commit": "given up",
-    "outbox._claim: commit": "letters",
-    "outbox._look_first: invoices": "the answer to a letter is lost",
-    "outbox._mark_sent: commit": "letters",
-    "outbox._write_one: set_origin": "letters",
-    "outbox._settle: commit": "letters",
-    "outbox._release: commit": "Procore turns us away",
-    "mailing._claim: commit": "mails",
-    "mailing._send: send": "mails",
-    "mailing._settle: commit": "the answer to a mail is lost",
-    "paying.collect: payments": "payments",
-    "paying.collect: commit": "payments",
-    "paying._claim: commit": "payments",
-    "paying._look_first: payments": "payments",
-    "paying._look_first: commit": "the ledger was restored after payments",
-    "paying._mark_sent: commit": "payments",
-    "paying._send: record_payment": "payments",
-    "paying._unmark: commit": "a payment is surely not sent",
-    "paying._settle: commit": "payments",
-    "paying._look_after: payments": "the answer to a payment is lost",
-    "paying._look_after: commit": "the answer to a payment is lost",
-    "paying._release: commit": "a payment is lost",
-    "paying._note: commit": "Payments Issued is off",
-    "observing.observe: find": "payments",
-    "observing._record: commit": "payments",
+    "chunk._claim: commit": "an export",
+    "chunk._look_first: find": "an export",
+    "chunk._look_first: commit": "the ledger was restored",
+    "chunk._mark_sent: commit": "an export",
+    "chunk._send: create": "an export",
+    "chunk._settle: find": "refused when sent again",
+    "chunk._settle: commit 1": "refused, and no look",
+    "chunk._settle: commit 2": "an export",
+    "chunk._look_after: find": "the answer is lost",
+    "chunk._look_after: commit": "the answer is lost",
+    "chunk._release: commit": "surely not sent",
+    "outcome.release_expired: commit": "a worker has died",
+    "outcome.settle_uncertain: find": "the request is lost",
+    "outcome.settle_uncertain: commit": "the request is lost",
+    "outcome.revive_transient: commit": "given up",
+    "letters._claim: commit": "letters",
+    "letters._look_first: invoices": "the answer to a letter is lost",
+    "letters._mark_sent: commit": "letters",
+    "letters._write_one: set_origin": "letters",
+    "letters._settle: commit": "letters",
+    "letters._release: commit": "Procore turns us away",
+    "mail._claim: commit": "mails",
+    "mail._send: send": "mails",
+    "mail._settle: commit": "the answer to a mail is lost",
+    "collection.collect: payments": "payments",
+    "collection.collect: commit": "payments",
+    "issued._claim: commit": "payments",
+    "issued._look_first: payments": "payments",
+    "issued._look_first: commit": "the ledger was restored after payments",
+    "issued._mark_sent: commit": "payments",
+    "issued._send: record_payment": "payments",
+    "issued._unmark: commit": "a payment is surely not sent",
+    "issued._settle: commit": "payments",
+    "issued._look_after: payments": "the answer to a payment is lost",
+    "issued._look_after: commit": "the answer to a payment is lost",
+    "issued._release: commit": "a payment is lost",
+    "issued._note: commit": "Payments Issued is off",
+    "observation.observe: find": "payments",
+    "observation._record: commit": "payments",
 }
 BOUNDARIES = {
     f"{function}: {side} {what}": story
@@ -300,7 +306,7 @@ def prepare(office: Office) -> None:
     office.forget("paid")
     office.keep("unpaid")
     office.begin("accepted")
-    watch = Watch("exporting._send: after create", partial(_signal, signal.SIGKILL))
+    watch = Watch("chunk._send: after create", partial(_signal, signal.SIGKILL))
     with _child(office, STORIES["an export"], watch) as child:
         child.wait()
     office.clock.advance(_LONG)
@@ -358,10 +364,10 @@ def unlisted_functions() -> set[str]:
     """Return the functions of the paths that commit or call, of which no boundary is listed."""
     calls = ("transaction", *_CALLS)
     found = {
-        f"{stem}.{name}"
-        for stem in _PATHS
-        for name, function in getmembers(import_module(f"tieout.{stem}"), isfunction)
-        if function.__module__ == f"tieout.{stem}" and any(_places(function.__code__, call) for call in calls)
+        f"{path.rpartition('.')[2]}.{name}"
+        for path in _PATHS
+        for name, function in getmembers(import_module(f"tieout.{path}"), isfunction)
+        if function.__module__ == f"tieout.{path}" and any(_places(function.__code__, call) for call in calls)
     }
     return found - {place.partition(":")[0] for place in PLACES} - {*_PASSING_ON, *_ELSEWHERE}
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from benchmarks.workers import Clock
 from deployments.tryton import front, server
 from deployments.tryton.__main__ import settings_of
-from tieout.sandbox import spectrum
-from tieout.sandbox.contractor import Contractor
+from tieout.sandbox.contractor.contractor import Contractor
 from tieout.sandbox.faults import ASGIApp
+from tieout.sandbox.spectrum import app
 
 if TYPE_CHECKING:
     from benchmarks.office import Office
@@ -56,7 +56,7 @@ class SpectrumStandIn:
         self._books, self._clock = contractor.books, clock
 
     def serve(self, folder: Path) -> ASGIApp:
-        return spectrum.create_app(f"sqlite:///{_database(folder)}", self._books, _AUTHORIZATION_ID, self._clock)
+        return app.create_app(f"sqlite:///{_database(folder)}", self._books, _AUTHORIZATION_ID, self._clock)
 
     def keep(self, folder: Path) -> None:
         """It is there."""

@@ -29,17 +29,18 @@ from data_contracts.money import round_half_up
 from data_contracts.reference import Reference
 from data_contracts.verdicts import verdict
 from data_contracts.voucher import Voucher
-from tieout import billing
 from tieout.connectors.base import Capabilities, invoice_key
 from tieout.connectors.procore import Procore, Settings, parse_invoice
 from tieout.connectors.spectrum import Connector
 from tieout.connectors.spectrum import Settings as SpectrumSettings
-from tieout.judging import build_case, judge
-from tieout.mapping import Mapping, MappingRow
-from tieout.sandbox import procore as stand_in
-from tieout.sandbox import spectrum as erp_stand_in
-from tieout.sandbox.contractor import Contractor, build
+from tieout.judgement import billing
+from tieout.judgement.cases import build_case
+from tieout.judgement.mapping import CodeMap, MappingRow
+from tieout.judgement.rulebook import judge
+from tieout.sandbox.contractor.contractor import Contractor, build
+from tieout.sandbox.procore import app as stand_in
 from tieout.sandbox.sockets import serving
+from tieout.sandbox.spectrum import app as erp_stand_in
 from tieout.settings import Policy
 
 Document = dict[str, Any]
@@ -166,7 +167,7 @@ class Office:
             invoice=invoice,
             books=books,
             vendors=self.vendors,
-            mapping=Mapping(books, self.vendors, self.rows, TODAY),
+            mapping=CodeMap(books, self.vendors, self.rows, TODAY),
             reference=self.reference,
             capabilities=self.capabilities,
             previous=self.sound.get(invoice.previous_invoice_id_procore or 0),

@@ -20,12 +20,15 @@ from sqlalchemy import func, select
 from benchmarks.copies import multiply
 from benchmarks.figures import figure
 from benchmarks.stage import stand_ins
-from tieout import intake, sending, settings
+from tieout import settings
+from tieout.clock import now
+from tieout.intake import invoices, reference
+from tieout.judgement import batch
+from tieout.judgement.basis import load_basis
+from tieout.judgement.simulation import simulate
 from tieout.ledger import schema, states
-from tieout.ledger.book import upgrade
-from tieout.opening import now, open_erp, open_ledger, open_procore
-from tieout.simulating import simulate
-from tieout.terms import load_terms
+from tieout.ledger.database import upgrade
+from tieout.opening import open_erp, open_ledger, open_procore
 
 _PROJECTS = 10
 _SHAPES = 5_000  # invoices that are read; of more there are copies
@@ -84,14 +87,14 @@ def _fill(size: int, shapes: int) -> None:
         raise SystemExit(f"of {size} invoices there cannot be whole copies: more than {shapes} are a multiple of it")
     upgrade(settings.ledger_url())
     with open_ledger() as ledger, open_erp() as erp, open_procore() as procore:
-        projects = intake.list_projects(ledger, procore, now)
-        changed = [intake.fetch_changed(ledger, procore, project, now).changed for project in projects]
-        intake.read_reference(ledger, erp, now)
-        intake.read_books(ledger, procore, projects, now)
+        projects = reference.list_projects(ledger, procore, now)
+        changed = [invoices.fetch_changed(ledger, procore, project, now).changed for project in projects]
+        reference.read_reference(ledger, erp, now)
+        reference.read_books(ledger, procore, projects, now)
         if sum(changed) != shapes:
             raise AssertionError(f"{sum(changed)} of {shapes} invoices were read")
         if size > shapes:
-            multiply(ledger, load_terms(ledger, erp, now()), size // shapes, now())
+            multiply(ledger, load_basis(ledger, erp, now()), size // shapes, now())
 
 
 def _run(what: str) -> dict[str, Any]:
@@ -107,8 +110,8 @@ def _judge() -> dict[str, float]:
 
     with open_ledger() as ledger, open_erp() as erp:
         began = time.perf_counter(), time.process_time()
-        terms = load_terms(ledger, erp, now())
-        sending.judge_projects(ledger, terms, terms.books, now, "run b")
+        terms = load_basis(ledger, erp, now())
+        batch.judge_projects(ledger, terms, terms.books, now, "run b")
         cost = _cost(began)
         with ledger.reading() as connection:
             sound = connection.scalar(select(func.count()).where(schema.item.c.state == states.READY))
@@ -121,7 +124,7 @@ def _simulate() -> dict[str, float]:
 
     with open_ledger() as ledger, open_erp() as erp:
         began = time.perf_counter(), time.process_time()
-        terms = load_terms(ledger, erp, now())
+        terms = load_basis(ledger, erp, now())
         result = simulate(ledger, terms, settings.policy_with(_OTHERWISE), now())
         return {"invoices": result.judged, **_cost(began)}
 

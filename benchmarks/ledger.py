@@ -21,15 +21,17 @@ from benchmarks import postgresql
 from benchmarks.figures import figure
 from data_contracts.money import from_minor
 from data_contracts.voucher import Created, Voucher, VoucherLine
-from tieout import settling, today
 from tieout.connectors.base import invoice_key
 from tieout.engine import COLLECT_AFTER
-from tieout.ledger import records, states, tallies
-from tieout.ledger.book import Ledger, upgrade
+from tieout.export import outcome
+from tieout.ledger import sightings, states, tallies
+from tieout.ledger.book import Ledger
 from tieout.ledger.claims import free, still_ours
+from tieout.ledger.database import upgrade
 from tieout.ledger.intents import Intent, live_intents, mark_sent, open_intent
 from tieout.ledger.letters import lock
-from tieout.ledger.records import Sighting
+from tieout.ledger.sightings import Sighting
+from tieout.views import today
 
 _CHUNK, _TURNS, _ITEMS = 100, 20, 5_000
 _COMPANY, _PROJECTS = 4711, 40
@@ -109,14 +111,14 @@ def _fetch(ledger: Ledger, invoice_ids: Iterable[int]) -> list[Sighting]:
     seen = [_sighting(each) for each in invoice_ids]
     with ledger.transaction(_START, "intake") as tx:
         for sighting in seen:
-            records.store_sighting(tx, sighting)
+            sightings.store_sighting(tx, sighting)
     return seen
 
 
 def _send(ledger: Ledger, judged: Sequence[tuple[dict[str, Any], Sighting]]) -> None:
     with ledger.transaction(_START, "policy v1") as tx:
         for facts, sighting in judged:
-            records.note_judged(tx, sighting)
+            sightings.note_judged(tx, sighting)
             item = tx.open_item(facts, states.READY, {"policy": 1, "findings": []}, states.SENT)
             lock(tx, item)
 
@@ -141,7 +143,7 @@ def _settle(ledger: Ledger, intents: Sequence[Intent], answers: dict[str, Create
     with ledger.transaction(_START, "run r") as tx:
         ours = still_ours(tx, [intent.item for intent in intents])
         for intent in (each for each in intents if each.item.item_id in ours):
-            settling.settle_answer(tx, intent, answers[intent.voucher.key])
+            outcome.settle_answer(tx, intent, answers[intent.voucher.key])
 
 
 def _sighting(invoice_id: int) -> Sighting:

@@ -27,18 +27,23 @@ from benchmarks.erps import Erp, OpenErp, a_spectrum
 from benchmarks.post_office import PostOffice, a_post_office
 from benchmarks.postgresql import PostgreSQL
 from benchmarks.workers import ACTOR, Clock, Worker, at_work, end_with_parent
-from tieout import intake, reviewing, sending
 from tieout.connectors.base import invoice_key, parse_key
+from tieout.decisions import review
+from tieout.decisions.reject import reject_item
+from tieout.intake import reference
+from tieout.intake.invoices import fetch_changed
+from tieout.judgement import batch
+from tieout.judgement.basis import Basis, load_basis
 from tieout.ledger import states
-from tieout.ledger.book import Ledger, canonical, upgrade
-from tieout.rejecting import reject_item
-from tieout.sandbox import contractor as contractor_module
-from tieout.sandbox import procore
-from tieout.sandbox.contractor import Contractor
+from tieout.ledger.book import Ledger
+from tieout.ledger.database import upgrade
+from tieout.ledger.digests import canonical
+from tieout.sandbox.contractor import contractor as contractor_module
+from tieout.sandbox.contractor.contractor import Contractor
 from tieout.sandbox.faults import NOT_CALLED, ASGIApp
+from tieout.sandbox.procore.app import create_app as procore_app
 from tieout.sandbox.serve import MAPPING_COLUMNS
 from tieout.sandbox.sockets import serving
-from tieout.terms import Terms, load_terms
 
 Payments = Counter[tuple[int, str]]  # how often an amount was paid on an invoice, by Procore's id of it
 
@@ -175,7 +180,7 @@ class Office:
         """Read Procore, judge it, and accept whatever is sound."""
         with at_work(self.ledger, self.clock) as worker:
             terms = _judge(worker)
-            reviewing.accept_by_policy(self.ledger, list(terms.books), self.clock, terms.policy_version)
+            review.accept_by_policy(self.ledger, list(terms.books), self.clock, terms.policy_version)
 
     def reject_everything(self) -> None:
         """Read Procore, judge it, and reject whatever is sound."""
@@ -286,15 +291,15 @@ def _sum(amounts: Mapping[int, Sequence[Decimal]]) -> Decimal:
     return sum((sum(each, Decimal(0)) for each in amounts.values()), Decimal(0))
 
 
-def _judge(worker: Worker) -> Terms:
+def _judge(worker: Worker) -> Basis:
     ledger, clock = worker.ledger, worker.clock
-    projects = intake.list_projects(ledger, worker.procore, clock)
+    projects = reference.list_projects(ledger, worker.procore, clock)
     for project_id in projects:
-        intake.fetch_changed(ledger, worker.procore, project_id, clock)
-    intake.read_reference(ledger, worker.erp, clock)
-    intake.read_books(ledger, worker.procore, projects, clock)
-    terms = load_terms(ledger, worker.erp, clock())
-    sending.judge_projects(ledger, terms, projects, clock, ACTOR)
+        fetch_changed(ledger, worker.procore, project_id, clock)
+    reference.read_reference(ledger, worker.erp, clock)
+    reference.read_books(ledger, worker.procore, projects, clock)
+    terms = load_basis(ledger, worker.erp, clock())
+    batch.judge_projects(ledger, terms, projects, clock, ACTOR)
     return terms
 
 
@@ -323,7 +328,7 @@ def an_office(
 
 
 def _procore(contractor: Contractor, clock: Clock, folder: Path) -> ASGIApp:
-    return procore.create_app(folder / "procore.sqlite", contractor, False, clock)
+    return procore_app(folder / "procore.sqlite", contractor, False, clock)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from typing import Any
 
 import psycopg
 
-from tieout.ledger.book import upgrade
+from tieout.ledger.database import upgrade
 from tieout.sandbox.sockets import HOST, free_port
 
 ROLE = "tieout"

@@ -21,14 +21,16 @@ import httpx
 from benchmarks import postgresql
 from benchmarks.figures import figure
 from benchmarks.stage import stand_ins
-from tieout import reviewing, settings
-from tieout.cli.processes import Processes
-from tieout.cli.screen import Run, Screen
-from tieout.ledger.book import upgrade
-from tieout.opening import now, open_ledger
-from tieout.publishing import FAILED_TO_EXPORT
-from tieout.rights import Signature
+from tieout import settings
+from tieout.cli.demo.processes import Processes
+from tieout.cli.demo.screen import Run, Screen
+from tieout.clock import now
+from tieout.decisions import review
+from tieout.ledger.database import upgrade
+from tieout.opening import open_ledger
+from tieout.people.rights import Signature
 from tieout.sandbox.sockets import free_port
+from tieout.views.standing import FAILED_TO_EXPORT
 
 _APPROVER = {"name": "Dana Reyes", "erp_integrations": "standard", "can_push_to_accounting": True}
 _PROJECTS, _LINES, _WORKERS, _RETRIES = 4, 3, 2, 3
@@ -120,12 +122,12 @@ def _office(folder: Path, facts: dict[str, Any], database: str | None) -> Iterat
 
 def _accept_all() -> None:
     with open_ledger() as ledger:
-        for project_id in reviewing.waiting_projects(ledger):
-            offered = reviewing.offer(ledger, f"bench-{project_id}", project_id, now)
+        for project_id in review.waiting_projects(ledger):
+            offered = review.offer(ledger, f"bench-{project_id}", project_id, now)
             if offered is None:
                 raise RuntimeError(f"nothing is Ready to Export in project {project_id}")
             by = Signature(str(_APPROVER["name"]))
-            if decided := reviewing.decide(ledger, offered.run_id, by, reviewing.ALL, [], now).problems:
+            if decided := review.decide(ledger, offered.run_id, by, review.ALL, [], now).problems:
                 raise RuntimeError("; ".join(decided))
 
 

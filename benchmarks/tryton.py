@@ -15,10 +15,16 @@ from benchmarks.stage import stand_ins
 from deployments.tryton import company, server
 from deployments.tryton.__main__ import plan_of, settings_of
 from deployments.tryton.rpc import Row, Tryton
-from tieout import exporting, intake, opening, reviewing, sending, settings
-from tieout.ledger.book import Ledger, upgrade
-from tieout.opening import now
-from tieout.terms import Terms, load_terms
+from tieout import opening, settings
+from tieout.clock import now
+from tieout.decisions import review
+from tieout.export import chunk
+from tieout.intake import reference
+from tieout.intake.invoices import fetch_changed
+from tieout.judgement import batch
+from tieout.judgement.basis import Basis, load_basis
+from tieout.ledger.book import Ledger
+from tieout.ledger.database import upgrade
 
 _ACTOR = "bench"
 _OURS = [("type", "=", "in"), ("description", "like", "P%")]
@@ -79,17 +85,17 @@ def _in_turns(ours: Tryton, theirs: Tryton) -> tuple[float, float]:
     """Read and accept everything, then export it; return the seconds of the export alone, and of the bare calls."""
     upgrade(settings.ledger_url())
     with opening.open_ledger() as ledger, opening.open_procore() as procore, opening.open_erp() as erp:
-        projects = intake.list_projects(ledger, procore, now)
+        projects = reference.list_projects(ledger, procore, now)
         for project in projects:
-            intake.fetch_changed(ledger, procore, project, now)
-        intake.read_reference(ledger, erp, now)
-        intake.read_books(ledger, procore, projects, now)
-        terms = load_terms(ledger, erp, now())
+            fetch_changed(ledger, procore, project, now)
+        reference.read_reference(ledger, erp, now)
+        reference.read_books(ledger, procore, projects, now)
+        terms = load_basis(ledger, erp, now())
         _accept(ledger, terms)
         exported, bare, last, is_left = 0.0, 0.0, 0, True
         while is_left:
             began = time.monotonic()
-            is_left = bool(exporting.export_chunk(ledger, erp, terms, now, _ACTOR).invoice_ids)
+            is_left = bool(chunk.export_chunk(ledger, erp, terms, now, _ACTOR).invoice_ids)
             exported += time.monotonic() - began
             last, documents = _documents(ours, last)
             began = time.monotonic()
@@ -98,10 +104,10 @@ def _in_turns(ours: Tryton, theirs: Tryton) -> tuple[float, float]:
     return exported, bare
 
 
-def _accept(ledger: Ledger, terms: Terms) -> None:
-    sending.judge_projects(ledger, terms, terms.books, now, _ACTOR)
+def _accept(ledger: Ledger, terms: Basis) -> None:
+    batch.judge_projects(ledger, terms, terms.books, now, _ACTOR)
     os.environ["TIEOUT_POLICY__AUTO_ACCEPT_PROJECTS"] = json.dumps(list(terms.books))
-    reviewing.accept_by_policy(ledger, list(terms.books), now, terms.policy_version)
+    review.accept_by_policy(ledger, list(terms.books), now, terms.policy_version)
 
 
 def _documents(tryton: Tryton, after: int) -> tuple[int, list[Row]]:

@@ -13,14 +13,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from tieout import exporting, intake, mailing, observing, opening, outbox, paying, settings, settling
+from tieout import opening, settings
 from tieout.connectors.base import ERP
 from tieout.connectors.procore import Procore
 from tieout.connectors.smtp import Mailer
 from tieout.errors import TransientError
+from tieout.export import chunk, observation, outcome
+from tieout.intake import invoices, reference
+from tieout.judgement.basis import load_basis
 from tieout.ledger import audit, letters, mails, states
 from tieout.ledger.book import Ledger
-from tieout.terms import load_terms
+from tieout.outbox.letters import deliver as deliver_letters
+from tieout.outbox.mail import deliver as deliver_mail
+from tieout.payments import collection, issued
 
 ACTOR = "worker"
 _BEGINNING = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)  # noon in New York, a Wednesday
@@ -130,40 +135,40 @@ class Worker:
     mailer: Mailer
 
     def read(self) -> None:
-        for project_id in intake.list_projects(self.ledger, self.procore, self.clock):
-            intake.fetch_changed(self.ledger, self.procore, project_id, self.clock)
+        for project_id in reference.list_projects(self.ledger, self.procore, self.clock):
+            invoices.fetch_changed(self.ledger, self.procore, project_id, self.clock)
 
     def settle(self) -> None:
-        settling.release_expired(self.ledger, self.erp, self.clock, ACTOR)
-        settling.settle_uncertain(self.ledger, self.erp, self.clock, ACTOR)
-        settling.revive_transient(self.ledger, self.clock, ACTOR)
+        outcome.release_expired(self.ledger, self.erp, self.clock, ACTOR)
+        outcome.settle_uncertain(self.ledger, self.erp, self.clock, ACTOR)
+        outcome.revive_transient(self.ledger, self.clock, ACTOR)
 
     def export(self) -> None:
         """Export until nothing is left; a step that is told to try again does so, as its task would."""
-        if not exporting.waiting(self.ledger):
+        if not chunk.waiting(self.ledger):
             return
-        terms = load_terms(self.ledger, self.erp, self.clock())
+        terms = load_basis(self.ledger, self.erp, self.clock())
         tries = settings.export().attempts
         while tries:
             try:
-                if not exporting.export_chunk(self.ledger, self.erp, terms, self.clock, ACTOR).invoice_ids:
+                if not chunk.export_chunk(self.ledger, self.erp, terms, self.clock, ACTOR).invoice_ids:
                     return
             except TransientError:
                 tries -= 1
 
     def deliver(self) -> None:
-        outbox.deliver(self.ledger, self.procore, self.clock)
+        deliver_letters(self.ledger, self.procore, self.clock)
 
     def mail(self) -> None:
-        mailing.deliver(self.ledger, self.mailer, self.clock)
+        deliver_mail(self.ledger, self.mailer, self.clock)
 
     def pay(self) -> None:
-        paying.collect(self.ledger, self.erp, self.clock, ACTOR)
-        observing.observe(self.ledger, self.erp, self.clock, ACTOR)
+        collection.collect(self.ledger, self.erp, self.clock, ACTOR)
+        observation.observe(self.ledger, self.erp, self.clock, ACTOR)
         self.write_payments()
 
     def write_payments(self) -> None:
-        paying.write(self.ledger, self.procore, self.clock)
+        issued.write(self.ledger, self.procore, self.clock)
 
     def wait(self) -> None:
         """Let so much time go by that a dead worker's work is taken over, and that two looks are far enough apart."""
@@ -189,7 +194,7 @@ def nothing_waits(ledger: Ledger) -> bool:
     """Whether no invoice, no payment, no letter and no mail waits any more."""
     with ledger.reading() as connection:
         owed = [*letters.newest_open(connection), *mails.open_ids(connection)]
-    return not (owed or paying.open_payments(ledger) or ledger.items(state=_OPEN))
+    return not (owed or issued.open_payments(ledger) or ledger.items(state=_OPEN))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
+from data_contracts.batch import Batch
 from data_contracts.case import Row, amount_in_words, units
 from data_contracts.contract import Contract
 from data_contracts.money import minor_digits
@@ -21,16 +22,6 @@ from data_contracts.voucher import ErpInvoice, Payment
 MANY = 5_000  # more are looked at together: up to so many, row by row takes less than importing great-expectations
 _ONE = {"value_set": [1]}
 _YES = {"value_set": [True]}
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """A boundary that many records cross together, and what each of them must keep."""
-
-    name: str
-    title: str
-    protects: str
-    rules: tuple[Rule, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal, Union, get_args, get_origin
 
-from data_contracts.batches import BATCHES, Batch
+from data_contracts.batch import Batch
+from data_contracts.batches import BATCHES
 from data_contracts.commitment import (
     BillingPeriod,
     ChangeOrder,

@@ -11,7 +11,7 @@ from functools import cache
 from threading import Lock
 from typing import Any, Literal
 
-from data_contracts.batches import Batch
+from data_contracts.batch import Batch
 from data_contracts.case import Case, Row, header_row, line_rows
 from data_contracts.reference import Finding
 from data_contracts.rules import RULES, Check, Rule

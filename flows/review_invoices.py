@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks import approvers, checks, erp, grids, items, notices, previews, procore, reports
+from tasks import checks, erp, grids, items, notices, previews, procore, reports, reviews
 from tasks._policy import Writers
 from tasks._steps import Steps
 
@@ -26,10 +26,10 @@ def review_invoices(project: int, dry_run: bool = False):
     if dry_run:
         return previews.review(project)
     steps = Steps("Review")
-    offered = approvers.offer(project)
+    offered = reviews.offer(project)
     if offered is None:
         return reports.nothing_to_review()
-    decided = steps.note(approvers.record, approvers.ask(offered))
+    decided = steps.note(reviews.record, reviews.ask(offered))
     accepted = list(decided.accepted)
     steps.each(procore.fetch_changed_invoices, [project] if accepted else [])
     steps.go(erp.read_reference)

@@ -4,7 +4,7 @@ from prefect import flow
 
 from tasks import grids
 from tasks._steps import Steps
-from tieout.grid import DateBasis
+from tieout.views.grid import DateBasis
 
 
 @flow

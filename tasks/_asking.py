@@ -9,10 +9,11 @@ from prefect.input import RunInput
 from pydantic import Field, create_model
 
 from data_contracts.forms import Answer, Words
-from tasks import _screen
+from tasks import _prefect
 from tasks._run import run_id, started_at
-from tieout import rights, settings
-from tieout.rights import Signature
+from tieout import settings
+from tieout.people import rights
+from tieout.people.rights import Signature
 
 _SUBMITTED = ("Scheduled", "Resuming")  # the states into which a form of the Prefect UI puts a run
 AnyAnswer = TypeVar("AnyAnswer", bound=Answer)
@@ -46,7 +47,7 @@ def signature(name: str, code: str) -> Signature:
 
     A step that is tried again records the same decision; a run that is retried or resumed makes another one.
     """
-    with _screen.open_screen() as client:
+    with _prefect.open_screen() as client:
         states = client.read_flow_run_states(run_id())
     handed_in = [each.timestamp for each in states if each.name in _SUBMITTED and each.timestamp]
     at = datetime.fromtimestamp(max(handed_in).timestamp(), UTC) if handed_in else started_at()
@@ -56,12 +57,12 @@ def signature(name: str, code: str) -> Signature:
 
 def on_schedule() -> bool:
     """Return whether nobody in particular started this run."""
-    with _screen.open_screen() as client:
+    with _prefect.open_screen() as client:
         return bool(client.read_flow_run(run_id()).auto_scheduled)
 
 
 def _times_asked(question: str) -> int:
-    with _screen.open_screen() as client:
+    with _prefect.open_screen() as client:
         keys = client.read_flow_run(run_id()).empirical_policy.pause_keys or set()
     return sum(key.startswith(f"{question}-") for key in keys)
 

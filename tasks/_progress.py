@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from contextvars import copy_context
 from threading import Event, Thread
 
-from tasks import _screen
+from tasks import _prefect
 from tasks._run import run_id, task_run_id
 from tieout.progress import Progress
 
@@ -27,7 +27,7 @@ def shown(words: str, things: str = "invoices") -> Iterator[Progress]:
         if whole:
             numbers[0] = done, whole
 
-    bar = _screen.Bar(run_id(), task_run_id(), words, things)
+    bar = _prefect.Bar(run_id(), task_run_id(), words, things)
     drawing = (_draw, bar, due(ended.wait, lambda: numbers[0]))
     Thread(target=copy_context().run, args=drawing, name="progress", daemon=True).start()
     try:
@@ -53,12 +53,12 @@ def due(wait: Callable[[float], bool], numbers: Callable[[], tuple[int, int]]) -
         is_over = wait(_PAUSE_SECONDS)
 
 
-def _draw(bar: _screen.Bar, updates: Iterator[tuple[int, int]]) -> None:
+def _draw(bar: _prefect.Bar, updates: Iterator[tuple[int, int]]) -> None:
     with ExitStack() as stack:
         client = None
         for done, whole in updates:
             try:
-                client = client or stack.enter_context(_screen.open_screen())
-                bar = _screen.draw(client, bar, done, whole)
+                client = client or stack.enter_context(_prefect.open_screen())
+                bar = _prefect.draw(client, bar, done, whole)
             except Exception:  # whatever it is, the step goes on; the next second brings another try
                 _LOGGER.debug("how far %s is could not be shown", bar.words, exc_info=True)

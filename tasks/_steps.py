@@ -10,7 +10,7 @@ from prefect.logging import get_run_logger
 from tasks import _progress, _turns
 from tasks._run import run_id, speak_plainly
 from tieout.errors import TieoutError
-from tieout.exporting import Chunk
+from tieout.export.chunk import Chunk
 from tieout.progress import followed
 
 

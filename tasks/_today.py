@@ -2,15 +2,16 @@
 
 from prefect.client.orchestration import SyncPrefectClient
 
-from tasks import _screen
-from tieout import settings, today
+from tasks import _prefect
+from tieout import settings
+from tieout.clock import now
 from tieout.ledger.book import Ledger
-from tieout.opening import now
+from tieout.views import today
 
 
 def refresh(ledger: Ledger, client: SyncPrefectClient) -> None:
     """Write the page anew under its key: its address stays."""
-    ids = {name: str(_screen.deployment_id(client, name)) for name in (today.ITEMS, today.REVIEWS, today.NIGHT)}
-    screen = today.Screen(settings.prefect_section().ui_url, ids, _screen.next_start(client, ids[today.NIGHT]))
+    ids = {name: str(_prefect.deployment_id(client, name)) for name in (today.ITEMS, today.REVIEWS, today.NIGHT)}
+    screen = today.Screen(settings.prefect_section().ui_url, ids, _prefect.next_start(client, ids[today.NIGHT]))
     page = today.gather(ledger, screen, now)
-    _screen.show(client, today.KEY, page.markdown(), page.in_short())
+    _prefect.show(client, today.KEY, page.markdown(), page.in_short())

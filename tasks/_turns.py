@@ -7,12 +7,13 @@ is the doing of the leases on the invoices.
 from collections.abc import Sequence
 from contextlib import suppress
 
-from tasks import _screen
+from tasks import _prefect
 from tasks._run import actor, run_id
 from tieout import settings
+from tieout.clock import now
 from tieout.errors import TieoutError
-from tieout.ledger.records import end_turn, take_turn
-from tieout.opening import now, open_ledger
+from tieout.ledger.turns import end_turn, take_turn
+from tieout.opening import open_ledger
 
 NIGHT = "nightly-sync"
 PAYMENTS = "payments"
@@ -49,5 +50,5 @@ def give_back(turns: Sequence[str], holder: str) -> None:
 
 
 def _goes_on(run: str) -> bool:
-    with _screen.open_screen() as client:
-        return run in _screen.not_ended(client, [run])
+    with _prefect.open_screen() as client:
+        return run in _prefect.not_ended(client, [run])

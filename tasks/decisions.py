@@ -5,12 +5,16 @@ from prefect import task
 from tasks import _asking
 from tasks._policy import remote
 from tasks._run import run_id
-from tieout import rejecting, reprocessing, retrieving, sending
-from tieout.choosing import Chosen, choose
-from tieout.opening import now, open_erp, open_ledger
-from tieout.rejecting import Rejected
-from tieout.sending import Answer
-from tieout.terms import load_terms
+from tieout.clock import now
+from tieout.decisions.answers import Answer
+from tieout.decisions.choice import Chosen, choose
+from tieout.decisions.reject import Rejected
+from tieout.decisions.reject import reject as reject_invoices
+from tieout.decisions.reprocess import reprocess as reprocess_invoices
+from tieout.decisions.retrieve import retrieve as retrieve_invoices
+from tieout.decisions.send import send as send_invoices
+from tieout.judgement.basis import load_basis
+from tieout.opening import open_erp, open_ledger
 
 
 @task(**remote)
@@ -25,7 +29,7 @@ def send(project: int, invoices: list[int] | None, sent_by: str, code: str) -> l
     """Send these invoices, or all that may be sent, to Ready to Export in a person's name."""
     by = _asking.signature(sent_by, code)
     with open_ledger() as ledger, open_erp() as erp:
-        return sending.send(ledger, load_terms(ledger, erp, now()), project, invoices, by, now)
+        return send_invoices(ledger, load_basis(ledger, erp, now()), project, invoices, by, now)
 
 
 @task(**remote, task_run_name="reprocess invoices of project {project}")
@@ -33,7 +37,7 @@ def reprocess(project: int, invoices: list[int], requested_by: str, code: str) -
     """Judge these invoices again for the automatic import, in a person's name."""
     by = _asking.signature(requested_by, code)
     with open_ledger() as ledger, open_erp() as erp:
-        return reprocessing.reprocess(ledger, load_terms(ledger, erp, now()), project, invoices, by, now)
+        return reprocess_invoices(ledger, load_basis(ledger, erp, now()), project, invoices, by, now)
 
 
 @task(**remote, task_run_name="retrieve invoices of project {project}")
@@ -41,7 +45,7 @@ def retrieve(project: int, invoices: list[int] | None, retrieved_by: str, code: 
     """Take these invoices back, or all that wait for accounting in the project."""
     by = _asking.signature(retrieved_by, code)
     with open_ledger() as ledger:
-        return retrieving.retrieve(ledger, project, invoices, by, run_id(), now)
+        return retrieve_invoices(ledger, project, invoices, by, run_id(), now)
 
 
 @task(**remote, task_run_name="reject invoices of project {project}")
@@ -49,4 +53,4 @@ def reject(project: int, invoices: list[int] | None, rejected_by: str, code: str
     """Reject these invoices, or all of the project that wait for accounting or failed to export."""
     by = _asking.signature(rejected_by, code)
     with open_ledger() as ledger, open_erp() as erp:
-        return rejecting.reject(ledger, erp, project, invoices, by, reason, run_id(), now)
+        return reject_invoices(ledger, erp, project, invoices, by, reason, run_id(), now)

@@ -4,10 +4,16 @@ from prefect import task
 
 from tasks._policy import remote
 from tasks._run import actor
-from tieout import amending, exporting, intake, observing, paying, settings, settling
-from tieout.exporting import Chunk, Exported
-from tieout.opening import now, open_erp, open_ledger
-from tieout.terms import load_terms
+from tieout import settings
+from tieout.clock import now
+from tieout.export import amendment, observation, outcome
+from tieout.export.chunk import Chunk, Exported, in_chunks
+from tieout.export.chunk import export_chunk as export_one_chunk
+from tieout.export.chunk import waiting as count_waiting
+from tieout.intake import reference
+from tieout.judgement.basis import load_basis
+from tieout.opening import open_erp, open_ledger
+from tieout.payments import collection
 
 ALONE = Chunk(number=1, size=1)  # one invoice, which is named
 
@@ -16,7 +22,7 @@ ALONE = Chunk(number=1, size=1)  # one invoice, which is named
 def read_reference() -> list[str]:
     """Read the ERP's vendors, jobs, phases and subcontracts; return what cannot be believed."""
     with open_ledger() as ledger, open_erp() as erp:
-        return intake.read_reference(ledger, erp, now)
+        return reference.read_reference(ledger, erp, now)
 
 
 @task(**remote)
@@ -24,41 +30,41 @@ def list_chunks(only: list[int] | None = None) -> list[Chunk]:
     """Return the chunks in which all that is accepted can be exported."""
     with open_ledger() as ledger, open_erp() as erp:
         size = min(settings.export().chunk, erp.capabilities.invoices_per_call)
-        waiting = exporting.waiting(ledger) if only is None else len(only)
-    return exporting.in_chunks(waiting, size)
+        waiting = count_waiting(ledger) if only is None else len(only)
+    return in_chunks(waiting, size)
 
 
 @task(**remote, task_run_name="export chunk {chunk.number}")
 def export_chunk(chunk: Chunk, only: list[int] | None = None) -> Exported:
     """Claim the next accepted invoices and export them. Safe to run again after any failure."""
     with open_ledger() as ledger, open_erp() as erp:
-        return exporting.export_chunk(ledger, erp, load_terms(ledger, erp, now()), now, actor(), only)
+        return export_one_chunk(ledger, erp, load_basis(ledger, erp, now()), now, actor(), only)
 
 
 @task(**remote)
 def release_expired() -> int:
     """Take over what a dead run had claimed."""
     with open_ledger() as ledger, open_erp() as erp:
-        return settling.release_expired(ledger, erp, now, actor())
+        return outcome.release_expired(ledger, erp, now, actor())
 
 
 @task(**remote)
 def settle_uncertain() -> dict[str, int]:
     """Look in the ERP for every invoice, and every change of one, whose outcome is unknown."""
     with open_ledger() as ledger, open_erp() as erp:
-        amending.settle(ledger, erp, now, actor())
-        return settling.settle_uncertain(ledger, erp, now, actor())
+        amendment.settle(ledger, erp, now, actor())
+        return outcome.settle_uncertain(ledger, erp, now, actor())
 
 
 @task(**remote)
 def observe_invoices(only: list[int] | None = None) -> dict[str, int]:
     """See which of our invoices were posted, are gone, or were changed on either side since their export."""
     with open_ledger() as ledger, open_erp() as erp:
-        return observing.observe(ledger, erp, now, actor(), only)
+        return observation.observe(ledger, erp, now, actor(), only)
 
 
 @task(**remote)
-def collect_payments() -> paying.Collected:
+def collect_payments() -> collection.Collected:
     """Read the posted payments of our invoices into the ledger."""
     with open_ledger() as ledger, open_erp() as erp:
-        return paying.collect(ledger, erp, now, actor())
+        return collection.collect(ledger, erp, now, actor())

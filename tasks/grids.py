@@ -7,16 +7,18 @@ from prefect import State, task
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.states import Completed, Failed
 
-from tasks import _progress, _screen, procore
+from tasks import _prefect, _progress, procore
 from tasks._policy import remote, screen
 from tasks._run import run_id
 from tasks._steps import Steps
-from tieout import grid, settings
-from tieout.grid import DateBasis, Grid, Scope
-from tieout.opening import now, open_ledger
+from tieout import settings
+from tieout.clock import now
+from tieout.opening import open_ledger
 from tieout.progress import followed
-from tieout.publishing import artifact_at, cell
-from tieout.run_report import FINISHED_WITH_FAILURES
+from tieout.views import grid
+from tieout.views.grid import DateBasis, Grid, Scope
+from tieout.views.run_report import FINISHED_WITH_FAILURES
+from tieout.wording import artifact_at, cell
 
 _REST = timedelta(minutes=1)
 
@@ -24,7 +26,7 @@ _REST = timedelta(minutes=1)
 @task(**remote)
 def show(project: int, past_days: int | None, date_basis: DateBasis) -> Grid:
     """List the invoices of one project."""
-    with open_ledger() as ledger, _screen.open_screen() as client:
+    with open_ledger() as ledger, _prefect.open_screen() as client:
         written = grid.write(ledger, Scope(project, past_days, date_basis), now)
         _attach(client, written)
     return written
@@ -34,7 +36,7 @@ def show(project: int, past_days: int | None, date_basis: DateBasis) -> Grid:
 def write(projects: list[int], rest: timedelta = timedelta()) -> int:
     """Write the lists of these projects, and of those in which anything happened since lists were written last."""
     shown = _progress.shown("list invoices", "projects")
-    with open_ledger() as ledger, _screen.open_screen() as client, shown as progress:
+    with open_ledger() as ledger, _prefect.open_screen() as client, shown as progress:
         event_id, moved = grid.moved_projects(ledger, now, rest)
         wanted = sorted({*projects, *moved})
         for project in followed(wanted, len(wanted), progress):
@@ -69,4 +71,4 @@ def conclude(steps: Steps) -> State[None]:
 def _attach(client: SyncPrefectClient, written: Grid) -> None:
     at = written.written_at.astimezone(settings.company().zone)
     words = f"**{cell(written.project)}** at {at:%Y-%m-%d %H:%M}. {cell(written.in_short)}"
-    _screen.attach_table(client, run_id(), grid.as_table(written.first), written.scope.key, words)
+    _prefect.attach_table(client, run_id(), grid.as_table(written.first), written.scope.key, words)

@@ -8,19 +8,38 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelled
 
-from tasks import _progress, _screen, _today
+from tasks import _prefect, _progress, _today
 from tasks._policy import screen
 from tasks._run import run_id
-from tieout import previewing, publishing, reporting, reviewing, settings
+from tieout import settings
+from tieout.clock import now
 from tieout.connectors.base import ERP
 from tieout.connectors.procore import web_url as procore_web_url
-from tieout.ledger.book import Item, Ledger, find_items
+from tieout.decisions import review
+from tieout.export import preview
+from tieout.ledger.book import Ledger
+from tieout.ledger.items import Item, find_items
 from tieout.ledger.links import drifted, to_release
 from tieout.ledger.reviews import read_reviews
-from tieout.opening import now, open_erp, open_ledger
+from tieout.opening import open_erp, open_ledger
 from tieout.progress import Progress, followed
-from tieout.publishing import FAILING, Creation, Move, Places, Plan, Run, Story
-from tieout.today import ITEMS, REVIEWS
+from tieout.views import inquiry, standing
+from tieout.views.runs import (
+    PASSING,
+    Creation,
+    Move,
+    Plan,
+    ReviewPlan,
+    ReviewRun,
+    Run,
+    plan_items,
+    plan_reviews,
+    review_name,
+)
+from tieout.views.standing import FAILING
+from tieout.views.story import Story, explanation
+from tieout.views.today import ITEMS, REVIEWS
+from tieout.wording import Places
 
 _PATIENCE = 3  # leases, after which an unknown outcome is shown
 _LOOKS = 4  # until nothing is left to put right: runs may be moved and deleted while they are compared
@@ -33,8 +52,8 @@ def publish() -> dict[tuple[int, int], str]:
 
     The landing page is written anew, too.
     """
-    with open_ledger() as ledger, open_erp() as erp, _screen.open_screen() as client:
-        deployment, stories = _screen.deployment_id(client, ITEMS), dict[str, Creation | Move]()
+    with open_ledger() as ledger, open_erp() as erp, _prefect.open_screen() as client:
+        deployment, stories = _prefect.deployment_id(client, ITEMS), dict[str, Creation | Move]()
         told: dict[int, Item] = {}  # also what is settled by the first look and gone from the next one
         for _ in range(_LOOKS):
             items, runs, plan = _compare(ledger, erp, client, deployment)
@@ -42,9 +61,9 @@ def publish() -> dict[tuple[int, int], str]:
             if not plan:
                 break
             with _progress.shown("show as items") as progress:
-                created = _screen.create(client, deployment, plan.creations, progress)
+                created = _prefect.create(client, deployment, plan.creations, progress)
                 stories |= zip(created, plan.creations, strict=True)
-                _screen.move(client, plan.moves, progress)
+                _prefect.move(client, plan.moves, progress)
             stories |= {each.run_id: each for each in plan.moves}
         with _progress.shown("explain items") as progress:
             _explain(ledger, erp, client, list(told.values()), stories, progress)
@@ -55,33 +74,33 @@ def publish() -> dict[tuple[int, int], str]:
 @task(**screen)
 def open_reviews() -> list[str]:
     """Leave one open review with the present list for each project with something Ready to Export."""
-    with open_ledger() as ledger, _screen.open_screen() as client:
-        deployment = _screen.deployment_id(client, REVIEWS)
-        ready = reviewing.waiting_projects(ledger)
-        plan = _plan_reviews(ledger, ready, _screen.open_runs(client, deployment))
+    with open_ledger() as ledger, _prefect.open_screen() as client:
+        deployment = _prefect.deployment_id(client, REVIEWS)
+        ready = review.waiting_projects(ledger)
+        plan = _plan_reviews(ledger, ready, _prefect.open_runs(client, deployment))
         for run_id in plan.superseded:
-            reviewing.supersede(ledger, run_id, now)
+            review.supersede(ledger, run_id, now)
             words = "The list changed, or another review stands for it."
-            client.set_flow_run_state(run_id, Cancelled(name=publishing.SUPERSEDED, message=words), force=True)
+            client.set_flow_run_state(run_id, Cancelled(name=standing.SUPERSEDED, message=words), force=True)
         # Counted before the runs are read again, so that two passes at once make the same key, hence one run.
-        counts = {project: _screen.count(client, deployment, _tag(ready[project][0])) for project in plan.wanted}
-        wanted = counts and _plan_reviews(ledger, ready, _screen.open_runs(client, deployment)).wanted
+        counts = {project: _prefect.count(client, deployment, _tag(ready[project][0])) for project in plan.wanted}
+        wanted = counts and _plan_reviews(ledger, ready, _prefect.open_runs(client, deployment)).wanted
         for project in [each for each in wanted if each in counts]:
             client.create_flow_run_from_deployment(
                 deployment,
-                name=publishing.review_name(ready[project]),
+                name=review_name(ready[project]),
                 parameters={"project": project},
                 tags=[_tag(ready[project][0])],
                 idempotency_key=f"review/{project}/{counts[project]}",
             )
-        return [publishing.review_name(items) for items in ready.values()]
+        return [review_name(items) for items in ready.values()]
 
 
-def plans(ledger: Ledger, erp: ERP, client: SyncPrefectClient) -> tuple[Plan, publishing.ReviewPlan]:
+def plans(ledger: Ledger, erp: ERP, client: SyncPrefectClient) -> tuple[Plan, ReviewPlan]:
     """Return what `publish` and `open_reviews` would do now."""
-    _, _, items = _compare(ledger, erp, client, _screen.deployment_id(client, ITEMS))
-    runs = _screen.open_runs(client, _screen.deployment_id(client, REVIEWS))
-    return items, _plan_reviews(ledger, reviewing.waiting_projects(ledger), runs)
+    _, _, items = _compare(ledger, erp, client, _prefect.deployment_id(client, ITEMS))
+    runs = _prefect.open_runs(client, _prefect.deployment_id(client, REVIEWS))
+    return items, _plan_reviews(ledger, review.waiting_projects(ledger), runs)
 
 
 def places(erp: ERP) -> Places:
@@ -93,18 +112,18 @@ def _compare(
     ledger: Ledger, erp: ERP, client: SyncPrefectClient, deployment: UUID
 ) -> tuple[list[Item], list[Run], Plan]:
     """Read both sets and plan what makes the second one equal to the first."""
-    items, runs = _both(ledger, _screen.open_runs(client, deployment, publishing.PASSING))
+    items, runs = _both(ledger, _prefect.open_runs(client, deployment, PASSING))
     patience = settings.export().lease * _PATIENCE
-    plan = publishing.plan_items(items, runs, now(), patience, places(erp))
-    ended_well = _screen.runs_with_keys(client, deployment, [each.key for each in plan.creations])
+    plan = plan_items(items, runs, now(), patience, places(erp))
+    ended_well = _prefect.runs_with_keys(client, deployment, [each.key for each in plan.creations])
     if ended_well:  # and their invoices fail or drifted since
-        runs += [run for run in map(_screen.as_run, ended_well) if run]
-        plan = publishing.plan_items(items, runs, now(), patience, places(erp))
+        runs += [run for run in map(_prefect.as_run, ended_well) if run]
+        plan = plan_items(items, runs, now(), patience, places(erp))
     return items, runs, plan
 
 
 def _both(ledger: Ledger, found: list[FlowRun]) -> tuple[list[Item], list[Run]]:
-    runs = [run for run in map(_screen.as_run, found) if run]
+    runs = [run for run in map(_prefect.as_run, found) if run]
     with ledger.reading() as connection:
         shown = find_items(connection, state=tuple(FAILING)) + drifted(connection) + to_release(connection)
     missing = {run.invoice for run in runs} - {(item.company_id, item.invoice_id) for item in shown}
@@ -122,12 +141,12 @@ def _explain(
 ) -> None:
     by_invoice = {(item.company_id, item.invoice_id): item for item in items}
     told = {run_id: by_invoice[each.invoice] for run_id, each in changed.items() if each.invoice in by_invoice}
-    _screen.tell(client, {run_id: each.standing for run_id, each in changed.items() if run_id in told})
+    _prefect.tell(client, {run_id: each.standing for run_id, each in changed.items() if run_id in told})
     where = places(erp)
-    for piece in followed(_screen.pieces(told.items(), _STORIES), len(told), progress, len):
-        payloads = previewing.payloads(ledger, erp, [item for _, item in piece if publishing.badge_of(item)], now)
-        happened = reporting.timelines(ledger, [item for _, item in piece])
-        derived = reporting.derivations(ledger, [item for _, item in piece])
+    for piece in followed(_prefect.pieces(told.items(), _STORIES), len(told), progress, len):
+        payloads = preview.payloads(ledger, erp, [item for _, item in piece if standing.badge_of(item)], now)
+        happened = inquiry.timelines(ledger, [item for _, item in piece])
+        derived = inquiry.derivations(ledger, [item for _, item in piece])
         for run, item in piece:
             story = Story(happened[item.item_id], (), payloads.get(item.item_id), derived[item.item_id])
             _tell_story(client, item, run, story, where)
@@ -135,26 +154,26 @@ def _explain(
 
 def explain(ledger: Ledger, erp: ERP, client: SyncPrefectClient, item: Item, unfinished: Sequence[str] = ()) -> None:
     """Hang the whole story of an item on this run, beginning with the steps that did not finish just now."""
-    happened, payload = reporting.timelines(ledger, [item]), previewing.payloads(ledger, erp, [item], now)
-    derived = reporting.derivations(ledger, [item])
+    happened, payload = inquiry.timelines(ledger, [item]), preview.payloads(ledger, erp, [item], now)
+    derived = inquiry.derivations(ledger, [item])
     story = Story(happened[item.item_id], unfinished, payload.get(item.item_id), derived[item.item_id])
     _tell_story(client, item, run_id(), story, places(erp))
 
 
 def _tell_story(client: SyncPrefectClient, item: Item, run: str, story: Story, places: Places) -> None:
-    text = publishing.explanation(item, story, places)
-    _screen.attach(client, run, text, None, publishing.in_brief(item))
+    text = explanation(item, story, places)
+    _prefect.attach(client, run, text, None, standing.in_brief(item))
 
 
 def _standing(items: list[Item], runs: list[Run]) -> dict[tuple[int, int], str]:
-    keys = {publishing.key_of(item) for item in items if publishing.badge_of(item)}
+    keys = {standing.key_of(item) for item in items if standing.badge_of(item)}
     return {run.invoice: run.run_id for run in runs if run.key in keys}
 
 
-def _plan_reviews(ledger: Ledger, ready: dict[int, list[Item]], runs: list[FlowRun]) -> publishing.ReviewPlan:
+def _plan_reviews(ledger: Ledger, ready: dict[int, list[Item]], runs: list[FlowRun]) -> ReviewPlan:
     alive = [run for run in runs if run.state and not run.state.is_final()]
     reviews = [
-        publishing.ReviewRun(str(run.id), int(run.parameters["project"]), run.state.type.value)
+        ReviewRun(str(run.id), int(run.parameters["project"]), run.state.type.value)
         for run in alive
         if run.state and "project" in run.parameters
     ]
@@ -163,8 +182,8 @@ def _plan_reviews(ledger: Ledger, ready: dict[int, list[Item]], runs: list[FlowR
     lists = {
         project: frozenset((item.invoice_id, item.content_hash) for item in items) for project, items in ready.items()
     }
-    return publishing.plan_reviews(lists, reviews, offers)
+    return plan_reviews(lists, reviews, offers)
 
 
 def _tag(item: Item) -> str:
-    return publishing.tags_of(item)[0]
+    return standing.tags_of(item)[0]

@@ -7,16 +7,20 @@ from prefect import task
 from tasks import _asking
 from tasks._policy import remote
 from tasks._run import actor
-from tieout import observing, releasing, rights, settling
+from tieout.clock import now
+from tieout.decisions.acknowledge_drift import acknowledge
+from tieout.decisions.confirm_release import confirm
+from tieout.export import outcome
 from tieout.ledger import states
-from tieout.opening import now, open_ledger
+from tieout.opening import open_ledger
+from tieout.people import rights
 
 
 @task(**remote)
 def revive_transient() -> int:
     """Let invoices whose last failure needed nobody be tried again."""
     with open_ledger() as ledger:
-        return settling.revive_transient(ledger, now, actor())
+        return outcome.revive_transient(ledger, now, actor())
 
 
 @task(**remote)
@@ -40,7 +44,7 @@ def acknowledge_drift(company: int, invoice: int, acknowledged_by: str, reason: 
     """Let what differs from the exported invoice stand, in an approver's name."""
     by = _asking.signature(acknowledged_by, code)
     with open_ledger() as ledger:
-        observing.acknowledge(ledger, company, invoice, by, reason, now)
+        acknowledge(ledger, company, invoice, by, reason, now)
 
 
 @task(**remote)
@@ -48,7 +52,7 @@ def confirm_release(company: int, invoice: int, confirmed_by: str, note: str, co
     """Record in an approver's name that retention was released by hand."""
     by = _asking.signature(confirmed_by, code)
     with open_ledger() as ledger:
-        releasing.confirm(ledger, company, invoice, by, note, now)
+        confirm(ledger, company, invoice, by, note, now)
 
 
 @task(**remote)

@@ -12,37 +12,35 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from data_contracts.reference import Problem
-from tasks import _screen, items, watch
+from tasks import _prefect, items, watch
 from tasks._run import actor, run_id
-from tieout import (
-    alarms,
-    intake,
-    notices,
-    observing,
-    paying,
-    previewing,
-    publishing,
-    refresh_form,
-    refreshing,
-    rejecting,
-    releasing,
-    repairing,
-    reprocessing,
-    retrieving,
-    sending,
-    settle_form,
-    settling,
-)
-from tieout.choosing import choose
+from tieout import wording
+from tieout.clock import now
 from tieout.connectors.base import ERP
+from tieout.decisions import acknowledge_drift, confirm_release
+from tieout.decisions.answers import Answer
+from tieout.decisions.choice import choose
+from tieout.decisions.refresh import compare
+from tieout.decisions.reject import reject as reject_invoices
+from tieout.decisions.reprocess import reprocess as reprocess_invoices
+from tieout.decisions.retrieve import retrieve as retrieve_invoices
+from tieout.decisions.send import send as send_invoices
+from tieout.decisions.settle import examine, how_it_stands
+from tieout.decisions.unlink import unlink as unlink_invoice
 from tieout.errors import RefusedError
+from tieout.export import outcome, preview
+from tieout.export.preview import Forecast
+from tieout.intake import invoices
+from tieout.judgement.basis import Basis, load_basis
 from tieout.ledger import mails, states
-from tieout.ledger.book import Item, Ledger
-from tieout.opening import now, open_erp, open_ledger, open_procore
-from tieout.previewing import Forecast
-from tieout.rights import Signature
-from tieout.sending import Answer
-from tieout.terms import Terms, load_terms
+from tieout.ledger.book import Ledger
+from tieout.ledger.items import Item
+from tieout.opening import open_erp, open_ledger, open_procore
+from tieout.outbox import notices
+from tieout.payments import collection
+from tieout.people.rights import Signature
+from tieout.views import refresh_form, settle_form, standing
+from tieout.watch import alarms
 
 _Act = Callable[[Ledger, ERP, list[int] | None], Sequence[Answer]]
 _SHOWN = 100  # payloads in one artifact
@@ -51,48 +49,48 @@ _UNKNOWN = "The ledger holds no such invoice: it was never sent."
 
 def exports(flow: str) -> State[Any]:
     """Show what would be exported: amounts, batch, accounting date, payload, and whether the ERP has it already."""
-    forecasts = _foresee(previewing.due)
+    forecasts = _foresee(preview.due)
     sent = [each.item for each in forecasts if each.presence == "new"]
-    words = f"Would be sent: {publishing.in_sum(sent)}, of {len(forecasts)} that are due."
-    return _previewed(flow, previewing.as_rows(forecasts), words, forecasts)
+    words = f"Would be sent: {wording.in_sum(sent)}, of {len(forecasts)} that are due."
+    return _previewed(flow, preview.as_rows(forecasts), words, forecasts)
 
 
 def retry(chosen: list[int]) -> State[Any]:
     """List what would be tried again, with amounts and causes, and what would come of it."""
 
-    def by_cause(ledger: Ledger, _: Terms) -> list[Item]:
-        return [item for group in publishing.by_cause(ledger.items(invoice_id=chosen)).values() for item in group]
+    def by_cause(ledger: Ledger, _: Basis) -> list[Item]:
+        return [item for group in wording.by_cause(ledger.items(invoice_id=chosen)).values() for item in group]
 
     forecasts = _foresee(by_cause)
     found = [each.item for each in forecasts]
-    causes = publishing.by_cause(found)
-    told = "; ".join(f"{cause}: {publishing.in_sum(group)}" for cause, group in causes.items())
-    pairs = zip(publishing.as_table(found), previewing.as_rows(forecasts), strict=True)
-    words = f"Would be tried again: {publishing.in_sum(found)}. {told}".strip()
+    causes = wording.by_cause(found)
+    told = "; ".join(f"{cause}: {wording.in_sum(group)}" for cause, group in causes.items())
+    pairs = zip(standing.as_table(found), preview.as_rows(forecasts), strict=True)
+    words = f"Would be tried again: {wording.in_sum(found)}. {told}".strip()
     return _previewed("retry-exports", [cause | foreseen for cause, foreseen in pairs], words, forecasts)
 
 
 def export(company: int, invoice: int) -> State[Any]:
     """Show what would become of one invoice if it were exported now, whatever state it is in."""
     forecasts = _foresee(lambda ledger, _: ledger.items(company_id=company, invoice_id=invoice))
-    words = "; ".join(f"{publishing.run_name(each.item)}: {each.would}." for each in forecasts)
-    return _previewed("export-invoice", previewing.as_rows(forecasts), words or _UNKNOWN, forecasts)
+    words = "; ".join(f"{wording.run_name(each.item)}: {each.would}." for each in forecasts)
+    return _previewed("export-invoice", preview.as_rows(forecasts), words or _UNKNOWN, forecasts)
 
 
 def review(project: int) -> State[Any]:
     """Show what an approver would be offered, and what accepting it would lead to."""
     forecasts = _foresee(lambda ledger, _: ledger.items(project_id=project, state=states.READY))
     words = (
-        f"Would be offered: {publishing.in_sum([each.item for each in forecasts])}. What is accepted goes as the table "
+        f"Would be offered: {wording.in_sum([each.item for each in forecasts])}. What is accepted goes as the table "
         "says; what is rejected goes back to its project, with the reason."
     )
-    return _previewed("review-invoices", previewing.as_rows(forecasts), words, forecasts)
+    return _previewed("review-invoices", preview.as_rows(forecasts), words, forecasts)
 
 
 def payments() -> State[Any]:
     """List what would be written to Payments Issued."""
     with open_ledger() as ledger, open_erp() as erp:
-        owed = paying.foresee(ledger, erp, now, actor())
+        owed = collection.foresee(ledger, erp, now, actor())
     rows = [
         {
             "invoice": each.invoice_number,
@@ -111,7 +109,7 @@ def send(project: int, names: list[str], sent_by: str) -> State[Any]:
     """Say of each invoice whether it would be Ready to Export, be stopped, or not be sent."""
 
     def act(ledger: Ledger, erp: ERP, wanted: list[int] | None) -> Sequence[Answer]:
-        return sending.send(ledger, load_terms(ledger, erp, now()), project, wanted, Signature(sent_by), now)
+        return send_invoices(ledger, load_basis(ledger, erp, now()), project, wanted, Signature(sent_by), now)
 
     return _decided("send-invoices", project, names, act)
 
@@ -120,8 +118,8 @@ def reprocess(project: int, names: list[str], requested_by: str) -> State[Any]:
     """Say of each invoice what judging it again would come to."""
 
     def act(ledger: Ledger, erp: ERP, wanted: list[int] | None) -> Sequence[Answer]:
-        by, terms = Signature(requested_by), load_terms(ledger, erp, now())
-        return reprocessing.reprocess(ledger, terms, project, wanted or [], by, now)
+        by, terms = Signature(requested_by), load_basis(ledger, erp, now())
+        return reprocess_invoices(ledger, terms, project, wanted or [], by, now)
 
     return _decided("reprocess-invoices", project, names, act)
 
@@ -130,7 +128,7 @@ def retrieve(project: int, names: list[str], retrieved_by: str) -> State[Any]:
     """Say of each invoice whether it would be taken back."""
 
     def act(ledger: Ledger, _: ERP, wanted: list[int] | None) -> Sequence[Answer]:
-        return retrieving.retrieve(ledger, project, wanted, Signature(retrieved_by), run_id(), now)
+        return retrieve_invoices(ledger, project, wanted, Signature(retrieved_by), run_id(), now)
 
     return _decided("retrieve-invoices", project, names, act)
 
@@ -140,7 +138,7 @@ def reject(project: int, names: list[str], rejected_by: str, reason: str) -> Sta
 
     def act(ledger: Ledger, erp: ERP, wanted: list[int] | None) -> Sequence[Answer]:
         by = Signature(rejected_by)
-        return rejecting.reject(ledger, erp, project, wanted, by, reason, run_id(), now).answers
+        return reject_invoices(ledger, erp, project, wanted, by, reason, run_id(), now).answers
 
     return _decided("reject-invoices", project, names, act)
 
@@ -148,29 +146,29 @@ def reject(project: int, names: list[str], rejected_by: str, reason: str) -> Sta
 def unlink(company: int, invoice: int, unlinked_by: str, reason: str) -> State[Any]:
     """Say whether the tie would be cut, by what the last look in the ERP found."""
     by = Signature(unlinked_by)
-    return _of_one(
-        company, invoice, lambda ledger: repairing.unlink(ledger, company, invoice, by, reason, run_id(), now)
-    )
+    return _of_one(company, invoice, lambda ledger: unlink_invoice(ledger, company, invoice, by, reason, run_id(), now))
 
 
 def acknowledge(company: int, invoice: int, acknowledged_by: str, reason: str) -> State[Any]:
     """Say what would be let stand."""
     by = Signature(acknowledged_by)
-    return _of_one(company, invoice, lambda ledger: observing.acknowledge(ledger, company, invoice, by, reason, now))
+    return _of_one(
+        company, invoice, lambda ledger: acknowledge_drift.acknowledge(ledger, company, invoice, by, reason, now)
+    )
 
 
 def confirm(company: int, invoice: int, confirmed_by: str, note: str) -> State[Any]:
     """Say which release by hand would be closed."""
     by = Signature(confirmed_by)
-    return _of_one(company, invoice, lambda ledger: releasing.confirm(ledger, company, invoice, by, note, now))
+    return _of_one(company, invoice, lambda ledger: confirm_release.confirm(ledger, company, invoice, by, note, now))
 
 
 def settle(company: int, invoice: int) -> State[Any]:
     """Look in the ERP; show what an approver would be asked, or how the invoice stands by that look."""
     with open_ledger() as ledger, open_erp() as erp, ledger.rehearsal():
-        doubt = repairing.examine(ledger, erp, company, invoice, now, actor())
+        doubt = examine(ledger, erp, company, invoice, now, actor())
         found = ledger.items(company_id=company, invoice_id=invoice)
-        stands = repairing.how_it_stands(ledger, erp, found[0]) if found else _UNKNOWN
+        stands = how_it_stands(ledger, erp, found[0]) if found else _UNKNOWN
     return _asked("settle-uncertain", settle_form.description(doubt) if doubt else "", stands)
 
 
@@ -179,8 +177,8 @@ def refresh(company: int, invoice: int) -> State[Any]:
     with open_ledger() as ledger, open_erp() as erp, open_procore() as procore, ledger.rehearsal():
         if not ledger.items(company_id=company, invoice_id=invoice):
             return _asked("refresh-invoice", "", _UNKNOWN)
-        intake.refetch_one(ledger, procore, invoice, now)
-        change = refreshing.compare(ledger, erp.capabilities, company, invoice)
+        invoices.refetch_one(ledger, procore, invoice, now)
+        change = compare(ledger, erp.capabilities, company, invoice)
     if change is None:
         return _asked("refresh-invoice", "", "Procore shows it as it was judged.")
     return _asked("refresh-invoice", "" if change.refusal else refresh_form.description(change), change.refusal)
@@ -188,7 +186,7 @@ def refresh(company: int, invoice: int) -> State[Any]:
 
 def keep_watch() -> State[Any]:
     """List what would be put right, and what rings."""
-    with open_ledger() as ledger, open_erp() as erp, _screen.open_screen() as client:
+    with open_ledger() as ledger, open_erp() as erp, _prefect.open_screen() as client:
         ringing = alarms.ringing(ledger, now)
         figures = _to_put_right(ledger, erp, client) | _rehearsed(ledger, erp, ringing)
     rows = [{"what": what, "how many": str(number)} for what, number in figures.items()]
@@ -213,7 +211,7 @@ def _to_put_right(ledger: Ledger, erp: ERP, client: SyncPrefectClient) -> dict[s
 def _rehearsed(ledger: Ledger, erp: ERP, ringing: Sequence[Problem]) -> dict[str, int]:
     """Count what would be set free and told, by doing it in vain."""
     with ledger.rehearsal():
-        freed = settling.release_expired(ledger, erp, now, actor())
+        freed = outcome.release_expired(ledger, erp, now, actor())
         notices.tell_of_alarms(ledger, ringing, now)
         notices.remind_of_reviews(ledger, now)
         with ledger.reading() as connection:
@@ -221,10 +219,10 @@ def _rehearsed(ledger: Ledger, erp: ERP, ringing: Sequence[Problem]) -> dict[str
     return {"invoices set free that a dead run had claimed": freed, "mails sent": owed}
 
 
-def _foresee(choose: Callable[[Ledger, Terms], list[Item]]) -> list[Forecast]:
+def _foresee(choose: Callable[[Ledger, Basis], list[Item]]) -> list[Forecast]:
     with open_ledger() as ledger, open_erp() as erp:
-        terms = previewing.read_terms(ledger, erp, now)
-        return previewing.foresee(ledger, erp, terms, choose(ledger, terms), now())
+        terms = preview.read_basis(ledger, erp, now)
+        return preview.foresee(ledger, erp, terms, choose(ledger, terms), now())
 
 
 def _of_one(company: int, invoice: int, act: Callable[[Ledger], None]) -> State[Any]:
@@ -237,9 +235,9 @@ def _of_one(company: int, invoice: int, act: Callable[[Ledger], None]) -> State[
                 after = ledger.items(company_id=company, invoice_id=invoice)
         except RefusedError as refusal:
             return _unwritten(f"Nothing would be done: {refusal}")
-    stood, stands = (publishing.standing_of(each).name for each in (before[0], after[0]))
+    stood, stands = (standing.standing_of(each).name for each in (before[0], after[0]))
     then = "would stay so" if before == after else f"would be {stands}"
-    words = f"{publishing.run_name(before[0])} is {stood} and {then}. {publishing.in_brief(before[0])}"
+    words = f"{wording.run_name(before[0])} is {stood} and {then}. {standing.in_brief(before[0])}"
     return _unwritten(words.strip())
 
 
@@ -247,8 +245,8 @@ def _asked(flow: str, form: str, otherwise: str) -> State[Any]:
     """Show what an approver would be asked; without a form, why nobody would be."""
     if not form:
         return _unwritten(f"Nobody would be asked. {otherwise}")
-    with _screen.open_screen() as client:
-        _screen.attach(client, run_id(), form, f"{flow}-preview", "What an approver would be asked.")
+    with _prefect.open_screen() as client:
+        _prefect.attach(client, run_id(), form, f"{flow}-preview", "What an approver would be asked.")
     return _unwritten("What an approver would be asked is on the Artifacts tab.")
 
 
@@ -272,10 +270,10 @@ def _decided(flow: str, project: int, names: list[str], act: _Act) -> State[Any]
 
 
 def _previewed(flow: str, rows: list[dict[str, str]], words: str, forecasts: Sequence[Forecast] = ()) -> State[Any]:
-    with _screen.open_screen() as client:
-        _screen.attach_table(client, run_id(), rows, f"{flow}-preview", words)
+    with _prefect.open_screen() as client:
+        _prefect.attach_table(client, run_id(), rows, f"{flow}-preview", words)
         if bodies := [each for each in forecasts if each.body is not None]:
-            _screen.attach(client, run_id(), _payloads(bodies), f"{flow}-payloads", words)
+            _prefect.attach(client, run_id(), _payloads(bodies), f"{flow}-payloads", words)
     return _unwritten(f"The list is on the Artifacts tab. {words}")
 
 
@@ -283,7 +281,7 @@ def _payloads(forecasts: Sequence[Forecast]) -> str:
     parts = []
     for each in forecasts[:_SHOWN]:
         body = json.dumps(each.body, indent=2, ensure_ascii=False, default=str)
-        parts.append(f"## {publishing.cell(publishing.run_name(each.item))}\n\n```json\n{body}\n```\n")
+        parts.append(f"## {wording.cell(wording.run_name(each.item))}\n\n```json\n{body}\n```\n")
     if len(forecasts) > _SHOWN:
         parts.append(f"… and {len(forecasts) - _SHOWN} more; `tieout preview --payload` prints them all.\n")
     return "\n".join(parts)

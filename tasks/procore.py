@@ -4,17 +4,20 @@ from prefect import task
 
 from tasks import _progress
 from tasks._policy import remote
-from tieout import intake, outbox, paying
+from tieout.clock import now
 from tieout.errors import SettingsError, TransientError
-from tieout.intake import Fetched
-from tieout.opening import now, open_ledger, open_procore
+from tieout.intake import census, invoices, reference
+from tieout.intake.invoices import Fetched
+from tieout.opening import open_ledger, open_procore
+from tieout.outbox import letters
+from tieout.payments import issued
 
 
 @task(**remote)
 def list_projects(wanted: list[int] | None = None) -> list[int]:
     """Return the projects to work on: those that Procore shows and the policy does not pass over."""
     with open_ledger() as ledger, open_procore() as procore:
-        visible = intake.list_projects(ledger, procore, now)
+        visible = reference.list_projects(ledger, procore, now)
     unknown = set(wanted or ()) - set(visible)
     if unknown:
         names = ", ".join(map(str, sorted(unknown)))
@@ -27,21 +30,21 @@ def fetch_changed_invoices(project: int) -> Fetched:
     """Store what changed in one project since the last time."""
     words = f"fetch changed invoices of project {project}"
     with open_ledger() as ledger, open_procore() as procore, _progress.shown(words) as progress:
-        return intake.fetch_changed(ledger, procore, project, now, progress)
+        return invoices.fetch_changed(ledger, procore, project, now, progress)
 
 
 @task(**remote, task_run_name="take census of project {project}")
 def take_census(project: int) -> str | None:
     """Count what may be sent in Procore and in the ledger; return a sentence when the two do not agree."""
     with open_ledger() as ledger, open_procore() as procore:
-        return intake.take_census(ledger, procore, project, now)
+        return census.take_census(ledger, procore, project, now)
 
 
 @task(**remote, task_run_name="fetch invoice {invoice}")
 def fetch_invoice(invoice: int) -> None:
     """Read one invoice again."""
     with open_ledger() as ledger, open_procore() as procore:
-        intake.refetch_one(ledger, procore, invoice, now)
+        invoices.refetch_one(ledger, procore, invoice, now)
 
 
 @task(**remote)
@@ -49,22 +52,22 @@ def read_books(projects: list[int]) -> list[str]:
     """Read the commitments, codes and periods of the projects in which something waits; return what is amiss."""
     shown = _progress.shown("read commitments, codes and periods", "projects")
     with open_ledger() as ledger, open_procore() as procore, shown as progress:
-        return [problem.message for problem in intake.read_books(ledger, procore, projects, now, progress)]
+        return [problem.message for problem in reference.read_books(ledger, procore, projects, now, progress)]
 
 
 @task(**remote)
-def write_payments() -> paying.Written:
+def write_payments() -> issued.Written:
     """Write the ERP's payments to Payments Issued, each once."""
     shown = _progress.shown("write to Payments Issued", "payments")
     with open_ledger() as ledger, open_procore() as procore, shown as progress:
-        done = paying.write(ledger, procore, now, progress)
+        done = issued.write(ledger, procore, now, progress)
     if done.is_interrupted:
         raise TransientError("Procore", "Payments Issued", "it went away while payments were written")
     return done
 
 
 @task(**remote)
-def deliver_letters() -> outbox.Delivered:
+def deliver_letters() -> letters.Delivered:
     """Write locks and origin data back; what Procore refuses is reported and delays no export."""
     with open_ledger() as ledger, open_procore() as procore, _progress.shown("write back to Procore") as progress:
-        return outbox.deliver(ledger, procore, now, progress)
+        return letters.deliver(ledger, procore, now, progress)

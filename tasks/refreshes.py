@@ -6,26 +6,29 @@ from prefect import State, task
 from prefect.states import Completed, Failed
 
 from data_contracts.forms import RefreshAnswer
-from tasks import _asking, _screen, items
+from tasks import _asking, _prefect, items
 from tasks._policy import remote
 from tasks._run import run_id
 from tasks._steps import Steps
-from tieout import publishing, refresh_form, refreshing
-from tieout.opening import now, open_erp, open_ledger
-from tieout.refreshing import Change
-from tieout.run_report import FINISHED_WITH_FAILURES
-from tieout.terms import load_terms
+from tieout import wording
+from tieout.clock import now
+from tieout.decisions import refresh
+from tieout.decisions.refresh import Change
+from tieout.judgement.basis import load_basis
+from tieout.opening import open_erp, open_ledger
+from tieout.views import refresh_form, standing
+from tieout.views.run_report import FINISHED_WITH_FAILURES
 
 
 @task(**remote)
 def compare(company: int, invoice: int) -> Change | None:
     """Show what differs between the ledger and Procore; None where nothing does, or this run took it over already."""
     with open_ledger() as ledger, open_erp() as erp:
-        change = refreshing.compare(ledger, erp.capabilities, company, invoice)
-        if change is None or refreshing.refreshed(ledger, change.item, run_id()):
+        change = refresh.compare(ledger, erp.capabilities, company, invoice)
+        if change is None or refresh.refreshed(ledger, change.item, run_id()):
             return None
-    name, words = f"Refresh · {publishing.run_name(change.item)}", "As it was judged beside as Procore shows it now."
-    _screen.introduce(run_id(), name, refresh_form.table(change), f"difference-{invoice}", words)
+    name, words = f"Refresh · {wording.run_name(change.item)}", "As it was judged beside as Procore shows it now."
+    _prefect.introduce(run_id(), name, refresh_form.table(change), f"difference-{invoice}", words)
     return change
 
 
@@ -34,7 +37,7 @@ def record(change: Change, answer: RefreshAnswer) -> list[str]:
     """Take the change over, or leave it; with problems nothing is recorded."""
     by = _asking.signature(answer.decided_by, answer.code)
     with open_ledger() as ledger, open_erp() as erp:
-        return refreshing.apply(ledger, erp, load_terms(ledger, erp, now()), change, answer, by, run_id(), now)
+        return refresh.apply(ledger, erp, load_basis(ledger, erp, now()), change, answer, by, run_id(), now)
 
 
 def ask(change: Change) -> None:
@@ -49,14 +52,14 @@ def ask(change: Change) -> None:
 def conclude(steps: Steps, company: int, invoice: int) -> State[None]:
     """Explain how the invoice stands now, and return the end of the run: red where it could not be taken over."""
     change = next(iter(steps.of(compare)), None)
-    with open_ledger() as ledger, open_erp() as erp, _screen.open_screen() as client:
+    with open_ledger() as ledger, open_erp() as erp, _prefect.open_screen() as client:
         found = ledger.items(company_id=company, invoice_id=invoice)
         if not found:
             words = "It was never sent, so there is nothing to refresh; send-invoices sends it as it is now."
             return Completed(name="Nothing to Refresh", message=words)
         items.explain(ledger, erp, client, found[0], steps.unfinished)
-        taken_over = refreshing.refreshed(ledger, found[0], run_id())
-        stands = publishing.standing_of(found[0], items.places(erp))
+        taken_over = refresh.refreshed(ledger, found[0], run_id())
+        stands = standing.standing_of(found[0], items.places(erp))
     words = f"It is {stands.name}: {stands.message}"
     if steps.unfinished or (change and change.refusal):
         told = [*steps.unfinished, change.refusal if change else ""]

@@ -6,15 +6,19 @@ from prefect import State, task
 from prefect.states import Completed, Failed
 
 from data_contracts.forms import SettleAnswer
-from tasks import _asking, _screen, items
+from tasks import _asking, _prefect, items
 from tasks._policy import remote
 from tasks._run import actor, run_id
 from tasks._steps import Steps
-from tieout import publishing, repairing, settle_form
+from tieout import wording
+from tieout.clock import now
+from tieout.decisions import settle
+from tieout.decisions.settle import Doubt
+from tieout.decisions.unlink import unlink as unlink_invoice
 from tieout.ledger import states
-from tieout.opening import now, open_erp, open_ledger
-from tieout.repairing import Doubt
-from tieout.run_report import FINISHED_WITH_FAILURES
+from tieout.opening import open_erp, open_ledger
+from tieout.views import settle_form
+from tieout.views.run_report import FINISHED_WITH_FAILURES
 
 _ENDS = {states.ADOPT: "Adopted", states.DISOWN: "Disowned", states.UNLINK: "Unlinked"}
 
@@ -23,10 +27,10 @@ _ENDS = {states.ADOPT: "Adopted", states.DISOWN: "Disowned", states.UNLINK: "Unl
 def look(company: int, invoice: int) -> Doubt | None:
     """Look in the ERP again; None where a machine has settled it by now, or still waits."""
     with open_ledger() as ledger, open_erp() as erp:
-        doubt = repairing.examine(ledger, erp, company, invoice, now, actor())
+        doubt = settle.examine(ledger, erp, company, invoice, now, actor())
     if doubt is not None:
-        name, words = f"Settle · {publishing.run_name(doubt.item)}", "What was sent beside what the ERP shows."
-        _screen.introduce(run_id(), name, settle_form.description(doubt), f"evidence-{invoice}", words)
+        name, words = f"Settle · {wording.run_name(doubt.item)}", "What was sent beside what the ERP shows."
+        _prefect.introduce(run_id(), name, settle_form.description(doubt), f"evidence-{invoice}", words)
     return doubt
 
 
@@ -35,9 +39,9 @@ def record(doubt: Doubt, answer: SettleAnswer) -> list[str]:
     """Record the decision before anything follows from it; with problems nothing is recorded."""
     by = _asking.signature(answer.decided_by, answer.code)
     with open_ledger() as ledger:
-        if repairing.decision_of(ledger, doubt.item, run_id()):
+        if settle.decision_of(ledger, doubt.item, run_id()):
             return []
-        return repairing.decide(ledger, doubt, answer, by, run_id(), now)
+        return settle.decide(ledger, doubt, answer, by, run_id(), now)
 
 
 @task(**remote)
@@ -46,9 +50,9 @@ def unlink(company: int, invoice: int, unlinked_by: str, reason: str, code: str)
     by = _asking.signature(unlinked_by, code)
     with open_ledger() as ledger:
         for item in ledger.items(company_id=company, invoice_id=invoice):
-            if repairing.decision_of(ledger, item, run_id()):
+            if settle.decision_of(ledger, item, run_id()):
                 return
-        repairing.unlink(ledger, company, invoice, by, reason, run_id(), now)
+        unlink_invoice(ledger, company, invoice, by, reason, run_id(), now)
 
 
 def ask(doubt: Doubt) -> None:
@@ -62,13 +66,13 @@ def ask(doubt: Doubt) -> None:
 
 def conclude(steps: Steps, company: int, invoice: int) -> State[None]:
     """Explain how the invoice stands now, and return the end of the run: red only where a step did not finish."""
-    with open_ledger() as ledger, open_erp() as erp, _screen.open_screen() as client:
+    with open_ledger() as ledger, open_erp() as erp, _prefect.open_screen() as client:
         found = ledger.items(company_id=company, invoice_id=invoice)
         if not found:
             return Completed(name="Nothing to Decide", message="The ledger holds no such invoice.")
         items.explain(ledger, erp, client, found[0], steps.unfinished)
-        decided = repairing.decision_of(ledger, found[0], run_id())
-        stands = repairing.how_it_stands(ledger, erp, found[0])
+        decided = settle.decision_of(ledger, found[0], run_id())
+        stands = settle.how_it_stands(ledger, erp, found[0])
     if steps.unfinished:
         return Failed(name=FINISHED_WITH_FAILURES, message=f"{'; '.join(steps.unfinished)}. {stands}")
     if decided is None:

@@ -7,16 +7,17 @@ from uuid import UUID
 from prefect.client.schemas.objects import State, StateType
 
 from data_contracts.commitment import Project
-from tasks import _screen, approvers, checks, decisions, erp, items, notices, procore, watch
+from tasks import _prefect, checks, decisions, erp, items, notices, procore, reviews, watch
 from tasks._run import actor, run_id, started_at
 from tasks._steps import Steps
-from tieout import publishing, reporting, settings
+from tieout import settings, wording
 from tieout.ledger import audit, states
+from tieout.ledger.references import known_projects, project_name
 from tieout.opening import open_erp, open_ledger
-from tieout.publishing import FAILING, Standing
-from tieout.quality import Quality
-from tieout.run_report import FINISHED_WITH_FAILURES, RunReport
-from tieout.terms import known_projects, project_name
+from tieout.views import inquiry
+from tieout.views.quality import Quality
+from tieout.views.run_report import FINISHED_WITH_FAILURES, RunReport
+from tieout.views.standing import FAILING, SUPERSEDED, Standing, key_of, standing_of
 
 _ANSWERING = {decisions.send: "sent", decisions.reprocess: "reprocessed", decisions.retrieve: "retrieved"}
 LEFT_TO_ANOTHER = "Left to Another Run"
@@ -25,20 +26,20 @@ LEFT_TO_ANOTHER = "Left to Another Run"
 def conclude(steps: Steps, green: str = "Completed") -> State[Any]:
     """Write the report of the run and return its end: red if anything in this run failed, never for older failures."""
     report = _report(steps)
-    with _screen.open_screen() as client:
-        _screen.attach(client, run_id(), report.markdown(), _key(steps.title), report.in_short())
+    with _prefect.open_screen() as client:
+        _prefect.attach(client, run_id(), report.markdown(), _key(steps.title), report.in_short())
     return _state(report.standing(green))
 
 
 def conclude_item(steps: Steps, company: int, invoice: int) -> State[Any]:
     """Explain how the invoice stands now and return the end of its run."""
-    with open_ledger() as ledger, open_erp() as connector, _screen.open_screen() as client:
+    with open_ledger() as ledger, open_erp() as connector, _prefect.open_screen() as client:
         found = ledger.items(company_id=company, invoice_id=invoice)
         if not found:
-            return _state(Standing("COMPLETED", publishing.SUPERSEDED, "The ledger holds no such invoice."))
+            return _state(Standing("COMPLETED", SUPERSEDED, "The ledger holds no such invoice."))
         items.explain(ledger, connector, client, found[0], steps.unfinished)
-        standing = publishing.standing_of(found[0], items.places(connector))
-        is_its_item = client.read_flow_run(UUID(run_id())).idempotency_key == publishing.key_of(found[0])
+        standing = standing_of(found[0], items.places(connector))
+        is_its_item = client.read_flow_run(UUID(run_id())).idempotency_key == key_of(found[0])
     if standing.type == "FAILED" and steps.unfinished:
         standing = replace(standing, message=f"{'; '.join(steps.unfinished)}. Nothing was changed; press Retry again.")
     if standing.type == "FAILED" and not is_its_item:  # the invoice is shown once, by the run that stands for it
@@ -49,9 +50,9 @@ def conclude_item(steps: Steps, company: int, invoice: int) -> State[Any]:
 
 def left_to(other: str) -> State[Any]:
     """Return the end of a run that leaves its job to the one that does it already."""
-    with _screen.open_screen() as client:
-        name = _screen.name_of(client, other)
-    where = publishing.run_at(settings.prefect_section().ui_url, other)
+    with _prefect.open_screen() as client:
+        name = _prefect.name_of(client, other)
+    where = wording.run_at(settings.prefect_section().ui_url, other)
     words = (
         f"{name} does this just now, see {where}. Nobody needs to act; if it is stuck, cancel it and run this again."
     )
@@ -74,15 +75,15 @@ def _state(end: Standing) -> State[Any]:
 
 def _report(steps: Steps) -> RunReport:
     with open_ledger() as ledger, open_erp() as connector:
-        exported, failed = reporting.brought_about(ledger, actor(), started_at())
+        exported, failed = inquiry.brought_about(ledger, actor(), started_at())
         return RunReport(
             title=steps.title,
-            counts=reporting.counts(ledger),
+            counts=inquiry.counts(ledger),
             exported=exported,
             failed=failed,
             failing=ledger.items(state=tuple(FAILING)),
-            drifted=reporting.drifted(ledger),
-            to_release=reporting.to_release(ledger),
+            drifted=inquiry.drifted(ledger),
+            to_release=inquiry.to_release(ledger),
             not_exportable=ledger.items(state=states.NOT_EXPORTABLE),
             unfinished=steps.unfinished,
             refused=_refused(steps),
@@ -109,7 +110,7 @@ def _notes(steps: Steps, projects: dict[int, Project]) -> list[str]:
         notes += [f"{each.number} {each.outcome}: {each.reason}" for each in answers if each.reason and each.is_done]
     for rejected in steps.of(decisions.reject):
         notes += rejected.untold
-    for decided in steps.of(approvers.record):
+    for decided in steps.of(reviews.record):
         notes += [f"{number}: the decision came too late, {why}" for number, why in decided.refused]
         notes += decided.untold
     for mailed in steps.of(notices.deliver_mail):
@@ -135,7 +136,7 @@ def _figures(steps: Steps) -> list[tuple[str, str]]:
     for step, name in _ANSWERING.items():
         figures += [(name, sum(each.is_done for answers in steps.of(step) for each in answers))]
     figures += [("rejected", sum(each.is_done for done in steps.of(decisions.reject) for each in done.answers))]
-    for decided in steps.of(approvers.record):
+    for decided in steps.of(reviews.record):
         figures += [("accepted", len(decided.accepted)), ("rejected", len(decided.rejected))]
     figures += [("payments written to Procore", sum(each.written for each in steps.of(procore.write_payments)))]
     figures += [("mails sent", sum(each.sent for each in steps.of(notices.deliver_mail)))]

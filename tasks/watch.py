@@ -7,13 +7,18 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 
 from data_contracts.reference import Problem
-from tasks import _screen
+from tasks import _prefect
 from tasks._policy import remote, screen
 from tasks._run import run_id
-from tieout import alarms, notices, publishing, reviewing, settings
+from tieout import settings
+from tieout.clock import now
+from tieout.decisions import review
 from tieout.ledger.book import Ledger
 from tieout.ledger.reviews import open_run_ids
-from tieout.opening import now, open_ledger
+from tieout.opening import open_ledger
+from tieout.outbox import notices
+from tieout.views import standing
+from tieout.watch import alarms
 
 _FLOWS = Path(__file__).parents[1] / "flows"
 
@@ -26,28 +31,28 @@ def deployments() -> list[str]:
 @task(**screen)
 def close_dead_runs() -> list[str]:
     """Close runs that say they work but have given no sign of life for too long; return their names."""
-    with _screen.open_screen() as client:
+    with _prefect.open_screen() as client:
         dead = dead_runs(client)
         seen = sorted({run.state_name or "" for run in dead})
-        _screen.set_state(client, [str(run.id) for run in dead], seen, publishing.LOST)
+        _prefect.set_state(client, [str(run.id) for run in dead], seen, standing.LOST)
     return [run.name for run in dead]
 
 
 def dead_runs(client: SyncPrefectClient) -> list[FlowRun]:
     """Return our runs that say they work but have given no sign of life for too long."""
     since = now() - settings.prefect_section().silence
-    at_work = [run for run in _screen.runs_at_work(client, deployments()) if str(run.id) != run_id()]
+    at_work = [run for run in _prefect.runs_at_work(client, deployments()) if str(run.id) != run_id()]
     quiet = {str(run.id): run for run in at_work if run.state and run.state.timestamp < since}
-    heard_of = _screen.heard_of(client, quiet, since)
+    heard_of = _prefect.heard_of(client, quiet, since)
     return [run for each, run in quiet.items() if each not in heard_of]
 
 
 @task(**screen)
 def close_reviews() -> int:
     """Close in the ledger what nobody can answer any more: reviews whose runs have ended without a decision."""
-    with open_ledger() as ledger, _screen.open_screen() as client:
+    with open_ledger() as ledger, _prefect.open_screen() as client:
         lapsed = lapsed_reviews(ledger, client)
-        reviewing.lapse(ledger, lapsed, now)
+        review.lapse(ledger, lapsed, now)
     return len(lapsed)
 
 
@@ -55,7 +60,7 @@ def lapsed_reviews(ledger: Ledger, client: SyncPrefectClient) -> list[str]:
     """Return the runs of open reviews that have ended without a decision."""
     with ledger.reading() as connection:
         waiting = open_run_ids(connection)
-    return sorted(set(waiting) - _screen.not_ended(client, waiting))
+    return sorted(set(waiting) - _prefect.not_ended(client, waiting))
 
 
 @task(**remote)

@@ -5,21 +5,13 @@ from decimal import Decimal
 from typing import Any
 
 from data_contracts.case import Case, Others
-from data_contracts.commitment import (
-    BillingPeriod,
-    Commitment,
-    CommitmentLine,
-    CostCode,
-    Project,
-    ProjectBooks,
-    Vendor,
-)
+from data_contracts.commitment import BillingPeriod, Commitment, CommitmentLine, CostCode, Project, ProjectBooks, Vendor
 from data_contracts.invoice import Invoice, InvoiceLine, Summary
 from data_contracts.reference import ErpJob, ErpPhase, ErpSubcontract, ErpVendor, Reference
 from data_contracts.voucher import Payment, Voucher, VoucherLine
 from tieout.connectors.base import Capabilities, invoice_key
-from tieout.judging import build_case
-from tieout.mapping import Mapping, MappingRow
+from tieout.judgement.cases import build_case
+from tieout.judgement.mapping import CodeMap, MappingRow
 from tieout.settings import Policy
 
 TODAY = date(2026, 3, 4)
@@ -241,7 +233,7 @@ def a_case(invoice: Invoice | None = None, previous: Invoice | None = None, **ar
         invoice=invoice or an_invoice(),
         books=books,
         vendors=vendors,
-        mapping=Mapping(books, vendors, rows, today),
+        mapping=CodeMap(books, vendors, rows, today),
         reference=around.get("reference", _REFERENCE),
         capabilities=some_capabilities(**around.get("erp", {})),
         previous=previous,

@@ -25,7 +25,7 @@ from lines import Line
 
 import tieout.connectors
 from data_contracts.voucher import Voucher
-from tieout.sandbox.books import ErpBooks
+from tieout.sandbox.contractor.erp_books import ErpBooks
 
 CLERKS, PLANTED = Path(__file__).parent / "clerks", Path(__file__).parent / "planted"
 HIRE = "hire"

@@ -21,35 +21,30 @@ from ledgers import Ledgers
 from stand_ins import write_mapping
 
 from data_contracts.forms import RefreshAnswer
-from tieout import (
-    exporting,
-    intake,
-    mailing,
-    observing,
-    opening,
-    outbox,
-    paying,
-    previewing,
-    refreshing,
-    reviewing,
-    sending,
-    settings,
-    settling,
-)
+from tieout import opening, settings
 from tieout.connectors.base import ERP, open_erp, parse_key
 from tieout.connectors.procore import Procore
+from tieout.decisions import refresh, review
+from tieout.decisions.refresh import Change
+from tieout.decisions.review import Decided, Offer
 from tieout.errors import TransientError
-from tieout.intake import Fetched
-from tieout.ledger import audit, records, states
-from tieout.ledger.book import Item, Ledger
+from tieout.export import chunk, observation, outcome, preview
+from tieout.export.preview import Forecast
+from tieout.intake import invoices, reference
+from tieout.intake.invoices import Fetched
+from tieout.judgement import batch
+from tieout.judgement.basis import Basis, load_basis
+from tieout.ledger import audit, sightings, states
+from tieout.ledger.book import Ledger
 from tieout.ledger.intents import live_intents
-from tieout.paying import Written
-from tieout.previewing import Forecast
-from tieout.refreshing import Change
-from tieout.reviewing import Decided, Offer
-from tieout.rights import Signature
-from tieout.sandbox.contractor import Contractor
-from tieout.terms import Terms, load_terms
+from tieout.ledger.items import Item
+from tieout.outbox import letters
+from tieout.outbox.mail import Mailed
+from tieout.outbox.mail import deliver as deliver_mail
+from tieout.payments import collection, issued
+from tieout.payments.issued import Written
+from tieout.people.rights import Signature
+from tieout.sandbox.contractor.contractor import Contractor
 
 Done = TypeVar("Done")
 APPROVER, SENDER = "Dana Reyes", "Pat Lee"
@@ -129,8 +124,8 @@ class Desk:
         return self._opened("procore", Procore.from_settings)
 
     @property
-    def terms(self) -> Terms:
-        return load_terms(self.ledger, self.erp, self.clock())
+    def terms(self) -> Basis:
+        return load_basis(self.ledger, self.erp, self.clock())
 
     def _opened(self, name: str, make: Any) -> Any:
         if name not in self._open:
@@ -165,31 +160,31 @@ class Desk:
 
     def read(self) -> list[Fetched]:
         """Read what changed in Procore, and what it is judged by."""
-        projects = intake.list_projects(self.ledger, self.procore, self.clock)
-        fetched = [intake.fetch_changed(self.ledger, self.procore, each, self.clock) for each in projects]
-        intake.read_reference(self.ledger, self.erp, self.clock)
-        intake.read_books(self.ledger, self.procore, projects, self.clock)
+        projects = reference.list_projects(self.ledger, self.procore, self.clock)
+        fetched = [invoices.fetch_changed(self.ledger, self.procore, each, self.clock) for each in projects]
+        reference.read_reference(self.ledger, self.erp, self.clock)
+        reference.read_books(self.ledger, self.procore, projects, self.clock)
         return fetched
 
     def judge(self) -> dict[str, int]:
         """Judge what is new and what may be judged differently now."""
         terms = self.terms
-        return sending.judge_projects(self.ledger, terms, terms.books, self.clock, NIGHT).counts
+        return batch.judge_projects(self.ledger, terms, terms.books, self.clock, NIGHT).counts
 
     def offer(self, project_id: int) -> Offer | None:
         """Open a review."""
-        return reviewing.offer(self.ledger, str(uuid4()), project_id, self.clock)
+        return review.offer(self.ledger, str(uuid4()), project_id, self.clock)
 
     def decide(
         self, offered: Offer, accept: Sequence[str] | str = "all", reject: Sequence[tuple[str, str]] = (),
         by: str = APPROVER,
     ) -> Decided:  # fmt: skip
         """Answer a review."""
-        return reviewing.decide(self.ledger, offered.run_id, Signature(by), accept, reject, self.clock)
+        return review.decide(self.ledger, offered.run_id, Signature(by), accept, reject, self.clock)
 
     def accept(self) -> list[int]:
         """Accept whatever is Ready to Export, by one review per project; return the invoices."""
-        offers = [self.offer(project_id) for project_id in reviewing.waiting_projects(self.ledger)]
+        offers = [self.offer(project_id) for project_id in review.waiting_projects(self.ledger)]
         return [invoice_id for each in offers if each for invoice_id in self.decide(each).accepted]
 
     def export(self, only: Sequence[int] | None = None, tries: int = 1) -> dict[str, int]:
@@ -197,7 +192,7 @@ class Desk:
         counts: Counter[str] = Counter()
         for _ in range(_MOST_CHUNKS):
             try:
-                done = exporting.export_chunk(self.ledger, self.erp, self.terms, self.clock, NIGHT, only)
+                done = chunk.export_chunk(self.ledger, self.erp, self.terms, self.clock, NIGHT, only)
             except TransientError:
                 tries -= 1
                 if not tries:
@@ -210,9 +205,9 @@ class Desk:
 
     def foresee(self, only: Sequence[int] | None = None) -> list[Forecast]:
         """Say what exporting would do now, of what is due or of these invoices."""
-        due = previewing.due(self.ledger, self.terms)
+        due = preview.due(self.ledger, self.terms)
         items = due if only is None else self.ledger.items(invoice_id=list(only))
-        return previewing.foresee(self.ledger, self.erp, self.terms, items, self.clock())
+        return preview.foresee(self.ledger, self.erp, self.terms, items, self.clock())
 
     def payload(self, invoice_id: int) -> dict[str, Any]:
         """Return what would be sent of an invoice now."""
@@ -222,50 +217,50 @@ class Desk:
 
     def see_change(self, invoice_id: int) -> Change:
         """Read an invoice in Procore again, and see what differs since it was sent."""
-        intake.refetch_one(self.ledger, self.procore, invoice_id, self.clock)
-        change = refreshing.compare(self.ledger, self.erp.capabilities, self.contractor.company_id, invoice_id)
+        invoices.refetch_one(self.ledger, self.procore, invoice_id, self.clock)
+        change = refresh.compare(self.ledger, self.erp.capabilities, self.contractor.company_id, invoice_id)
         assert change
         return change
 
     def take_over(self, change: Change, run: str = "run-1", by: str = APPROVER) -> list[str]:
         """Answer that a change is taken over; return what is wrong with that."""
         given = RefreshAnswer(decided_by=by, decision="apply")
-        return refreshing.apply(self.ledger, self.erp, self.terms, change, given, Signature(by), run, self.clock)
+        return refresh.apply(self.ledger, self.erp, self.terms, change, given, Signature(by), run, self.clock)
 
     def settle(self) -> None:
         """Take over from the dead, and look for what is uncertain."""
-        settling.release_expired(self.ledger, self.erp, self.clock, NIGHT)
-        settling.settle_uncertain(self.ledger, self.erp, self.clock, NIGHT)
+        outcome.release_expired(self.ledger, self.erp, self.clock, NIGHT)
+        outcome.settle_uncertain(self.ledger, self.erp, self.clock, NIGHT)
 
     def beside_a_fetch(self, invoice_ids: Sequence[int], work: Callable[[], Done]) -> Done:
         """Let another worker work while somebody fetches these invoices; return what came of the work."""
         with ThreadPoolExecutor(1) as pool, self.ledger.transaction(self.clock(), "intake") as fetching:
-            records.sightings_of(fetching.connection, invoice_ids, is_to_change=True)
+            sightings.sightings_of(fetching.connection, invoice_ids, is_to_change=True)
             working = pool.submit(work)
             wait([working], timeout=0.5)  # until it has claimed and waits for us, or cannot even begin
             fetching.items(invoice_id=list(invoice_ids))
         return working.result()
 
-    def deliver(self) -> outbox.Delivered:
-        return outbox.deliver(self.ledger, self.procore, self.clock)
+    def deliver(self) -> letters.Delivered:
+        return letters.deliver(self.ledger, self.procore, self.clock)
 
-    def mail(self) -> mailing.Mailed:
+    def mail(self) -> Mailed:
         """Send the mails that are owed."""
         with opening.open_mailer() as mailer:
-            return mailing.deliver(self.ledger, mailer, self.clock)
+            return deliver_mail(self.ledger, mailer, self.clock)
 
     def pay(self) -> Written:
         """Bring the ERP's payments and states back."""
-        paying.collect(self.ledger, self.erp, self.clock, NIGHT)
-        observing.observe(self.ledger, self.erp, self.clock, NIGHT)
-        return paying.write(self.ledger, self.procore, self.clock)
+        collection.collect(self.ledger, self.erp, self.clock, NIGHT)
+        observation.observe(self.ledger, self.erp, self.clock, NIGHT)
+        return issued.write(self.ledger, self.procore, self.clock)
 
     def night(self) -> Written:
         """Take the steps of `nightly_sync`; what is Ready to Export waits for a person."""
         self.read()
         self.settle()
         self.judge()
-        settling.revive_transient(self.ledger, self.clock, NIGHT)
+        outcome.revive_transient(self.ledger, self.clock, NIGHT)
         self.export(tries=4)
         written = self.pay()
         self.deliver()

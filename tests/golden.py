@@ -16,12 +16,12 @@ from data_contracts.invoice import Invoice
 from data_contracts.reference import ErpPhase
 from data_contracts.verdicts import check
 from data_contracts.voucher import Voucher
-from tieout.billing import voucher
 from tieout.connectors.base import invoice_key
 from tieout.connectors.procore import parse_invoice
 from tieout.connectors.spectrum import Connector, Settings
-from tieout.judging import build_case
-from tieout.mapping import Mapping, MappingRow
+from tieout.judgement.billing import voucher
+from tieout.judgement.cases import build_case
+from tieout.judgement.mapping import CodeMap, MappingRow
 from tieout.settings import Policy
 
 FOLDER = Path(__file__).parent / "samples" / "golden"
@@ -85,7 +85,7 @@ def _carried(invoice: Invoice, previous: Invoice | None) -> dict[str, Any]:
         invoice=invoice,
         books=books,
         vendors=vendors,
-        mapping=Mapping(books, vendors, tuple(rows), today),
+        mapping=CodeMap(books, vendors, tuple(rows), today),
         reference=a_reference(phases=tuple(phases), open_from=None, open_to=None),
         capabilities=some_capabilities(),
         previous=previous,

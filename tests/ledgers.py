@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 
-from tieout.ledger.book import upgrade
+from tieout.ledger.database import upgrade
 
 DATABASES = ["sqlite", "postgresql"]
 ON_BOTH_DATABASES = pytest.mark.parametrize("database", DATABASES)

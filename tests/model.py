@@ -13,8 +13,8 @@ from builders import some_capabilities
 from data_contracts.invoice import Invoice
 from data_contracts.reference import Finding
 from data_contracts.voucher import Created, ErpInvoice, Payment, Voucher
-from tieout.ledger.book import Item
-from tieout.ledger.records import Sighting
+from tieout.ledger.items import Item
+from tieout.ledger.sightings import Sighting
 
 REQUEST, SETTLES = timedelta(seconds=30), timedelta(minutes=2)
 

@@ -7,8 +7,9 @@ from datetime import timedelta
 import pyotp
 from desk import APPROVER
 
-from tieout import codes
-from tieout.opening import now, open_ledger
+from tieout.clock import now
+from tieout.opening import open_ledger
+from tieout.people import codes
 
 
 @dataclass

@@ -8,10 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tieout.mapping import COLUMNS
-from tieout.sandbox import procore, spectrum
-from tieout.sandbox.contractor import Contractor
+from tieout.judgement.mapping import COLUMNS
+from tieout.sandbox.contractor.contractor import Contractor
+from tieout.sandbox.procore.app import create_app as procore_app
 from tieout.sandbox.sockets import serving
+from tieout.sandbox.spectrum.app import create_app as spectrum_app
 
 AUTHORIZATION_ID = "SANDBOX-AUTH-1"
 
@@ -45,8 +46,8 @@ class StandIns:
         """Be the systems of this contractor, with databases in the folder; return the settings that lead there."""
         mapping, database = folder / "mapping.csv", folder / "spectrum.sqlite"
         write_mapping(mapping, contractor.mapping_rows)
-        self.procore.app = procore.create_app(folder / "procore.sqlite", contractor, False, clock)
-        self.spectrum.app = spectrum.create_app(f"sqlite:///{database}", contractor.books, AUTHORIZATION_ID, clock)
+        self.procore.app = procore_app(folder / "procore.sqlite", contractor, False, clock)
+        self.spectrum.app = spectrum_app(f"sqlite:///{database}", contractor.books, AUTHORIZATION_ID, clock)
         account = {name: getattr(contractor, name) for name in ("company_id", "client_id", "client_secret")}
         return {
             "mapping": {"csv": str(mapping)},

@@ -16,14 +16,16 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticUndefined
 
 from data_contracts.rules import RULES
-from tieout import alarms, errors, exporting, reasons, settings
-from tieout.cli.docs import pages
+from docs.pages import pages
+from tieout import errors, settings
 from tieout.connectors import procore
 from tieout.connectors.base import ERP, available_erps
+from tieout.export import chunk, reasons
 from tieout.ledger import states
-from tieout.publishing import DRIFTED, FAILING, SUPERSEDED, TO_RELEASE
-from tieout.run_report import ALARM, FINISHED_WITH_FAILURES
-from tieout.sandbox.contractor import build
+from tieout.sandbox.contractor.contractor import build
+from tieout.views.run_report import ALARM, FINISHED_WITH_FAILURES
+from tieout.views.standing import DRIFTED, FAILING, SUPERSEDED, TO_RELEASE
+from tieout.watch import alarms
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -116,7 +118,7 @@ def test_the_runbook_has_a_heading_for_everything_an_operator_sees_fail():
 def test_the_runbook_has_a_heading_for_every_cause_that_is_no_rule():
     told = set(re.findall(r"^### ([a-z-]+)$", read("runbook.md"), re.MULTILINE))
 
-    sources = [inspect.getsource(module) for module in (reasons, exporting)]
+    sources = [inspect.getsource(module) for module in (reasons, chunk)]
     causes = {reasons.TRANSIENT, reasons.UNREADABLE, *re.findall(r'\brule(?:=|, .* = )"([a-z-]+)"', "".join(sources))}
     assert {"answer-lost", "two-in-erp", "figures-moved"} <= causes
     assert causes - told == set()

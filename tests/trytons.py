@@ -18,7 +18,7 @@ import pytest
 from benchmarks.postgresql import ROLE, PostgreSQL
 from deployments.tryton import front, server
 from deployments.tryton.__main__ import settings_of
-from tieout.sandbox.books import ErpBooks
+from tieout.sandbox.contractor.erp_books import ErpBooks
 from tieout.sandbox.sockets import HOST, serving
 
 

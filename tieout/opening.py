@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 from tieout import settings
 from tieout.connectors.base import ERP
@@ -10,11 +9,6 @@ from tieout.connectors.base import open_erp as connect
 from tieout.connectors.procore import Procore
 from tieout.connectors.smtp import Mailer
 from tieout.ledger.book import Ledger
-
-
-def now() -> datetime:
-    """Return this moment; the one clock that steps hand to the engine."""
-    return datetime.now(UTC)
 
 
 def open_ledger() -> Ledger:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from deployments.tryton.company import NAME
 from deployments.tryton.rpc import Row, Tryton
-from tieout.sandbox.books import ErpBooks
+from tieout.sandbox.contractor.erp_books import ErpBooks
 
 Accounts = Mapping[str, int]
 

@@ -19,7 +19,7 @@ import httpx
 
 from deployments.tryton import company, contractor
 from deployments.tryton.rpc import Tryton
-from tieout.sandbox.books import ErpBooks
+from tieout.sandbox.contractor.erp_books import ErpBooks
 from tieout.sandbox.sockets import HOST, free_port
 
 HERE = Path(__file__).parent

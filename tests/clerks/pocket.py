@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from data_contracts.voucher import Voucher
-from tieout.sandbox.books import ErpBooks
+from tieout.sandbox.contractor.erp_books import ErpBooks
 from tieout.sandbox.sockets import serving
 
 KEY = "pocket-key-1"

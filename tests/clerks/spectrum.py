@@ -15,8 +15,8 @@ from lines import a_line
 from stand_ins import AUTHORIZATION_ID, StandIns
 
 from data_contracts.voucher import Voucher
-from tieout.sandbox import spectrum
-from tieout.sandbox.books import ErpBooks
+from tieout.sandbox.contractor.erp_books import ErpBooks
+from tieout.sandbox.spectrum import app
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def hire(
 ) -> Iterator[Clerk]:
     stand_ins: StandIns = request.getfixturevalue("stand_ins")
     database, time = folder / "spectrum.sqlite", _Moving(clock)
-    stand_ins.spectrum.app = spectrum.create_app(f"sqlite:///{database}", books, AUTHORIZATION_ID, time)
+    stand_ins.spectrum.app = app.create_app(f"sqlite:///{database}", books, AUTHORIZATION_ID, time)
     with (
         a_line(stand_ins.spectrum.url, "^POST /vendor/invoice") as line,
         httpx.Client(base_url=stand_ins.spectrum.url, trust_env=False, verify=False, timeout=30) as control,

@@ -15,7 +15,7 @@ from trytons import TrytonServer
 
 from data_contracts.voucher import Voucher
 from tieout.connectors import tryton
-from tieout.sandbox.books import ErpBooks
+from tieout.sandbox.contractor.erp_books import ErpBooks
 
 Hired = AbstractContextManager[Clerk]
 _WRITES = r'"model\.account\.invoice\.(create|write)"'

@@ -14,8 +14,8 @@ from data_contracts.commitment import ChangeOrder
 from data_contracts.expectations import validate
 from data_contracts.invoice import ZERO, Invoice, InvoiceLine, Summary
 from data_contracts.verdicts import check
-from tieout.billing import retention, to_release
-from tieout.mapping import MappingRow
+from tieout.judgement.billing import retention, to_release
+from tieout.judgement.mapping import MappingRow
 
 BOOKS = some_books(
     commitments=(a_commitment(lines=(), change_orders=(ChangeOrder(change_order_id_procore=3, status="approved"),)),)

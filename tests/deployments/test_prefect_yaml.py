@@ -10,8 +10,9 @@ import pytest
 import yaml
 from prefect.flows import Flow, load_flow_from_entrypoint
 
-from tieout import publishing, run_report, settings
+from tieout import settings
 from tieout.cli.deploy import variables
+from tieout.views import run_report, standing
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "deployments" / "prefect.yaml").read_text(encoding="utf-8")
@@ -130,7 +131,7 @@ def test_nobody_is_told_of_each_item():
     expected = [each["trigger"]["expect"] for each in yaml.safe_load(AUTOMATIONS.replace("$", ""))["automations"]]
     told = {event.removeprefix("prefect.flow-run.") for events in expected for event in events}
 
-    assert told & {*publishing.FAILING.values(), *publishing.SETTLED.values()} == set()
+    assert told & {*standing.FAILING.values(), *standing.SETTLED.values()} == set()
     assert told >= {run_report.FINISHED_WITH_FAILURES, run_report.ALARM}
 
 

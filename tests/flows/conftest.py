@@ -25,14 +25,20 @@ from prefect.states import Pending
 from stand_ins import StandIns
 
 from benchmarks.postgresql import find_programs, running
-from tieout import previewing, reviewing, settings
+from tieout import settings
 from tieout.cli.deploy import deploy
-from tieout.ledger.book import Item, Ledger, upgrade
-from tieout.opening import now, open_erp, open_ledger
-from tieout.rights import Signature
-from tieout.sandbox.contractor import Contractor, build
+from tieout.clock import now
+from tieout.decisions.review import decide
+from tieout.decisions.review import offer as offer_review
+from tieout.export import preview
+from tieout.judgement.basis import load_basis
+from tieout.ledger.book import Ledger
+from tieout.ledger.database import upgrade
+from tieout.ledger.items import Item
+from tieout.opening import open_erp, open_ledger
+from tieout.people.rights import Signature
+from tieout.sandbox.contractor.contractor import Contractor, build
 from tieout.sandbox.sockets import free_port
-from tieout.terms import load_terms
 
 ROOT = Path(__file__).parents[2]
 KEY = "a key of the company that is long enough"
@@ -177,16 +183,16 @@ class Stage:
     def accept(self, item: Item) -> None:
         """Accept one invoice as its approver, without the form."""
         with open_ledger() as ledger:
-            offer = reviewing.offer(ledger, f"story-{item.invoice_id}", item.project_id, now)
+            offer = offer_review(ledger, f"story-{item.invoice_id}", item.project_id, now)
             assert offer
-            decided = reviewing.decide(ledger, offer.run_id, Signature(APPROVER), [item.number], [], now)
+            decided = decide(ledger, offer.run_id, Signature(APPROVER), [item.number], [], now)
         assert decided.accepted == (item.invoice_id,), decided.problems
 
     def turn_up(self, item: Item, **changes: str) -> None:
         """What would be sent of an invoice turns up in the ERP under our key, changed so."""
         with open_ledger() as ledger, open_erp() as erp:
-            items, terms = ledger.items(invoice_id=item.invoice_id), load_terms(ledger, erp, now())
-            [forecast] = previewing.foresee(ledger, erp, terms, items, now())
+            items, terms = ledger.items(invoice_id=item.invoice_id), load_basis(ledger, erp, now())
+            [forecast] = preview.foresee(ledger, erp, terms, items, now())
         spectrum = self.sandbox.facts["spectrum"]
         user = (spectrum["company_code"], spectrum["authorization_id"])
         body = {"APInvoices": [{**(forecast.body or {}), **changes}]}
@@ -247,7 +253,7 @@ class Stage:
     def vendor_of(self, item: Item) -> str:
         """Return the ERP's code of the vendor of an invoice."""
         with open_ledger() as ledger, open_erp() as erp:
-            terms = load_terms(ledger, erp, now())
+            terms = load_basis(ledger, erp, now())
         vendor_id = self.sandbox.procore(f"requisitions/{item.invoice_id}")["vendor_id"]
         code = terms.mapping(item.project_id, now().date()).vendor(vendor_id)
         assert code

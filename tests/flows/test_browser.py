@@ -9,10 +9,12 @@ from browser import CHROMIUM, Screen, browsing
 from desk import APPROVER, SENDER
 from phones import enrol
 
-from tieout import reviewing
-from tieout.ledger.book import Item
-from tieout.opening import now, open_ledger
-from tieout.rights import Signature
+from tieout.clock import now
+from tieout.decisions.review import decide
+from tieout.decisions.review import offer as offer_review
+from tieout.ledger.items import Item
+from tieout.opening import open_ledger
+from tieout.people.rights import Signature
 
 SOUND = pytest.mark.sandbox(projects=1, invoices=8, no_troubles=True)
 Open = Callable[[], Screen]
@@ -233,9 +235,9 @@ def set_vendors(stage: Any, codes: set[str], status: str) -> None:
 def accept(items: list[Item]) -> None:
     """Accept invoices of one project without the form."""
     with open_ledger() as ledger:
-        reviewing.offer(ledger, "by hand", items[0].project_id, now)
+        offer_review(ledger, "by hand", items[0].project_id, now)
         numbers = [item.number for item in items]
-        assert not reviewing.decide(ledger, "by hand", Signature(APPROVER), numbers, [], now).problems
+        assert not decide(ledger, "by hand", Signature(APPROVER), numbers, [], now).problems
 
 
 def rename(stage: Any, item: Item, number: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 from desk import APPROVER, SENDER
 
 from tasks.watch import deployments
-from tieout.ledger.book import Item
+from tieout.ledger.items import Item
 
 GIVEN = {
     "reason": "twice",

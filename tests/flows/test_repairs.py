@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from desk import APPROVER, SENDER
 
-from tieout.ledger.book import Item
+from tieout.ledger.items import Item
 
 pytestmark = pytest.mark.sandbox(projects=1, invoices=8, no_troubles=True)
 

@@ -11,13 +11,16 @@ import pytest
 from prefect.states import Cancelled, Completed, Crashed, Failed, Running
 
 from tasks import items
-from tieout import exporting, intake, observing, sending, settling
+from tieout.clock import now
 from tieout.errors import TransientError
+from tieout.export import chunk, observation, outcome
+from tieout.intake import invoices, reference
+from tieout.judgement import batch
+from tieout.judgement.basis import load_basis
 from tieout.ledger import states
-from tieout.ledger.book import Item
-from tieout.opening import now, open_erp, open_ledger, open_procore
-from tieout.publishing import DRIFTED, FAILING, key_of
-from tieout.terms import load_terms
+from tieout.ledger.items import Item
+from tieout.opening import open_erp, open_ledger, open_procore
+from tieout.views.standing import DRIFTED, FAILING, key_of
 
 _ACTOR = "story"
 _ROUNDS = 10
@@ -65,12 +68,12 @@ class Story:
 
     def begin(self) -> None:
         with open_ledger() as ledger, open_erp() as erp, open_procore() as procore:
-            projects = intake.list_projects(ledger, procore, now)
+            projects = reference.list_projects(ledger, procore, now)
             for project in projects:
-                intake.fetch_changed(ledger, procore, project, now)
-            intake.read_reference(ledger, erp, now)
-            intake.read_books(ledger, procore, projects, now)
-            sending.judge_projects(ledger, load_terms(ledger, erp, now()), projects, now, _ACTOR)
+                invoices.fetch_changed(ledger, procore, project, now)
+            reference.read_reference(ledger, erp, now)
+            reference.read_books(ledger, procore, projects, now)
+            batch.judge_projects(ledger, load_basis(ledger, erp, now()), projects, now, _ACTOR)
 
     def accept_some(self) -> None:
         for item in self.stage.items("READY")[:3]:
@@ -78,8 +81,8 @@ class Story:
 
     def export(self) -> None:
         with open_ledger() as ledger, open_erp() as erp:
-            settling.revive_transient(ledger, now, _ACTOR)
-            exporting.export_chunk(ledger, erp, load_terms(ledger, erp, now()), now, _ACTOR)
+            outcome.revive_transient(ledger, now, _ACTOR)
+            chunk.export_chunk(ledger, erp, load_basis(ledger, erp, now()), now, _ACTOR)
 
     def fail_some(self) -> None:
         """Accounting makes a vendor inactive, and what is accepted of it is refused."""
@@ -119,11 +122,11 @@ class Story:
 
     def settle(self) -> None:
         with open_ledger() as ledger, open_erp() as erp:
-            settling.settle_uncertain(ledger, erp, now, _ACTOR)
+            outcome.settle_uncertain(ledger, erp, now, _ACTOR)
 
     def observe(self) -> None:
         with open_ledger() as ledger, open_erp() as erp:
-            observing.observe(ledger, erp, now, _ACTOR)
+            observation.observe(ledger, erp, now, _ACTOR)
 
     # Prefect.
 
@@ -176,15 +179,15 @@ class Story:
     def _set_vendor(self, item: Item, status: str) -> None:
         self.stage.sandbox.spectrum("vendors", {"code": self.stage.vendor_of(item), "status": status})
         with open_ledger() as ledger, open_erp() as erp:
-            intake.read_reference(ledger, erp, now)
+            reference.read_reference(ledger, erp, now)
             waiting = [each.invoice_id for each in ledger.items(state=("HELD", "FAILED"))]
-            sending.rejudge(ledger, load_terms(ledger, erp, now()), waiting, now, _ACTOR)
+            batch.rejudge(ledger, load_basis(ledger, erp, now()), waiting, now, _ACTOR)
 
     def _read_again(self, item: Item) -> None:
         with open_ledger() as ledger, open_erp() as erp, open_procore() as procore:
-            intake.refetch_one(ledger, procore, item.invoice_id, now)
-            sending.rejudge(ledger, load_terms(ledger, erp, now()), [item.invoice_id], now, _ACTOR)
-            observing.observe(ledger, erp, now, _ACTOR, [item.invoice_id])
+            invoices.refetch_one(ledger, procore, item.invoice_id, now)
+            batch.rejudge(ledger, load_basis(ledger, erp, now()), [item.invoice_id], now, _ACTOR)
+            observation.observe(ledger, erp, now, _ACTOR, [item.invoice_id])
 
 
 def badge(item: Item) -> str | None:

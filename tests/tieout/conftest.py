@@ -20,8 +20,9 @@ from trytons import OnThrowAway, TrytonCompany, TrytonServer, a_tryton
 from benchmarks import postgresql as throw_away
 from benchmarks.post_office import PostOffice, a_post_office
 from benchmarks.postgresql import PostgreSQL
-from tieout.sandbox import books, spectrum
-from tieout.sandbox import contractor as contractor_module
+from tieout.sandbox.contractor import contractor as contractor_module
+from tieout.sandbox.contractor import erp_books
+from tieout.sandbox.spectrum import app
 
 
 class MovingClock:
@@ -60,33 +61,36 @@ class SpectrumCompany:
 
 
 @pytest.fixture(scope="session")
-def spectrum_books() -> books.ErpBooks:
-    return books.ErpBooks(
+def spectrum_books() -> erp_books.ErpBooks:
+    return erp_books.ErpBooks(
         company_code="ACM",
         company_name="Acme Builders",
         currency="USD",
         vendors=(
-            books.ErpVendor("CONC01", "Concrete Works", "A"),
-            books.ErpVendor("STEEL01", "Steel Erectors", "I"),
-            books.ErpVendor("OLD01", "Gone Away", "N"),
+            erp_books.ErpVendor("CONC01", "Concrete Works", "A"),
+            erp_books.ErpVendor("STEEL01", "Steel Erectors", "I"),
+            erp_books.ErpVendor("OLD01", "Gone Away", "N"),
         ),
-        jobs=(books.ErpJob("24001", "Riverside Tower", "A"), books.ErpJob("23009", "Old Mill", "C")),
-        cost_types=(books.ErpCostType("S", "Subcontract", "50200"), books.ErpCostType("M", "Material", "50100")),
+        jobs=(erp_books.ErpJob("24001", "Riverside Tower", "A"), erp_books.ErpJob("23009", "Old Mill", "C")),
+        cost_types=(
+            erp_books.ErpCostType("S", "Subcontract", "50200"),
+            erp_books.ErpCostType("M", "Material", "50100"),
+        ),
         phases=(
-            books.ErpPhase("24001", "03100", "S", "Formwork", "A"),
-            books.ErpPhase("24001", "03300", "S", "Concrete", "A"),
-            books.ErpPhase("24001", "05100", "S", "Steel", "I"),
-            books.ErpPhase("23009", "03100", "S", "Formwork", "A"),
+            erp_books.ErpPhase("24001", "03100", "S", "Formwork", "A"),
+            erp_books.ErpPhase("24001", "03300", "S", "Concrete", "A"),
+            erp_books.ErpPhase("24001", "05100", "S", "Steel", "I"),
+            erp_books.ErpPhase("23009", "03100", "S", "Formwork", "A"),
         ),
         subcontracts=(
-            books.ErpSubcontract("SC-1001", "CONC01", "24001", "Concrete", "A", Decimal("500000.00")),
-            books.ErpSubcontract("SC-1002", "STEEL01", "24001", "Steel", "A", Decimal("90000.00")),
-            books.ErpSubcontract("SC-0900", "CONC01", "23009", "Old concrete", "C", Decimal("1000.00")),
+            erp_books.ErpSubcontract("SC-1001", "CONC01", "24001", "Concrete", "A", Decimal("500000.00")),
+            erp_books.ErpSubcontract("SC-1002", "STEEL01", "24001", "Steel", "A", Decimal("90000.00")),
+            erp_books.ErpSubcontract("SC-0900", "CONC01", "23009", "Old concrete", "C", Decimal("1000.00")),
         ),
-        subcontract_phases=(books.ErpSubcontractPhase("SC-1001", "03100", "S", Decimal("500000.00")),),
+        subcontract_phases=(erp_books.ErpSubcontractPhase("SC-1001", "03100", "S", Decimal("500000.00")),),
         invoices=(
-            books.ErpInvoice("CONC01", "HAND-1", Decimal("750.00"), date(2026, 7, 1), "history"),
-            books.ErpInvoice("CONC01", "HAND-2", Decimal("80.00"), date(2026, 8, 1), "posted"),
+            erp_books.ErpInvoice("CONC01", "HAND-1", Decimal("750.00"), date(2026, 7, 1), "history"),
+            erp_books.ErpInvoice("CONC01", "HAND-2", Decimal("80.00"), date(2026, 8, 1), "posted"),
         ),
         open_period=(date(2026, 9, 1), date(2026, 9, 30)),
         gl_accounts=(
@@ -99,9 +103,11 @@ def spectrum_books() -> books.ErpBooks:
 
 
 @pytest.fixture
-def spectrum_company(tmp_path: Path, spectrum_books: books.ErpBooks, stand_ins: StandIns) -> Iterator[SpectrumCompany]:
+def spectrum_company(
+    tmp_path: Path, spectrum_books: erp_books.ErpBooks, stand_ins: StandIns
+) -> Iterator[SpectrumCompany]:
     database, clock, url = tmp_path / "spectrum.sqlite", MovingClock(), stand_ins.spectrum.url
-    stand_ins.spectrum.app = spectrum.create_app(f"sqlite:///{database}", spectrum_books, AUTHORIZATION_ID, clock)
+    stand_ins.spectrum.app = app.create_app(f"sqlite:///{database}", spectrum_books, AUTHORIZATION_ID, clock)
     with httpx.Client(base_url=url, auth=("ACM", AUTHORIZATION_ID), trust_env=False) as rest:
         yield SpectrumCompany(url, f"sqlite:///file:{database}?mode=ro&uri=true", clock, rest)
 
@@ -113,7 +119,7 @@ def tryton_on_postgresql(postgresql: PostgreSQL, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture
-def tryton_company(tryton_server: TrytonServer, spectrum_books: books.ErpBooks) -> Iterator[TrytonCompany]:
+def tryton_company(tryton_server: TrytonServer, spectrum_books: erp_books.ErpBooks) -> Iterator[TrytonCompany]:
     """The company of `spectrum_books` in a real Tryton, a copy for this test alone, made in a fraction of a second.
 
     `settings` is the section `[tryton]` of a user who may not post; `control` and `look` are as of the stand-in for

@@ -13,9 +13,10 @@ import pytest
 from desk import AFTER_A_NIGHT, Desk
 
 from data_contracts.rules import RULES
-from tieout import intake, sending
 from tieout.errors import TransientError
-from tieout.ledger import records
+from tieout.intake import invoices
+from tieout.judgement import batch
+from tieout.ledger import sightings
 
 Document = dict[str, Any]
 Change = Callable[[Document], Any]
@@ -223,8 +224,8 @@ def test_an_invoice_that_turns_into_another_one_after_it_was_sent_is_held(desk: 
     desk.night()
     other = min(desk.requisitions())
     broken = broken_by(desk, lambda document: text(desk.requisition(other)))
-    intake.refetch_one(desk.ledger, desk.procore, broken, desk.clock)
-    item = sending.rejudge_one(desk.ledger, desk.terms, broken, desk.clock, "night")
+    invoices.refetch_one(desk.ledger, desk.procore, broken, desk.clock)
+    item = batch.rejudge_one(desk.ledger, desk.terms, broken, desk.clock, "night")
 
     assert (item.state, item.cause) == ("HELD", "unreadable")
     assert f"is not invoice {broken}" in item.reasons[0].message
@@ -299,7 +300,7 @@ def test_a_page_that_repeats_for_ever_ends_and_what_was_not_seen_is_caught_up(de
 def intake_of(desk: Desk) -> list[tuple[str, ...]]:
     # With such pages the list of projects cannot be whole either, so they are taken as they are known.
     projects = sorted({row["project_id"] for row in desk.requisitions().values()})
-    return [intake.fetch_changed(desk.ledger, desk.procore, each, desk.clock).problems for each in projects]
+    return [invoices.fetch_changed(desk.ledger, desk.procore, each, desk.clock).problems for each in projects]
 
 
 def test_a_list_that_is_no_json_is_read_another_time(desk: Desk):
@@ -341,9 +342,9 @@ def test_what_was_held_unread_is_kept_as_it_came(desk: Desk):
     broken = broken_by(desk, lambda document: text(document)[:-40])
     desk.read()
     with desk.ledger.reading() as connection:
-        seen = records.sightings_of(connection, [broken])[broken]
+        seen = sightings.sightings_of(connection, [broken])[broken]
         assert seen.snapshot_id
-        kept = records.bodies(connection, [seen.snapshot_id])[seen.snapshot_id]
+        kept = sightings.bodies(connection, [seen.snapshot_id])[seen.snapshot_id]
 
     sent = desk.control.get(f"{desk.urls['procore']}/_sandbox/requisitions/{broken}").text
     assert kept == sent[: len(kept)]

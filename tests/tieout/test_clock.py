@@ -12,9 +12,9 @@ from itertools import count, cycle
 import pytest
 from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, NIGHT, Desk, SettableClock
 
-from tieout import exporting
 from tieout.errors import TransientError
-from tieout.ledger import records
+from tieout.export import chunk
+from tieout.ledger import turns
 from tieout.ledger.intents import live_intents
 
 ENTER, PAY = "POST /vendor/invoice", "POST /rest/v1.0/contract_payments"
@@ -87,7 +87,7 @@ def dies_at(desk: Desk, number: int, work: Callable[[], object]) -> bool:
 
 
 def export_one(desk: Desk, invoice_id: int) -> None:
-    exporting.export_chunk(desk.ledger, desk.erp, desk.terms, desk.clock, NIGHT, [invoice_id])
+    chunk.export_chunk(desk.ledger, desk.erp, desk.terms, desk.clock, NIGHT, [invoice_id])
 
 
 def nights(desk: Desk, minutes: int = 4) -> None:
@@ -270,9 +270,9 @@ def test_a_payment_of_an_invoice_that_was_found_late_is_read_though_the_clock_wa
 def test_a_turn_that_was_taken_by_a_clock_that_was_ahead_is_no_ones(desk: Desk, back: timedelta, who: str | None):
     lease = timedelta(minutes=5)
     with desk.ledger.transaction(desk.clock() + back, "first") as tx:
-        records.take_turn(tx, "payments", "first", lease)
+        turns.take_turn(tx, "payments", "first", lease)
     with desk.ledger.transaction(desk.clock(), "second") as tx:
-        assert records.take_turn(tx, "payments", "second", lease) == who
+        assert turns.take_turn(tx, "payments", "second", lease) == who
 
 
 # In New York, clocks go from two to three on 8 March 2026, and from two back to one on 1 November.

@@ -18,8 +18,9 @@ from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
 from benchmarks.postgresql import CRASH, PostgreSQL
-from tieout import exporting, settings
+from tieout import settings
 from tieout.errors import TieoutError
+from tieout.export import chunk
 
 Work = Callable[[], Any]
 # Does the work while the database fails from its statement of this number on; returns in which words the work failed.
@@ -127,7 +128,7 @@ def test_whenever_it_fails_while_invoices_are_sent_each_arrives_once(desk: Desk,
     for number, invoice_id in zip(count(1, step), accepted, strict=False):
 
         def send_one(invoice_id: int = invoice_id) -> None:
-            exporting.export_chunk(desk.ledger, desk.erp, desk.terms, desk.clock, NIGHT, [invoice_id])
+            chunk.export_chunk(desk.ledger, desk.erp, desk.terms, desk.clock, NIGHT, [invoice_id])
 
         said.append(trouble(desk, number, send_one))
         if not said[-1]:  # it had no statement of that number

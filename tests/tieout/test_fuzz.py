@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from benchmarks.fuzz import TODAY, run
 from data_contracts.invoice import Invoice
 from tieout.connectors.procore import parse_invoice
-from tieout.sandbox.contractor import build
+from tieout.sandbox.contractor.contractor import build
 
 SOUND = build(3, 1, 4, 2, False, today=TODAY).requisitions[0]
 ANYTHING = st.recursive(

@@ -21,13 +21,7 @@ from builders import a_line, a_reference, an_invoice
 from desk import APPROVER, PEOPLE, SettableClock
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from ledgers import ON_BOTH_DATABASES, Ledgers
 from model import ALLOWED, EVENTS, FOUND, IN_ERP, NOTES, REQUEST, SETTLES, STATES, AnyERP, Shown, Told, judged, stage
 from sqlalchemy import text
@@ -35,21 +29,35 @@ from sqlalchemy.exc import IntegrityError
 
 from data_contracts.forms import ADOPT, DISOWN, SettleAnswer
 from data_contracts.voucher import Created, ErpInvoice, Payment, Refused, Voucher, VoucherLine
-from tieout import observing, paying, repairing, sending, settling
 from tieout.connectors.base import invoice_key, parse_key
+from tieout.decisions import acknowledge_drift, settle, unlink
 from tieout.errors import RefusedError
-from tieout.ledger import audit, records, states
-from tieout.ledger.book import Item, Ledger, LostRaceError, Transaction, digest_of
+from tieout.export import look, observation
+from tieout.export.look import Found
+from tieout.export.outcome import (
+    lose,
+    release,
+    release_expired,
+    revive_transient,
+    settle_answer,
+    settle_found,
+    settle_uncertain,
+)
+from tieout.judgement import placement
+from tieout.judgement.basis import Basis
+from tieout.judgement.placement import Reading
+from tieout.ledger import audit, sightings, states
+from tieout.ledger.book import Ledger, LostRaceError, Transaction
 from tieout.ledger.claims import free, still_ours
+from tieout.ledger.digests import digest_of
 from tieout.ledger.intents import Intent, close_intent, live_intents, mark_sent, open_intent, take_up
+from tieout.ledger.items import Item
 from tieout.ledger.letters import unlock
-from tieout.ledger.records import Sighting
+from tieout.ledger.sightings import Sighting
 from tieout.ledger.states import is_allowed
-from tieout.looking import Found
-from tieout.rights import Signature
-from tieout.sending import Reading
+from tieout.payments import collection
+from tieout.people.rights import Signature
 from tieout.settings import Policy
-from tieout.terms import Terms
 
 SIGNED = Signature(APPROVER)
 COMPANY, PROJECT, LEASE = 4, 41, timedelta(minutes=5)
@@ -114,7 +122,7 @@ class Story(RuleBasedStateMachine):
         self.known: dict[str, dict[int, Item]] = {actor: {} for actor in ACTORS}  # as each actor read them last
         self.workers = {actor: Worker() for actor in ACTORS}
         self.events_read = self.steps = 0
-        self.terms = Terms(
+        self.terms = Basis(
             policy=Policy(),
             policy_version=1,
             zone=ZoneInfo("America/New_York"),
@@ -165,11 +173,11 @@ class Story(RuleBasedStateMachine):
         invoice = an_invoice(invoice_id_procore=invoice_id, invoice_number=f"INV-{invoice_id}", lines=(line,))
         with self.ledger.transaction(self.clock(), "intake") as tx:
             seen = {"company_id": COMPANY, "project_id": PROJECT, "invoice_id": invoice_id, "body": body}
-            snapshot_id = records.store_snapshot(tx, seen | {"content_hash": digest_of(body)})
+            snapshot_id = sightings.store_snapshot(tx, seen | {"content_hash": digest_of(body)})
             sighting = Sighting(
                 COMPANY, invoice_id, PROJECT, 77, status, self.clock(), snapshot_id, digest_of(body), "", True, is_gone
             )
-            records.store_sighting(tx, sighting)
+            sightings.store_sighting(tx, sighting)
         self.shown[invoice_id] = Shown(sighting, invoice, body)
 
     def a_late_request_arrives(self) -> None:
@@ -203,7 +211,7 @@ class Story(RuleBasedStateMachine):
             self.erp.documents.remove(document)
 
     def _collect(self) -> None:
-        paying.collect(self.ledger, self.erp, self.clock, "night")
+        collection.collect(self.ledger, self.erp, self.clock, "night")
         self._follow()
 
     def _payment(self, document: ErpInvoice, amount: str) -> Payment:
@@ -230,7 +238,7 @@ class Story(RuleBasedStateMachine):
         reading = Reading(shown.sighting, item, shown.invoice, FOUND[found], digest_of(shown.body))
         planned = judged(item, shown, found, asked)
         done = self._do(
-            actor, invoice_id, planned, lambda tx: sending.place(tx, self.terms, "Riverside", reading, asked), dies
+            actor, invoice_id, planned, lambda tx: placement.place(tx, self.terms, "Riverside", reading, asked), dies
         )
         if done and planned and planned[0] in ("sent", "changed", "judged again"):
             was_ready = item is not None and item.state == "READY" and item.content_hash == shown.sighting.content_hash
@@ -258,18 +266,18 @@ class Story(RuleBasedStateMachine):
         told = self.told[invoice_id]
         if told.state == "UNCERTAIN" and word != "stands":
             self._settle_uncertain()
-            doubt = repairing.examine(self.ledger, self.erp, COMPANY, invoice_id, self.clock, "person")
+            doubt = settle.examine(self.ledger, self.erp, COMPANY, invoice_id, self.clock, "person")
             answer = SettleAnswer(decided_by=APPROVER, decision=word, reason="looked")
-            if doubt and not repairing.decide(self.ledger, doubt, answer, SIGNED, "run", self.clock):
+            if doubt and not settle.decide(self.ledger, doubt, answer, SIGNED, "run", self.clock):
                 self._follow((invoice_id, *(("adopted", "EXPORTED") if word == ADOPT else ("disowned", "FAILED"))))
         elif word == "stands":
             with suppress(RefusedError):
-                observing.acknowledge(self.ledger, COMPANY, invoice_id, SIGNED, "it is meant so", self.clock)
+                acknowledge_drift.acknowledge(self.ledger, COMPANY, invoice_id, SIGNED, "it is meant so", self.clock)
             self._follow()
         else:
             may = told.state == "GONE" and not told.settled
             with nullcontext() if may else pytest.raises(RefusedError):
-                repairing.unlink(self.ledger, COMPANY, invoice_id, SIGNED, "it is gone", "run", self.clock)
+                unlink.unlink(self.ledger, COMPANY, invoice_id, SIGNED, "it is gone", "run", self.clock)
             self._follow(*([(invoice_id, "unlinked", "UNLINKED")] if may else []))
 
     # What workers do, step by step; between two steps others may go on.
@@ -311,10 +319,10 @@ class Story(RuleBasedStateMachine):
         self._follow(*((each, "claimed", "EXPORTING") for each in expected))
 
     def _look_first(self, actor: str, worker: Worker) -> None:
-        found, moves = settling.look(self.erp, worker.intents), Moves()
+        found, moves = look.look(self.erp, worker.intents), Moves()
         with self.ledger.transaction(self.clock(), actor) as tx:
             for intent in self._still(tx, [each for each in worker.intents if each.voucher.key in found]):
-                settling.settle_found(tx, intent, found)
+                settle_found(tx, intent, found)
                 moves.append(self._found(intent))
         worker.intents = [intent for intent in worker.intents if intent.voucher.key not in found]
         worker.stage = "looked" if worker.intents else "idle"
@@ -335,7 +343,7 @@ class Story(RuleBasedStateMachine):
             worker.answers = [self.erp.take(each) for each in vouchers]
 
     def _read_the_answer(self, actor: str, worker: Worker) -> None:
-        self.workers[actor], found = Worker(), settling.look(self.erp, worker.intents)
+        self.workers[actor], found = Worker(), look.look(self.erp, worker.intents)
         with self.ledger.transaction(self.clock(), actor) as tx:
             moves = [self._settle(tx, intent, worker, found) for intent in self._still(tx, worker.intents)]
         self._follow(*moves)
@@ -347,21 +355,21 @@ class Story(RuleBasedStateMachine):
             is_last = intent.item.attempts == 3 and intent.sent_at is None
             if intent.sent_at is None:
                 mark_sent(tx, [intent], None)
-            settling.release(tx, intent)
+            release(tx, intent)
             told.is_linked = not is_last
             return invoice_id, "released", "FAILED" if is_last else "ACCEPTED"
         if worker.fate == "created":
-            settling.settle_answer(tx, intent, worker.answers[worker.intents.index(intent)])
+            settle_answer(tx, intent, worker.answers[worker.intents.index(intent)])
             return invoice_id, "created", "EXPORTED"
         is_shown = intent.voucher.key in found
         if worker.fate == "refused" and not (is_shown and intent.sent_at):
-            settling.settle_answer(tx, intent, Refused(key=intent.voucher.key, reasons=("no",)))
+            settle_answer(tx, intent, Refused(key=intent.voucher.key, reasons=("no",)))
             told.is_linked = False
             return invoice_id, "refused", "FAILED"
         if is_shown:
-            settling.settle_found(tx, replace(intent, sent_at=tx.now), found)
+            settle_found(tx, replace(intent, sent_at=tx.now), found)
         else:
-            settling.lose(tx, intent, "reset", has_looked=True)
+            lose(tx, intent, "reset", has_looked=True)
         return self._found(replace(intent, sent_at=tx.now))
 
     def _found(self, intent: Intent) -> tuple[int, str, str]:
@@ -390,7 +398,7 @@ class Story(RuleBasedStateMachine):
                 moves.append(
                     (item.invoice_id, *(("answer lost", "UNCERTAIN") if was_sent else ("released", "ACCEPTED")))
                 )
-        settling.release_expired(self.ledger, self.erp, self.clock, "night")
+        release_expired(self.ledger, self.erp, self.clock, "night")
         self._follow(*moves)
 
     def _settle_uncertain(self) -> None:
@@ -401,7 +409,7 @@ class Story(RuleBasedStateMachine):
                 moves.append((item.invoice_id, "found", "EXPORTED"))
             elif not there and intent.absent_at and self.clock() - intent.absent_at >= SETTLES:
                 moves.append((item.invoice_id, "absent twice", "ACCEPTED"))
-        settling.settle_uncertain(self.ledger, self.erp, self.clock, "night")
+        settle_uncertain(self.ledger, self.erp, self.clock, "night")
         self._follow(*moves)
 
     def _observe(self) -> None:
@@ -415,12 +423,12 @@ class Story(RuleBasedStateMachine):
                 after = "GONE"
             if after != item.state:
                 moves.append((item.invoice_id, "observed", after))
-        observing.observe(self.ledger, self.erp, self.clock, "night")
+        observation.observe(self.ledger, self.erp, self.clock, "night")
         self._follow(*moves)
 
     def _revive(self) -> None:
         failed = [item.invoice_id for item in self.ledger.items(state="FAILED", cause="transient")]
-        settling.revive_transient(self.ledger, self.clock, "night")
+        revive_transient(self.ledger, self.clock, "night")
         self._follow(*((each, "retried", "ACCEPTED") for each in failed))
 
     # What holds after every step.

@@ -10,7 +10,7 @@ from desk import AFTER_A_NIGHT, Desk
 from terminal import COMMAND, terminal
 
 from tieout.ledger import audit
-from tieout.ledger.book import copy_to
+from tieout.ledger.database import copy_to
 from tieout.progress import followed
 
 WAITS = {

@@ -8,11 +8,13 @@ from uuid import uuid4
 import pytest
 from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, APPROVER, NIGHT, Desk
 
-from tieout import observing, rejecting, repairing, sending
+from tieout.decisions import acknowledge_drift, reject, settle, unlink
 from tieout.errors import RefusedError
-from tieout.ledger.book import Item
-from tieout.reporting import timeline
-from tieout.rights import Signature
+from tieout.export import observation
+from tieout.judgement import batch
+from tieout.ledger.items import Item
+from tieout.people.rights import Signature
+from tieout.views.inquiry import timeline
 
 ENTER = "POST /vendor/invoice"
 TABLE = "VN_INVOICE_TRAN_HEADER"
@@ -33,7 +35,7 @@ def of(row: dict[str, Any]) -> dict[str, str]:
 
 def judge_again(desk: Desk, invoice_id: int) -> Item:
     """Press Retry."""
-    sending.rejudge(desk.ledger, desk.terms, [invoice_id], desk.clock, NIGHT)
+    batch.rejudge(desk.ledger, desk.terms, [invoice_id], desk.clock, NIGHT)
     desk.export([invoice_id])
     return desk.item(invoice_id)
 
@@ -112,11 +114,11 @@ def test_an_uncertain_one_is_neither_settled_nor_sent_again_while_it_is_unreadab
     desk.clock.advance(minutes=10)
     company = desk.contractor.company_id
 
-    def doubt() -> repairing.Doubt | None:
-        return repairing.examine(desk.ledger, desk.erp, company, first, desk.clock, NIGHT)
+    def doubt() -> settle.Doubt | None:
+        return settle.examine(desk.ledger, desk.erp, company, first, desk.clock, NIGHT)
 
     assert doubt() is None
-    assert "is unreadable" in repairing.how_it_stands(desk.ledger, desk.erp, desk.item(first))
+    assert "is unreadable" in settle.how_it_stands(desk.ledger, desk.erp, desk.item(first))
     for _ in range(3):
         desk.night()
         desk.clock.advance(minutes=10)
@@ -156,7 +158,7 @@ def test_one_that_cannot_be_looked_for_is_not_rejected_and_the_others_are(desk: 
     desk.play("spectrum", "vendors", [{"code": each.code, "status": "N"} for each in desk.contractor.books.vendors])
     desk.export()
     project = desk.item(first).project_id
-    done = rejecting.reject(
+    done = reject.reject(
         desk.ledger, desk.erp, project, None, Signature(APPROVER), "billed twice", str(uuid4()), desk.clock
     )
     refused = {each.invoice_id: each.reason for each in done.answers if not each.is_done}
@@ -175,7 +177,7 @@ def test_one_that_was_gone_and_is_there_unreadable_is_neither_let_stand_nor_unli
     if let_stand:
         write_times(desk, SPOILT, **of(row))
         desk.pay()
-        observing.acknowledge(desk.ledger, *who, "the clerk is on leave", desk.clock)
+        acknowledge_drift.acknowledge(desk.ledger, *who, "the clerk is on leave", desk.clock)
         assert desk.item(first).acknowledged
     desk.act_on(row, "delete")
     for _ in range(2):
@@ -183,12 +185,12 @@ def test_one_that_was_gone_and_is_there_unreadable_is_neither_let_stand_nor_unli
         desk.clock.advance(minutes=10)
     assert desk.states()[first] == "GONE"
     write_times(desk, SPOILT, **of(desk.arrive(first)))
-    observing.observe(desk.ledger, desk.erp, desk.clock, NIGHT, [first])
+    observation.observe(desk.ledger, desk.erp, desk.clock, NIGHT, [first])
 
     with pytest.raises(RefusedError, match="its record is unreadable"):
-        observing.acknowledge(desk.ledger, *who, "billed twice", desk.clock)
+        acknowledge_drift.acknowledge(desk.ledger, *who, "billed twice", desk.clock)
     with pytest.raises(RefusedError, match="its record is unreadable"):
-        repairing.unlink(desk.ledger, *who, "billed twice", "run-1", desk.clock)
+        unlink.unlink(desk.ledger, *who, "billed twice", "run-1", desk.clock)
 
     assert desk.states()[first] == "GONE"
 

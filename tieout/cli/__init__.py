@@ -7,9 +7,8 @@ from typer.core import TyperGroup
 
 from tieout.cli.books import audit, ledger
 from tieout.cli.console import notes
-from tieout.cli.demo import demo
+from tieout.cli.demo.command import demo
 from tieout.cli.deploy import deploy
-from tieout.cli.docs import docs
 from tieout.cli.doctor import doctor
 from tieout.cli.grid import grid
 from tieout.cli.people import people
@@ -42,7 +41,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # a traceback must not show what a variable holds
     help="Carry approved subcontractor invoices from Procore into an ERP, and bring the payments back.",
 )
-for command in (demo, sandbox, deploy, doctor, status, show, preview, unmapped, grid, docs):
+for command in (demo, sandbox, deploy, doctor, status, show, preview, unmapped, grid):
     app.command()(command)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(server)
 app.add_typer(ledger, name="ledger")

@@ -9,7 +9,7 @@ import yaml  # type: ignore[import-untyped]  # it comes without types
 
 from tieout import settings
 from tieout.errors import SettingsError
-from tieout.publishing import LOST
+from tieout.views.standing import LOST
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient

@@ -10,8 +10,8 @@ from tieout.cli.console import bar, notes, out, print_json, readable_ledger
 from tieout.ledger.audit import head as newest_link
 from tieout.ledger.audit import rebuild as derive_again
 from tieout.ledger.audit import verify as find_breaks
-from tieout.ledger.book import copy_to
-from tieout.ledger.book import upgrade as bring_up_to_date
+from tieout.ledger.database import copy_to
+from tieout.ledger.database import upgrade as bring_up_to_date
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -4,16 +4,17 @@ from typing import Annotated, Any
 
 import typer
 
-from tieout import opening, preflight
+from tieout import clock
 from tieout.cli.console import notes, out, print_json, table
-from tieout.preflight import Preflight, Rights
+from tieout.watch import preflight
+from tieout.watch.preflight import Preflight, Rights
 
 _RIGHTS = ("export", "invoices", "commitments", "payments_issued")
 
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Check settings, ledger, Procore, ERP, mapping and every project; exit status 1 when something blocks."""
-    found = preflight.inspect(opening.now)
+    found = preflight.inspect(clock.now)
     if json:
         print_json(_facts(found))
     else:

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from tieout import grid as grids
-from tieout import opening
+from tieout import clock
 from tieout.cli.console import notes, out, print_json, readable_ledger, table
-from tieout.grid import DateBasis, Scope, Tally
+from tieout.views import grid as grids
+from tieout.views.grid import DateBasis, Scope, Tally
 
 _ALL = sys.maxsize
 _SHOWN = ("status", "error message", "number", "vendor", "gross", "retainage", "net", "ERP document", "updated at")
@@ -27,7 +27,7 @@ def grid(
     scope, tally = Scope(project, past_days, date_basis), Tally(_ALL)
     with readable_ledger() as ledger:
         name = grids.project_name(ledger, project)
-        rows = tally.of(grids.read(ledger, scope, opening.now))
+        rows = tally.of(grids.read(ledger, scope, clock.now))
         if csv:
             grids.write_csv(rows, sys.stdout)
         elif json:

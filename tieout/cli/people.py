@@ -6,10 +6,11 @@ from typing import Annotated, Any
 import segno
 import typer
 
-from tieout import codes, opening, rights, settings
+from tieout import clock, settings
 from tieout.cli.console import notes, out, print_json, readable_ledger, table
 from tieout.errors import SettingsError
 from tieout.ledger.enrolments import Enrolment, read_enrolment
+from tieout.people import codes, rights
 from tieout.settings import Person
 
 _TRIES = 3
@@ -42,12 +43,12 @@ def enrol(
         notes().print("The QR code is a secret and is shown in a terminal only.", style="red")
         raise typer.Exit(1)
     with readable_ledger() as ledger:
-        issued = codes.issue(ledger, name, opening.now)
+        issued = codes.issue(ledger, name, clock.now)
         segno.make(issued.uri, error="m", micro=False).terminal(compact=True)
         if show_uri:
             print(issued.uri)
         for _ in range(_TRIES):
-            if codes.confirm(ledger, issued, typer.prompt("The six digits that the app shows"), opening.now):
+            if codes.confirm(ledger, issued, typer.prompt("The six digits that the app shows"), clock.now):
                 notes().print(f"From now on the codes of this app, and of no other, count for {name}.", markup=False)
                 return
             notes().print("That is not the code of now.", style="red")
@@ -63,7 +64,7 @@ def unlock(name: Annotated[str, typer.Argument(help="The person's name, as it is
     """
     _require_known(name)
     with readable_ledger() as ledger:
-        was_locked = codes.unlock(ledger, name, opening.now)
+        was_locked = codes.unlock(ledger, name, clock.now)
     notes().print(f"{name} may sign again." if was_locked else f"{name} was not locked.", markup=False)
 
 
@@ -81,5 +82,5 @@ def _row(person: Person, enrolled: Enrolment) -> dict[str, Any]:
         "email": person.email,
         "may": "; ".join(may),
         "codes": f"set up ({enrolled.generation})" if enrolled.generation else "none",
-        "locked": codes.lock_of(enrolled, opening.now()),
+        "locked": codes.lock_of(enrolled, clock.now()),
     }

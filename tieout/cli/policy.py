@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from tieout import opening, settings
+from tieout import clock, opening, settings
 from tieout.cli.console import notes, out, print_json, readable_ledger, table
 from tieout.errors import SettingsError
-from tieout.simulating import Simulation, simulate
-from tieout.terms import read_terms
+from tieout.judgement.basis import read_basis
+from tieout.judgement.simulation import Simulation, simulate
 
 policy = typer.Typer(no_args_is_help=True, help="What the company has decided.")
 
@@ -35,9 +35,9 @@ def simulate_policy(
     values = _from_file(file) | dict(map(_pair, changed or ()))
     if not values:
         raise typer.BadParameter("nothing to simulate: give --set or --file")
-    wanted, moment = settings.policy_with(values), opening.now()
+    wanted, moment = settings.policy_with(values), clock.now()
     with readable_ledger() as ledger, opening.open_erp() as erp:
-        result = simulate(ledger, read_terms(ledger, erp, settings.policy()), wanted, moment)
+        result = simulate(ledger, read_basis(ledger, erp, settings.policy()), wanted, moment)
     if json:
         print_json({"judged": result.judged, "differences": [asdict(each) for each in result.differences]})
     else:

@@ -5,11 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from tieout import opening, previewing
+from tieout import clock, opening
 from tieout.cli.console import notes, out, plain, print_json, readable_ledger, table
+from tieout.export.preview import Forecast, as_rows, due, foresee, read_basis
 from tieout.ledger import states
-from tieout.ledger.book import Item, Ledger
-from tieout.previewing import Forecast
+from tieout.ledger.book import Ledger
+from tieout.ledger.items import Item
 
 
 def preview(
@@ -24,9 +25,9 @@ def preview(
     Exit status 1: nothing of that name in the ledger.
     """
     with readable_ledger() as ledger, opening.open_erp() as erp:
-        terms = previewing.read_terms(ledger, erp, opening.now)
-        chosen = _chosen(ledger, what) if what else previewing.due(ledger, terms)
-        forecasts = previewing.foresee(ledger, erp, terms, chosen, opening.now())
+        terms = read_basis(ledger, erp, clock.now)
+        chosen = _chosen(ledger, what) if what else due(ledger, terms)
+        forecasts = foresee(ledger, erp, terms, chosen, clock.now())
     if what and not chosen:
         notes().print(f"Nothing of {what!r} was ever sent.", style="red", markup=False)
         raise typer.Exit(1)
@@ -45,7 +46,7 @@ def _chosen(ledger: Ledger, what: str) -> list[Item]:
 
 
 def _facts(each: Forecast) -> dict[str, Any]:
-    [row] = previewing.as_rows([each])
+    [row] = as_rows([each])
     return row | {
         "invoice_id_procore": each.item.invoice_id,
         "state": each.item.state,
@@ -56,7 +57,7 @@ def _facts(each: Forecast) -> dict[str, Any]:
 
 
 def _print(forecasts: list[Forecast], payload: bool) -> None:
-    rows = previewing.as_rows(forecasts)
+    rows = as_rows(forecasts)
     if not rows:
         out().print("Nothing would be exported.")
         return

@@ -10,13 +10,15 @@ from rich.console import Group
 from rich.text import Text
 
 from data_contracts.money import in_words
-from tieout import opening, reporting
+from tieout import opening
 from tieout.cli.console import DOT, STYLES, light, notes, out, plain, print_json, readable_ledger, table
-from tieout.derivation import Derivation, Tie, sheets
-from tieout.drift import open_drift
 from tieout.errors import SettingsError
-from tieout.ledger import records, states
-from tieout.ledger.book import Item, Ledger
+from tieout.export.drift import open_drift
+from tieout.ledger import sightings, states
+from tieout.ledger.book import Ledger
+from tieout.ledger.items import Item
+from tieout.views import inquiry
+from tieout.views.derivation import Derivation, Tie, sheets
 
 
 def show(
@@ -30,7 +32,7 @@ def show(
     with readable_ledger() as ledger:
         found = _candidates(ledger, invoice)
         if len(found) == 1:
-            [derived] = reporting.derivations(ledger, found).values()
+            [derived] = inquiry.derivations(ledger, found).values()
             facts = facts_of(ledger, found[0], derived)
             if json:
                 print_json(facts)
@@ -49,7 +51,7 @@ def facts_of(ledger: Ledger, item: Item, derived: Derivation | list[str]) -> dic
         "project": item.project,
         "vendor": item.vendor,
         "state": item.state,
-        "icon": reporting.colour(item.state),
+        "icon": inquiry.colour(item.state),
         "revision": item.revision,
         "gross": in_words(item.gross, item.currency),
         "held": in_words(item.held, item.currency),
@@ -57,8 +59,8 @@ def facts_of(ledger: Ledger, item: Item, derived: Derivation | list[str]) -> dic
         "in_erp": _place(item),
         "findings": [finding.model_dump(mode="json") for finding in (*item.reasons, *open_drift(item))],
         "arithmetic": _arithmetic(derived) if isinstance(derived, Derivation) else {"unreadable": derived},
-        "payments": reporting.payments(ledger, item),
-        "timeline": [asdict(each) for each in reporting.timeline(ledger, item)],
+        "payments": inquiry.payments(ledger, item),
+        "timeline": [asdict(each) for each in inquiry.timeline(ledger, item)],
     }
 
 
@@ -74,7 +76,7 @@ def _explain_none(ledger: Ledger, wanted: str) -> None:
     words = f"No invoice {wanted!r} was ever sent."
     if wanted.isascii() and wanted.isdigit() and len(wanted) < 19:
         with ledger.reading() as connection:
-            seen = records.sightings_of(connection, [int(wanted)]).get(int(wanted))
+            seen = sightings.sightings_of(connection, [int(wanted)]).get(int(wanted))
         if seen is not None:
             words = f"Invoice {wanted} was never sent; its status in Procore is {seen.status}."
     notes().print(words, style="red", markup=False)

@@ -5,9 +5,14 @@ from typing import Annotated, Any
 import typer
 from rich.console import Group
 
-from tieout import alarms, opening, outbox, paying, reporting, reviewing
+from tieout import clock
 from tieout.cli.console import out, plain, print_json, readable_ledger, table
+from tieout.decisions import review
 from tieout.ledger.book import Ledger
+from tieout.outbox.letters import undelivered
+from tieout.payments import issued
+from tieout.views import inquiry
+from tieout.watch import alarms
 
 
 def status(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
@@ -22,22 +27,20 @@ def status(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
 
 def facts_of(ledger: Ledger) -> dict[str, Any]:
     """Return what the command shows, as plain values."""
-    summary = reporting.summary(ledger)
+    summary = inquiry.summary(ledger)
     causes = {state: {cause: len(items) for cause, items in by_cause.items()}
-              for state, by_cause in reporting.stopped(ledger).items() if by_cause}  # fmt: skip
-    waiting = {items[0].project: len(items) for items in reviewing.waiting_projects(ledger).values()}
+              for state, by_cause in inquiry.stopped(ledger).items() if by_cause}  # fmt: skip
+    waiting = {items[0].project: len(items) for items in review.waiting_projects(ledger).values()}
     return {
-        "alarms": [each.model_dump(mode="json") for each in alarms.ringing(ledger, opening.now)],
-        "worth_knowing": alarms.vanished(ledger, opening.now),
+        "alarms": [each.model_dump(mode="json") for each in alarms.ringing(ledger, clock.now)],
+        "worth_knowing": alarms.vanished(ledger, clock.now),
         "states": summary["states"],
         "causes": causes,
         "ready_to_export_by_project": waiting,
         "in_erp": summary["in the ERP"],
         "unposted_batches": summary["batches"],
-        "payments": {"in_procore": summary["payments in Procore"], "not_yet_in_procore": paying.open_payments(ledger)},
-        "write_backs_undelivered": [
-            {"invoice": number, "problem": problem} for number, problem in outbox.undelivered(ledger)
-        ],
+        "payments": {"in_procore": summary["payments in Procore"], "not_yet_in_procore": issued.open_payments(ledger)},
+        "write_backs_undelivered": [{"invoice": number, "problem": problem} for number, problem in undelivered(ledger)],
     }
 
 

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from tieout import opening, settings
+from tieout import clock, opening, settings
 from tieout.cli.console import out, print_json, readable_ledger, table
-from tieout.mapping import COLUMNS
-from tieout.terms import read_terms
-from tieout.unmapped import Unmapped
-from tieout.unmapped import unmapped as find_unmapped
+from tieout.judgement.basis import read_basis
+from tieout.judgement.mapping import COLUMNS
+from tieout.judgement.unmapped import Unmapped
+from tieout.judgement.unmapped import unmapped as find_unmapped
 
 
 def unmapped(
@@ -25,7 +25,7 @@ def unmapped(
     a row to the mapping table.
     """
     with readable_ledger() as ledger, opening.open_erp() as erp:
-        found = find_unmapped(ledger, read_terms(ledger, erp, settings.policy()), opening.now())
+        found = find_unmapped(ledger, read_basis(ledger, erp, settings.policy()), clock.now())
     if json:
         print_json({"unmapped": [asdict(each) for each in found]})
     elif rows:

@@ -8,8 +8,8 @@ from sqlalchemy import Connection, func, select
 
 from data_contracts.commitment import Project
 from tieout.ledger import schema, states
-from tieout.ledger.book import Item, find_items
-from tieout.ledger.records import in_pieces
+from tieout.ledger.database import in_pieces
+from tieout.ledger.items import Item, find_items
 
 _NAME = (schema.item.c.number, schema.item.c.project)
 

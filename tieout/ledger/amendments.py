@@ -13,8 +13,10 @@ from sqlalchemy import Connection, select
 
 from data_contracts.voucher import Voucher
 from tieout.ledger import schema, states
-from tieout.ledger.book import Item, Transaction, canonical, find_items
+from tieout.ledger.book import Transaction
+from tieout.ledger.digests import canonical
 from tieout.ledger.intents import intent_row, live_intents
+from tieout.ledger.items import Item, find_items
 
 _TABLE = schema.intent
 

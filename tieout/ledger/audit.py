@@ -13,8 +13,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, Select, Table, func, select
 
 from tieout.ledger import schema, states
-from tieout.ledger.book import ITEM, TOLD_OTHERWISE, Item, Ledger, digest_of, event_hash, plain
-from tieout.ledger.records import bodies, in_pieces
+from tieout.ledger.book import TOLD_OTHERWISE, Ledger, event_hash
+from tieout.ledger.database import in_pieces
+from tieout.ledger.digests import digest_of, plain
+from tieout.ledger.items import ITEM, Item
+from tieout.ledger.sightings import bodies
 from tieout.progress import Progress, followed, unseen
 
 _AT_ONCE = 500  # rows that are read, and items that are compared, in one go

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, func, select
 
 from data_contracts.contract import Contract
 from data_contracts.invoice import SENDABLE
-from tieout.ledger import records, schema
+from tieout.ledger import references, schema, sightings
 from tieout.ledger.book import Transaction
 
 _PREFIX = "census/"
@@ -45,7 +45,7 @@ def compare(connection: Connection, counted: Census, listed: Set[int], whole_rea
 
     `whole_read_at` is when all that the project has was listed last: what differed before that and still does, lasts.
     """
-    seen = records.sightings(connection, counted.project_id).values()
+    seen = sightings.sightings(connection, counted.project_id).values()
     known = [each for each in seen if each.status in SENDABLE and not each.is_gone]
     # A body that cannot be read names no commitment, and its status is a guess: the invoice is held for that already.
     surplus = {each.invoice_id for each in known if each.commitment_id is not None} - listed
@@ -62,19 +62,19 @@ def compare(connection: Connection, counted: Census, listed: Set[int], whole_rea
 
 def store(tx: Transaction, census: Census) -> None:
     """Keep it in the place of the project's last one."""
-    records.store_reference(tx, f"{_PREFIX}{census.project_id}", census.model_dump_json())
+    references.store_reference(tx, f"{_PREFIX}{census.project_id}", census.model_dump_json())
 
 
 def last(connection: Connection, project_id: int) -> Census | None:
     """Return the project's last census, None before the first one."""
     name = f"{_PREFIX}{project_id}"
-    body = records.references(connection, name).get(name)
+    body = references.references(connection, name).get(name)
     return Census.model_validate_json(body) if body else None
 
 
 def every(connection: Connection) -> list[Census]:
     """Return the last census of each project."""
-    return [Census.model_validate_json(body) for body in records.references(connection, _PREFIX).values()]
+    return [Census.model_validate_json(body) for body in references.references(connection, _PREFIX).values()]
 
 
 def count_sendable(connection: Connection, project_id: int) -> int:

@@ -9,7 +9,8 @@ from sqlalchemy import Select, bindparam, exists, select, tuple_
 
 from data_contracts.invoice import SENDABLE
 from tieout.ledger import schema, states
-from tieout.ledger.book import ITEM, Item, Transaction, read_items
+from tieout.ledger.book import Transaction
+from tieout.ledger.items import ITEM, Item, read_items
 
 
 def free(tx: Transaction, fingerprints: Mapping[int, str], limit: int, only: Sequence[int] | None) -> list[Item]:

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from tieout.ledger import schema
-from tieout.ledger.book import Transaction, to_change
+from tieout.ledger.book import Transaction
+from tieout.ledger.database import to_change
 
 _TABLE = schema.enrolment
 

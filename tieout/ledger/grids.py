@@ -8,9 +8,12 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from tieout.ledger import schema
-from tieout.ledger.book import ITEM, Item, Transaction, canonical
+from tieout.ledger.book import Transaction
+from tieout.ledger.digests import canonical
 from tieout.ledger.history import newest
-from tieout.ledger.records import Sighting, references, store_reference
+from tieout.ledger.items import ITEM, Item
+from tieout.ledger.references import references, store_reference
+from tieout.ledger.sightings import Sighting
 
 _AT_ONCE = 500  # rows in memory
 _WRITTEN = "grids/written"

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from tieout.ledger import schema
-from tieout.ledger.book import Item
-from tieout.ledger.records import in_pieces
+from tieout.ledger.database import in_pieces
+from tieout.ledger.items import Item
 
 
 @dataclass(frozen=True, slots=True)

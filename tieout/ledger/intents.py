@@ -10,9 +10,11 @@ from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, update
 
 from data_contracts.voucher import ErpInvoice, Voucher
 from tieout.ledger import schema, states
-from tieout.ledger.book import Item, Transaction, canonical, digest_of, digest_of_facts
+from tieout.ledger.book import Transaction
 from tieout.ledger.claims import claim
-from tieout.ledger.records import in_pieces
+from tieout.ledger.database import in_pieces
+from tieout.ledger.digests import canonical, digest_of, digest_of_facts
+from tieout.ledger.items import Item
 
 _TABLE = schema.intent
 _MARK_SENT = (

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, func, insert, select
 from data_contracts.quality import Broken, Day
 from data_contracts.reference import Finding
 from tieout.ledger import schema
-from tieout.ledger.book import Transaction, canonical
+from tieout.ledger.book import Transaction
+from tieout.ledger.digests import canonical
 from tieout.ledger.writes import adding_to
 
 _BATCH, _JUDGED, _FOUND, _SEEN = schema.judgement.c, schema.judged.c, schema.finding.c, schema.sighting.c

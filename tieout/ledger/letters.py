@@ -8,11 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
+from tieout.clock import lasts
 from tieout.connectors.base import invoice_key
 from tieout.ledger import schema
-from tieout.ledger.book import Item, Transaction, find_items
-from tieout.ledger.records import in_pieces
-from tieout.ledger.waits import lasts
+from tieout.ledger.book import Transaction
+from tieout.ledger.database import in_pieces
+from tieout.ledger.items import Item, find_items
 
 Origin = tuple[str | None, str | None]  # origin_id and origin_data of an invoice
 _TABLE = schema.outbox

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select
 
 from tieout.ledger import schema, states
-from tieout.ledger.book import ITEM, Item, read_items
+from tieout.ledger.items import ITEM, Item, read_items
 
 LINKED = (*states.IN_ERP, states.GONE)
 RELEASING = (*states.IN_ERP, states.NOT_EXPORTABLE)  # whose retention, where it is let go, is released by hand

@@ -9,10 +9,11 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from data_contracts.mail import Mail
+from tieout.clock import lasts
 from tieout.ledger import schema
-from tieout.ledger.book import Item, Transaction
-from tieout.ledger.records import in_pieces
-from tieout.ledger.waits import lasts
+from tieout.ledger.book import Transaction
+from tieout.ledger.database import in_pieces
+from tieout.ledger.items import Item
 from tieout.ledger.writes import adding_to
 
 _TABLE = schema.mail

@@ -8,10 +8,11 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 
 from data_contracts.voucher import ProcorePayment
+from tieout.clock import lasts
 from tieout.ledger import schema, states
-from tieout.ledger.book import Item, Transaction, to_change
-from tieout.ledger.records import in_pieces
-from tieout.ledger.waits import lasts
+from tieout.ledger.book import Transaction
+from tieout.ledger.database import in_pieces, to_change
+from tieout.ledger.items import Item
 
 _TABLE = schema.payment
 _IS_OPEN = _TABLE.c.written_at.is_(None)

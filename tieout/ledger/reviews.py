@@ -8,7 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from tieout.ledger import schema
-from tieout.ledger.book import Transaction, canonical, to_change
+from tieout.ledger.book import Transaction
+from tieout.ledger.database import to_change
+from tieout.ledger.digests import canonical
 
 _TABLE = schema.review
 

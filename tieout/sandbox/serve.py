@@ -24,11 +24,11 @@ from typing import Any
 
 import uvicorn
 
-from tieout.sandbox.contractor import Contractor, build
+from tieout.sandbox.contractor.contractor import Contractor, build
 from tieout.sandbox.faults import ASGIApp
-from tieout.sandbox.procore import create_app as create_procore
+from tieout.sandbox.procore.app import create_app as create_procore
 from tieout.sandbox.sockets import HOST, STOP_AFTER_SECONDS, SandboxError, Server, listen
-from tieout.sandbox.spectrum import create_app as create_spectrum
+from tieout.sandbox.spectrum.app import create_app as create_spectrum
 
 MAPPING_COLUMNS = ("kind", "procore", "job", "erp", "valid_from")
 Announce = Callable[[dict[str, Any]], None]

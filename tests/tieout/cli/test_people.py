@@ -14,10 +14,10 @@ from desk import APPROVER, SENDER
 from ledgers import Ledgers
 from terminal import COMMAND, terminal
 
-from tieout import codes
 from tieout.ledger.book import Ledger
-from tieout.rights import APPROVER as ACCOUNTING_APPROVER
-from tieout.rights import Signature, objections
+from tieout.people import codes
+from tieout.people.rights import APPROVER as ACCOUNTING_APPROVER
+from tieout.people.rights import Signature, objections
 
 PROMPT = "The six digits that the app shows"
 KEY = "a key of the company that is long enough"

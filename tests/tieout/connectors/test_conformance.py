@@ -26,7 +26,7 @@ from data_contracts.verdicts import check, verdict
 from data_contracts.voucher import Created, ErpInvoice, Outcome, Payment, Refused, Unreadable, Voucher
 from tieout.connectors.base import ERP, open_erp
 from tieout.errors import ContractError, SettingsError, TieoutError, TransientError, UnconfirmedError
-from tieout.sandbox.books import ErpBooks
+from tieout.sandbox.contractor.erp_books import ErpBooks
 
 SEPTEMBER = datetime(2026, 9, 10, 12, 0, tzinfo=UTC)
 NOT_A_SECRET_OF_OURS = "postgresql+psycopg://ann:hunter2@127.0.0.1:9/books"  # as good for a password as for an address

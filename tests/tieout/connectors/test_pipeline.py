@@ -21,12 +21,13 @@ from desk import NIGHT, Desk, amount
 from benchmarks import crash
 from benchmarks.workers import Child, at_work
 from data_contracts.voucher import Voucher
-from tieout import exporting, opening, settling
+from tieout import opening
 from tieout.connectors.base import parse_key
 from tieout.errors import TransientError
+from tieout.export import chunk, outcome
+from tieout.judgement.basis import load_basis
 from tieout.ledger import states
 from tieout.ledger.intents import live_intents
-from tieout.terms import load_terms
 
 # In the order in which they befall those who write: what gets lost on the way, and what comes too late to be told.
 WEATHER: tuple[Any, ...] = ("answer lost", "request lost", "answer cut", "request late", "refused")
@@ -269,10 +270,10 @@ def four_at_work(trade: Trade) -> None:
 def _work(desk: Desk) -> None:
     """Do what one worker does with all that waits, once."""
     with opening.open_ledger() as ledger, opening.open_erp() as erp:
-        settling.release_expired(ledger, erp, desk.clock, NIGHT)
-        settling.settle_uncertain(ledger, erp, desk.clock, NIGHT)
-        settling.revive_transient(ledger, desk.clock, NIGHT)
-        terms = load_terms(ledger, erp, desk.clock())
+        outcome.release_expired(ledger, erp, desk.clock, NIGHT)
+        outcome.settle_uncertain(ledger, erp, desk.clock, NIGHT)
+        outcome.revive_transient(ledger, desk.clock, NIGHT)
+        terms = load_basis(ledger, erp, desk.clock())
         with suppress(TransientError):
-            while exporting.export_chunk(ledger, erp, terms, desk.clock, NIGHT).invoice_ids:
+            while chunk.export_chunk(ledger, erp, terms, desk.clock, NIGHT).invoice_ids:
                 pass

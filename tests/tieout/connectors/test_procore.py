@@ -21,8 +21,8 @@ from data_contracts.invoice import SENDABLE, Invoice
 from data_contracts.voucher import ProcorePayment
 from tieout.connectors.procore import UNCHANGED, Procore, Settings, parse_invoice
 from tieout.errors import RefusedError, SettingsError, TransientError, UnconfirmedError
-from tieout.sandbox.contractor import Contractor, build
-from tieout.sandbox.procore import create_app
+from tieout.sandbox.contractor.contractor import Contractor, build
+from tieout.sandbox.procore.app import create_app
 from tieout.sandbox.sockets import serving
 
 ROOT = Path(__file__).parents[3]

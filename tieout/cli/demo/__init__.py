@@ -1,0 +1,1 @@
+"""A night on stand-ins, played by `tieout demo`."""

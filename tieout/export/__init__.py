@@ -1,0 +1,1 @@
+"""Into the ERP exactly once, and what became of it there."""

@@ -1,0 +1,1 @@
+"""What Procore and the ERP show comes into the ledger as it is."""

@@ -1,0 +1,1 @@
+"""Whether an invoice is sound, and where that puts it."""

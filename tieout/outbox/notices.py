@@ -1,0 +1,154 @@
+"""What people are told by mail: a rejection, a night that had failures, a review that waits, an alarm's two ends.
+
+A notice is put in the same commit as what it tells of; `mail.py` delivers it. Without `[mail]` nobody is told.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from data_contracts.invoice import Invoice, Person
+from data_contracts.mail import is_address
+from data_contracts.money import in_words
+from data_contracts.reference import Problem
+from tieout import settings
+from tieout.clock import Clock
+from tieout.connectors.procore import parse_invoice, web_url
+from tieout.connectors.wire import plain
+from tieout.ledger import ages, alarms, mails, sightings
+from tieout.ledger.book import Ledger, Transaction
+from tieout.ledger.items import Item
+from tieout.wording import Places, by_cause, run_at, runs_at
+
+_LONGEST_SUBJECT = 200
+
+
+@dataclass(frozen=True)
+class Night:
+    """What a mail tells of a night that had failures."""
+
+    run_id: str
+    name: str
+    failed: Sequence[Item]  # in this night
+    failing: Sequence[Item]  # all that are failing now
+    unfinished: Sequence[str]
+    ui_url: str
+
+
+def tell_of_rejection(tx: Transaction, item: Item, reason: str) -> str:
+    """Owe a mail to whoever made the invoice, and to whoever sent it (R32, AM-6).
+
+    Returns what the approver must know: that its creator could not be told. The rejection stands.
+    """
+    if not settings.mail().is_on:
+        return ""
+    creator = _creator(tx, item)
+    address = creator.email if creator and creator.email and is_address(creator.email) else None
+    sender = settings.people().get(item.sent_by) if settings.mail().notify_sender else None
+    recipients = dict.fromkeys(each for each in (address, sender.email if sender else "") if each and is_address(each))
+    key = f"rejected/{item.item_id}/{item.version}"
+    _put(tx, key, recipients, f"Rejected: invoice {item.number} of {item.project}", _rejection(tx, item, reason), item)
+    if address:
+        return ""
+    name = f"{creator.name}, who made it," if creator and creator.name else "its creator"
+    return f"{item.number}: no mail to {name} for Procore shows no e-mail address; please tell them the reason"
+
+
+def tell_of_night(ledger: Ledger, night: Night, clock: Clock) -> None:
+    """Owe the operators one mail for a night that had failures, however many; none for one that had not."""
+    if not (night.failed or night.unfinished):
+        return
+    with ledger.transaction(clock(), "notices") as tx:
+        heads = f"{len(night.failed)} failed" if night.failed else "a step did not finish"
+        _tell_operators(tx, f"night/{night.run_id}", f"{night.name}: {heads}", _night(night))
+
+
+def remind_of_reviews(ledger: Ledger, clock: Clock) -> None:
+    """Owe the operators one mail for each project in which an invoice waits too long for its approver."""
+    now, limit = clock(), timedelta(hours=settings.watch().review_hours)
+    with ledger.transaction(now, "notices") as tx:
+        for project_id, waiting in ages.ready(tx.connection).items():
+            if now - waiting.since > limit:
+                since = _told_at(waiting.since)
+                body = (
+                    f"Invoices wait in Ready to Export since {since}; the first of them is {waiting.what}.\n\n"
+                    "Accounting: press Resume on the review of this project, and accept or reject them.\n"
+                    f"{_view('Suspended')}\n"
+                )
+                key = f"review/{project_id}/{waiting.since:%Y%m%dT%H%M%S}"
+                _tell_operators(tx, key, f"A review waits: {waiting.what}", body)
+
+
+def tell_of_alarms(ledger: Ledger, ringing: Iterable[Problem], clock: Clock) -> None:
+    """Owe the operators a mail for each alarm that has begun to ring since the last look, and for each that is over."""
+    now_ringing: dict[str, list[Problem]] = {}
+    for problem in ringing:
+        now_ringing.setdefault(problem.check, []).append(problem)
+    with ledger.transaction(clock(), "notices") as tx:
+        known = alarms.began(tx.connection)
+        for name, problems in now_ringing.items():
+            if name not in known and alarms.begin(tx, name):
+                told = "\n\n".join(f"{each.message}\n{each.remedy}" for each in problems)
+                key = f"alarm/{name}/{tx.now:%Y%m%dT%H%M%S%f}/begins"
+                _tell_operators(tx, key, f"Alarm: {name}", f"{told}\n\n{_view('Alarm')}\n")
+        for name, began_at in known.items():
+            if name not in now_ringing and alarms.end(tx, name):
+                body = f"The alarm {name}, which began at {_told_at(began_at)}, is over.\n"
+                _tell_operators(tx, f"alarm/{name}/{began_at:%Y%m%dT%H%M%S%f}/over", f"Over: {name}", body)
+
+
+def _tell_operators(tx: Transaction, key: str, subject: str, body: str) -> None:
+    section = settings.mail()
+    if section.is_on:
+        _put(tx, key, dict.fromkeys(section.operators), subject, body)
+
+
+def _put(
+    tx: Transaction, key: str, recipients: Iterable[str], subject: str, body: str, item: Item | None = None
+) -> None:
+    text = "".join(each if each.isprintable() or each == "\n" else " " for each in body)
+    mails.put(tx, key, recipients, settings.mail().sender, plain(f"tieout: {subject}", _LONGEST_SUBJECT), text, item)
+
+
+def _creator(tx: Transaction, item: Item) -> Person | None:
+    """Return who made the invoice in Procore, by the body that was judged."""
+    body = sightings.bodies(tx.connection, [item.snapshot_id])[item.snapshot_id]
+    invoice = parse_invoice(body, item.company_id)
+    return invoice.created_by if isinstance(invoice, Invoice) else None
+
+
+def _rejection(tx: Transaction, item: Item, reason: str) -> str:
+    amounts = {"Gross": item.gross, "Retainage held": item.held, "Net": item.net}
+    facts = {
+        "Project": item.project,
+        "Invoice": f"{item.number}, {item.vendor}",
+        **{name: in_words(amount, item.currency) for name, amount in amounts.items()},
+        "Rejected by": tx.actor,
+        "Rejected at": _told_at(tx.now),
+    }
+    lines = [f"{name}: {plain(value)}" for name, value in facts.items()]
+    return (
+        "Accounting has rejected this subcontractor invoice; it will not be exported as it is.\n\n"
+        f"{chr(10).join(lines)}\n\nReason:\n{reason}\n\n"
+        "It can be edited in Procore again, on the Invoices tab of its commitment. "
+        "When it is corrected, it can be sent to the ERP again.\n"
+        f"{Places(procore=web_url()).in_procore(item)}\n"
+    )
+
+
+def _night(night: Night) -> str:
+    causes = [f"- {cause}: {len(items)}" for cause, items in by_cause(night.failed).items()]
+    parts = [f"Failed in this night, by cause:\n{chr(10).join(causes)}\n{_view('Failed to Export')}"] if causes else []
+    if night.unfinished:
+        parts.append("Steps that did not finish:\n" + "\n".join(f"- {plain(each)}" for each in night.unfinished))
+    parts.append(f"Failing now, with those of earlier nights: {len(night.failing)}")
+    parts.append(f"The whole report: {run_at(night.ui_url, night.run_id)}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _view(state: str) -> str:
+    return runs_at(settings.prefect_section().ui_url, state)
+
+
+def _told_at(moment: datetime) -> str:
+    return f"{moment.astimezone(settings.company().zone):%Y-%m-%d %H:%M %Z}"

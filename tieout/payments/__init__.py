@@ -1,0 +1,1 @@
+"""The ERP's payments: collected, matched, and written to Payments Issued."""

@@ -1,0 +1,221 @@
+"""Write the payments that the ledger holds to Procore's Payments Issued, each once."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from data_contracts.fetched import FetchedPayment
+from data_contracts.voucher import ProcorePayment
+from tieout import settings
+from tieout.clock import Clock, first_look
+from tieout.connectors.procore import Procore
+from tieout.errors import ContractError, MismatchError, RefusedError, TieoutError, TransientError, UnconfirmedError
+from tieout.ledger import payments
+from tieout.ledger.book import Ledger, Transaction
+from tieout.ledger.payments import Claimed
+from tieout.progress import Progress, followed, unseen
+
+Shown = dict[str, list[FetchedPayment]]  # what a commitment's Payments Issued shows, by origin_id
+_ACTOR = "payments"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a pass over the open payments did."""
+
+    written: int = 0
+    found: int = 0
+    problems: tuple[str, ...] = ()
+    is_interrupted: bool = False  # Procore was away: the task tries again
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What became of one payment."""
+
+    outcome: str  # written, found; or refused, differs, waits, taken over
+    problem: str = ""
+
+
+def write(ledger: Ledger, procore: Procore, clock: Clock, progress: Progress = unseen) -> Written:
+    """Write the open payments, each exactly once: intent, look, send, look, settle (design section 2).
+
+    The row of a payment is its intent. Any number of workers may do this at the same time.
+    """
+    with ledger.reading() as connection:
+        owed = payments.unwritten(connection)
+    done: list[_Done] = []
+    closed: dict[int, str] = {}  # projects whose Commitments or Payments Issued tool is off, found by looking (R9, R10)
+    is_interrupted = False
+    whole = sum(map(len, owed.values()))
+    for (project_id, _), payment_ids in followed(owed.items(), whole, progress, lambda each: len(each[1])):
+        if project_id in closed:
+            _note(ledger, payment_ids, closed[project_id], clock)
+            continue
+        claimed = _claim(ledger, procore, payment_ids, clock)
+        try:
+            _write_commitment(ledger, procore, claimed, clock, done)
+        except TieoutError as error:
+            _release(ledger, claimed, error, clock)
+            if isinstance(error, RefusedError):
+                closed[project_id] = str(error)
+                done.append(_Done("refused", f"project {project_id} passed over: {error}"))
+            elif isinstance(error, ContractError):
+                done.append(_Done("refused", str(error)))
+            elif isinstance(error, TransientError | UnconfirmedError):
+                is_interrupted = True
+            else:
+                raise
+    counts = Counter(each.outcome for each in done)
+    problems = tuple(each.problem for each in done if each.problem)
+    return Written(counts["written"], counts["found"], problems, is_interrupted)
+
+
+def open_payments(ledger: Ledger) -> int:
+    """Return how many payments Procore has not been told of yet."""
+    with ledger.reading() as connection:
+        return payments.count_unwritten(connection)
+
+
+def _claim(ledger: Ledger, procore: Procore, payment_ids: Sequence[int], clock: Clock) -> list[Claimed]:
+    with ledger.transaction(clock(), _ACTOR) as tx:
+        return payments.claim(tx, payment_ids, settings.export().lease, procore.request_timeout)
+
+
+def _write_commitment(
+    ledger: Ledger, procore: Procore, claimed: Sequence[Claimed], clock: Clock, done: list[_Done]
+) -> None:
+    """Write what one commitment is owed; a payment that is refused keeps no other one back."""
+    for each in _look_first(ledger, procore, claimed, clock, done) if claimed else []:
+        done.append(_write_one(ledger, procore, each, clock))
+
+
+def _look_first(
+    ledger: Ledger, procore: Procore, claimed: Sequence[Claimed], clock: Clock, done: list[_Done]
+) -> list[Claimed]:
+    """Look by our origin_id before writing, and return what may be written.
+
+    That is what surely never left, and what two looks did not find after it may have left, far enough apart (law 4).
+    """
+    looked_at = clock()
+    shown = _look(procore, claimed[0].body)
+    absent = [each for each in claimed if each.body.origin_id not in shown]
+    clear = [each for each in absent if each.sent_at is None or _is_absent_twice(procore, each, looked_at)]
+    settled = [each for each in claimed if each not in clear]
+    if settled:
+        with ledger.transaction(clock(), _ACTOR) as tx:
+            for each in settled:
+                there = shown.get(each.body.origin_id, [])
+                done.append(_settle_found(tx, each, there) if there else _wait(tx, each, looked_at))
+    return clear
+
+
+def _is_absent_twice(procore: Procore, each: Claimed, looked_at: datetime) -> bool:
+    apart = looked_at - first_look(each.absent_at, looked_at)
+    return each.absent_at is not None and apart >= procore.settles_within
+
+
+def _mark_sent(ledger: Ledger, each: Claimed, clock: Clock) -> Claimed | None:
+    """Note that a request may leave now; None when somebody took the payment over: it is theirs now."""
+    with ledger.transaction(clock(), _ACTOR) as tx:
+        return payments.mark_sent(tx, each, settings.export().lease)
+
+
+def _write_one(ledger: Ledger, procore: Procore, each: Claimed, clock: Clock) -> _Done:
+    """Write one payment and settle what came of it."""
+    marked = _mark_sent(ledger, each, clock)
+    if marked is None:
+        return _Done("taken over")
+    try:
+        payment_id = _send(procore, marked, clock)
+    except TransientError:
+        _unmark(ledger, marked, clock)
+        raise
+    except (UnconfirmedError, RefusedError) as error:
+        return _look_after(ledger, procore, marked, error, clock)
+    return _settle(ledger, marked, payment_id, clock)
+
+
+def _send(procore: Procore, marked: Claimed, clock: Clock) -> int:
+    """Send the request, unless the lease might end while it is under way."""
+    if clock() + procore.request_timeout >= marked.lease_until:
+        raise TransientError("Procore", f"payment {marked.body.origin_id}", "its lease would end before an answer")
+    return procore.record_payment(marked.body)
+
+
+def _unmark(ledger: Ledger, marked: Claimed, clock: Clock) -> None:
+    """Take back that a request may have left: surely none did."""
+    with ledger.transaction(clock(), _ACTOR) as tx:
+        payments.give_back(tx, marked, sent_at=marked.sent_at, absent_at=marked.absent_at)
+
+
+def _settle(ledger: Ledger, marked: Claimed, payment_id: int, clock: Clock) -> _Done:
+    """Settle what Procore took."""
+    with ledger.transaction(clock(), _ACTOR) as tx:
+        if payments.mark_written(tx, marked, payment_id):
+            return _Done("written")
+    # We were away for longer than our lease. Whoever took it over finds ours, or was there first.
+    words = "it was written by two workers; see that Procore shows it once"
+    return _Done("taken over", str(MismatchError("Procore", f"payment {marked.body.origin_id}", words)))
+
+
+def _look_after(
+    ledger: Ledger, procore: Procore, marked: Claimed, error: UnconfirmedError | RefusedError, clock: Clock
+) -> _Done:
+    """Settle what Procore shows after an answer that was lost, or a refusal: another one may just have written it."""
+    looked_at = clock()
+    there = _look(procore, marked.body).get(marked.body.origin_id, [])
+    with ledger.transaction(clock(), _ACTOR) as tx:
+        if there:
+            return _settle_found(tx, marked, there)
+        if isinstance(error, RefusedError):
+            payments.give_back(tx, marked, problem=str(error), sent_at=marked.sent_at, absent_at=marked.absent_at)
+            return _Done("refused", str(error))
+        payments.give_back(tx, marked, problem=str(error), absent_at=looked_at)
+    raise error  # it may still arrive, and Procore is not well: the others of this commitment wait for the next pass
+
+
+def _settle_found(tx: Transaction, each: Claimed, there: Sequence[FetchedPayment]) -> _Done:
+    """Settle what a look found: ours and equal is written; anything else a person decides."""
+    [*more, first] = there
+    different = {name: pair for row in there for name, pair in row.differences(each.body).items()}
+    if not more and not different:
+        return _Done("found" if payments.mark_written(tx, each, first.payment_id_procore) else "taken over")
+    words = [
+        f"{name.removesuffix('_procore').replace('_', ' ')} {shown} instead of {meant}"
+        for name, (meant, shown) in different.items()
+    ]
+    times = [f"{len(there)} payments with this origin_id"] if more else []
+    problem = str(MismatchError("Procore", f"payment {each.body.origin_id}", f"it shows {', '.join(times + words)}"))
+    payments.give_back(tx, each, problem=problem)
+    return _Done("differs", problem)
+
+
+def _wait(tx: Transaction, each: Claimed, looked_at: datetime) -> _Done:
+    """Leave what may have left and is not there to a later look."""
+    words = "its answer was lost; it is written again when two looks did not find it"
+    problem = str(UnconfirmedError("Procore", f"payment {each.body.origin_id}", words))
+    payments.give_back(tx, each, problem=problem, absent_at=first_look(each.absent_at, looked_at))
+    return _Done("waits", problem)
+
+
+def _release(ledger: Ledger, claimed: Sequence[Claimed], error: TieoutError, clock: Clock) -> None:
+    """Give back what is not settled, and say why where that needs a person."""
+    words = {"problem": str(error)} if isinstance(error, RefusedError | ContractError) else {}
+    with ledger.transaction(clock(), _ACTOR) as tx:
+        for each in claimed:
+            payments.give_back(tx, each, **words)
+
+
+def _note(ledger: Ledger, payment_ids: Sequence[int], problem: str, clock: Clock) -> None:
+    with ledger.transaction(clock(), _ACTOR) as tx:
+        payments.note_problem(tx, payment_ids, problem)
+
+
+def _look(procore: Procore, like: ProcorePayment) -> Shown:
+    shown: Shown = {}
+    for row in procore.payments(like.project_id_procore, like.commitment_id_procore):
+        if row.origin_id:
+            shown.setdefault(row.origin_id, []).append(row)
+    return shown

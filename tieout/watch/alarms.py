@@ -1,0 +1,222 @@
+"""Alarms for what fails in silence: no run is red, and yet something that should have happened by now did not.
+
+They are read from the ledger and the settings alone, so that they ring while every other system is away. Nothing rings
+for a moment that lies in the future: the clock was set back since then.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from data_contracts.commitment import Project
+from data_contracts.reference import Problem
+from tieout import settings
+from tieout.clock import Clock
+from tieout.export.reasons import TRANSIENT
+from tieout.ledger import ages, census, states, watermarks
+from tieout.ledger.ages import Waiting
+from tieout.ledger.book import Ledger
+from tieout.ledger.database import Reader
+
+# What rings, by name, and the system to look into; empty stands for the ERP. The runbook has an entry for each.
+CHECKS = {
+    "night": "Prefect",
+    "payments": "",
+    "exporting": "Prefect",
+    "uncertain": "",
+    "census": "Procore",
+    "listing": "Procore",
+    "accepted": "",
+    "letters": "Procore",
+    "unwritten": "Procore",
+    "mails": "Mail",
+}
+_DONE = (states.PAID, states.NOT_EXPORTABLE, *states.OUTSIDE)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One look at the ledger: at which moment, by which limits."""
+
+    connection: Reader
+    now: datetime
+    limits: settings.Watch
+    company: settings.Company
+
+    @property
+    def erp(self) -> str:
+        return self.company.erp.capitalize()
+
+    def is_over(self, since: datetime, hours: float) -> bool:
+        return self.now - since > timedelta(hours=hours)
+
+    def told(self, since: datetime) -> str:
+        """Return a moment as the company reads it, and how long ago it is."""
+        ago = (self.now - since) / timedelta(hours=1)
+        return f"{since.astimezone(self.company.zone):%Y-%m-%d %H:%M %Z}, {ago:.0f} h ago"
+
+    def ring(self, check: str, message: str, remedy: str) -> Problem:
+        system = CHECKS[check] or self.erp
+        return Problem(system=system, check=check, is_blocking=False, message=message, remedy=remedy)
+
+    def stuck(self, check: str, hours: float, waiting: Iterable[Waiting], what: str, remedy: str) -> Iterator[Problem]:
+        """Ring once for all that waits for longer than it should."""
+        if over := sorted(each for each in waiting if self.is_over(each.since, hours)):
+            oldest, why = over[0], f" {over[0].why}" if over[0].why else ""
+            message = f"{what}: {len(over)}. The oldest is {oldest.what}, since {self.told(oldest.since)}.{why}"
+            yield self.ring(check, message, remedy)
+
+
+def ringing(ledger: Ledger, clock: Clock) -> list[Problem]:
+    """Return what rings now: what it is, since when, how many, an example; the remedy says who does what about it.
+
+    While no night comes to its end, that rings, and not all that waits for the night as well.
+    """
+    with ledger.reading() as connection:
+        look = _Look(connection, clock(), settings.watch(), settings.company())
+        night = [*_night(look)]
+        waits_for_the_night = [_listings, _accepted, _letters, _unwritten]
+        looks = [_payments, _exporting, _uncertain, _censuses, _mails, *([] if night else waits_for_the_night)]
+        return [*night, *(problem for each in looks for problem in each(look))]
+
+
+def vanished(ledger: Ledger, clock: Clock) -> list[str]:
+    """Return a sentence for each project that Procore lists no more though its invoices are not done: worth knowing."""
+    skipped = settings.policy().skip_projects
+    with ledger.reading() as connection:
+        look = _Look(connection, clock(), settings.watch(), settings.company())
+        visible, listed = _visible(look), ages.projects(connection)
+    gone = {each.project_id_procore: (each, at) for each, at in listed if each not in visible and at <= look.now}
+    counts = dict.fromkeys(gone.keys() - set(skipped), 0)
+    for item in ledger.items(project_id=list(counts)):
+        counts[item.project_id] += item.state not in _DONE
+    return [
+        f"Procore has not listed {gone[project_id][0].name} since {look.told(gone[project_id][1])}: it was made "
+        f"inactive, or our access was taken back. Invoices of it that are not done: {count}."
+        for project_id, count in counts.items()
+        if count
+    ]
+
+
+def note_night(ledger: Ledger, clock: Clock) -> None:
+    """Note that a night came to its end, however it went."""
+    with ledger.transaction(clock(), "watch") as tx:
+        watermarks.move_watermark(tx, watermarks.NIGHT_JOB, tx.now)
+
+
+def _night(look: _Look) -> Iterator[Problem]:
+    ended_at = watermarks.moved_at(look.connection, watermarks.NIGHT_JOB)
+    since = ended_at or ages.began_at(look.connection)
+    if since and look.is_over(since, look.limits.night_hours):
+        words = "The last night came to its end at" if ended_at else "No night ever came to its end, and work began at"
+        remedy = (
+            "Operator: see in Prefect that a worker is online, that the schedule of nightly-sync is active, and where "
+            "its last run stopped; then run nightly-sync."
+        )
+        yield look.ring("night", f"{words} {look.told(since)}.", remedy)
+
+
+def _payments(look: _Look) -> Iterator[Problem]:
+    """R75: something must fetch payments as long as any are to be expected."""
+    limit, read_at = look.limits.payments_hours, watermarks.moved_at(look.connection, watermarks.PAYMENTS_JOB)
+    if read_at and not look.is_over(read_at, limit):
+        return
+    count, linked_at = ages.followed(look.connection)
+    if linked_at is None or not look.is_over(linked_at, limit):
+        return
+    words = f"were last read at {look.told(read_at)}" if read_at else "were never read"
+    message = f"Payments in {look.erp} {words}. Invoices there that may be paid: {count}, the oldest since "
+    remedy = (
+        "Operator: see in the last nightly-sync or sync-payments why the step collect payments did not finish; "
+        "then run sync-payments."
+    )
+    yield look.ring("payments", f"{message}{look.told(linked_at)}.", remedy)
+
+
+def _exporting(look: _Look) -> Iterator[Problem]:
+    what = "Invoices whose worker died while it exported them, and which nobody took over"
+    remedy = (
+        "Operator: see that a worker is online, then run keep-watch: it frees what was surely not sent and looks in "
+        f"{look.erp} for the rest. Do not enter them by hand."
+    )
+    yield from look.stuck("exporting", look.limits.exporting_hours, ages.exporting(look.connection), what, remedy)
+
+
+def _uncertain(look: _Look) -> Iterator[Problem]:
+    what = f"Invoices that were sent and of which it is still not known whether {look.erp} has them"
+    remedy = (
+        "Accounting: open the invoice in the view Uncertain and do what it says. Do not enter it by hand. "
+        f"Operator: if {look.erp} does not answer, have it put right."
+    )
+    yield from look.stuck("uncertain", look.limits.uncertain_hours, ages.uncertain(look.connection), what, remedy)
+
+
+def _accepted(look: _Look) -> Iterator[Problem]:
+    waiting = ages.accepted(look.connection, TRANSIENT)
+    what = f"Accepted invoices that have not reached {look.erp}"
+    remedy = (
+        f"Operator: see with tieout doctor whether {look.erp} answers, and in the last nightly-sync what did not "
+        "finish; then run nightly-sync."
+    )
+    yield from look.stuck("accepted", look.limits.waiting_hours, waiting, what, remedy)
+
+
+def _letters(look: _Look) -> Iterator[Problem]:
+    what = "Locks and confirmations that Procore has not taken"
+    remedy = (
+        "Operator: see with tieout doctor whether Procore answers; every run tries again. "
+        "Nothing is held up by it, but people in Procore see an old status."
+    )
+    yield from look.stuck("letters", look.limits.waiting_hours, ages.letters(look.connection), what, remedy)
+
+
+def _unwritten(look: _Look) -> Iterator[Problem]:
+    what = "Payments that Procore does not show"
+    remedy = (
+        "Project administrator: where the answer names a tool, a tab or a right, switch it on in that project. "
+        "Operator: then run sync-payments."
+    )
+    yield from look.stuck("unwritten", look.limits.waiting_hours, ages.unwritten(look.connection), what, remedy)
+
+
+def _mails(look: _Look) -> Iterator[Problem]:
+    """Other than what waits for the night: every run that decides tries, and so does every watch."""
+    what = "Mails that the mail server has not taken"
+    remedy = (
+        "Operator: see with tieout doctor whether the mail server answers; every keep-watch tries again. "
+        "No decision is held up by it, but those whom it concerns do not know of it."
+    )
+    yield from look.stuck("mails", look.limits.waiting_hours, ages.mails(look.connection), what, remedy)
+
+
+def _listings(look: _Look) -> Iterator[Problem]:
+    """A project that refuses us has answered; one that vanished is in no list of projects any more (see `vanished`)."""
+    answered = (
+        (watermarks.moved_at(look.connection, watermarks.answered(p.project_id_procore)), p) for p in _visible(look)
+    )
+    silent = [Waiting(at, project.name) for at, project in answered if at]
+    what = "Projects of which not every invoice could be read"
+    remedy = (
+        "Operator: the last nightly-sync says on its Artifacts tab what could not be read. Project administrator: open "
+        "that invoice in Procore and save it again; if it cannot be opened there, send Procore's support the message."
+    )
+    yield from look.stuck("listing", look.limits.listing_hours, silent, what, remedy)
+
+
+def _censuses(look: _Look) -> Iterator[Problem]:
+    visible = {project.project_id_procore for project in _visible(look)}
+    for taken in census.every(look.connection):
+        if taken.lasting and taken.project_id in visible and taken.since <= look.now:
+            message = f"{taken.words}, since {look.told(taken.since)}. Reading the whole list again did not help."
+            remedy = (
+                "Project administrator: open that invoice in Procore and save it again. "
+                "Operator: if the next nightly-sync does not bring it either, send Procore's support this message."
+            )
+            yield look.ring("census", message, remedy)
+
+
+def _visible(look: _Look) -> Sequence[Project]:
+    """Return the projects of the newest list of projects."""
+    listed = [(project, at) for project, at in ages.projects(look.connection) if at <= look.now]
+    newest = max((at for _, at in listed), default=None)
+    return [project for project, at in listed if at == newest]
