@@ -41,10 +41,23 @@ LOCKED = re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==([^\s;]+)(.*(?:\n    --hash.*)
 HEAVY = ("great_expectations", "pandas")
 ERPS = re.compile("|".join(available_erps()), re.IGNORECASE)
 # Who may know which ERPs there are: a connector its own, the stand-ins, and the demo, which plays with one of them.
-KNOW_ERPS = (
-    *("tieout/connectors/", "tieout/sandbox/"),
-    *(f"tieout/cli/{name}.py" for name in ("cast", "demo", "sandbox", "stage")),
-)
+KNOW_ERPS = ("tieout/connectors/", "tieout/sandbox/", "tieout/cli/demo/", "tieout/cli/sandbox.py")
+DECISIONS = {path.stem for path in (ROOT / "tieout" / "decisions").glob("[!_]*.py")}
+# What several decisions need: how an answer reads, which invoices are meant, and how one is tried out.
+BESIDE_DECISIONS = {"answers", "choice", "rehearsal"}
+# Limits to think at are no limits to cut a thought in two at: these are one list of things that belong together.
+LONG = {
+    "data_contracts/case.py": "every column that a rule may look at",
+    "data_contracts/rules.py": "every rule",
+    "tieout/settings.py": "every section of the settings",
+    "tieout/ledger/schema.py": "every table",
+    "tieout/ledger/migrations/versions/0001_first_tables.py": "the same tables, as they were first",
+    "tieout/connectors/procore/connector.py": "every question that Procore is asked",
+    "tieout/connectors/procore/translation.py": "every field of Procore's invoice",
+    "tieout/sandbox/procore/requisitions.py": "Procore's invoices, as the stand-in shows and changes them",
+    "tieout/sandbox/spectrum/company.py": "a company in Spectrum, and what its people do",
+    "tieout/sandbox/spectrum/rules.py": "every rule by which Spectrum refuses an invoice",
+}
 
 
 def relative(path: Path) -> str:
@@ -111,6 +124,33 @@ def test_no_module_is_named_for_nothing_in_particular():
     names = [module_name(path) for path in MODULES + TEST_MODULES]
 
     assert [name for name in names if vague & set(name.split("."))] == []
+
+
+def test_a_flow_that_records_a_decision_has_its_file_among_the_decisions():
+    asking = [path.stem for path in FLOW_FILES if re.search(r"\bcode: Words|\.ask\(", path.read_text("utf-8"))]
+    deciding = [flow for flow in asking if flow != "sync_payments"]  # it asks for a right, and decides nothing
+
+    found = {flow: {flow, flow.partition("_")[0]} & DECISIONS for flow in deciding}
+
+    assert [flow for flow, files in found.items() if len(files) != 1] == []
+    assert DECISIONS - set().union(*found.values()) == BESIDE_DECISIONS & DECISIONS
+
+
+def test_a_module_is_long_only_where_it_is_one_list():
+    long = {relative(path) for path in MODULES if len(path.read_text(encoding="utf-8").splitlines()) > 300}
+
+    assert long == set(LONG)
+
+
+def test_the_design_draws_every_room():
+    drawn = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    rooms = {
+        f"{path.name}/" if path.is_dir() else path.name
+        for path in (ROOT / "tieout").iterdir()
+        if path.name[0] not in "_." and (path / "__init__.py").is_file() ^ path.is_file()
+    }
+
+    assert [room for room in sorted(rooms) if f"`{room}`" not in drawn] == []
 
 
 def test_nobody_but_its_connector_and_the_demo_names_an_erp():
