@@ -1,12 +1,14 @@
 """Settings: one `tieout.toml` (path in TIEOUT_CONFIG) with environment variables TIEOUT_<SECTION>__<NAME> on top.
 
-Secrets come from the environment only and are SecretStr. Settings are read where a resource is opened, never at import.
+Secrets come from the environment only and are SecretStr. A step reads the settings once, at its door, and hands them
+down: what works never reads them itself, and a change takes effect with the next step.
 """
 
 import os
 import tomllib
+from collections.abc import Mapping
 from datetime import timedelta
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -21,7 +23,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import EnvSettingsSource
 from pydantic_settings import SettingsError as UnparsedError
 
 from data_contracts.contract import Contract
@@ -29,22 +31,10 @@ from data_contracts.mail import is_address
 from tieout.errors import SettingsError
 
 
-class Section(BaseSettings):
+class Section(BaseModel):
     """A table of `tieout.toml`; the environment wins over the file."""
 
-    model_config = SettingsConfigDict(extra="forbid", env_nested_delimiter="__", frozen=True)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let environment variables override what the file says."""
-        return env_settings, init_settings
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Company(Section):
@@ -191,14 +181,14 @@ class Watch(Section):
 class Grid(Section):
     """How the list of a project's invoices is kept."""
 
-    folder: str = ".tieout/grids"
+    folder: Path = Path(".tieout/grids")
     rows: int = Field(500, ge=1, le=5_000)
 
 
 class Quality(Section):
     """How it is shown how often each rule was broken."""
 
-    folder: str = ".tieout/quality"
+    folder: Path = Path(".tieout/quality")
     days: int = Field(30, ge=1, le=366)
     url: str = ""
 
@@ -240,137 +230,127 @@ class MappingSection(Section):
 AnySection = TypeVar("AnySection", bound=Section)
 
 
-def read_section(model: type[AnySection], name: str) -> AnySection:
-    """Return the section `name` as the given model; SettingsError names what is missing or wrong, never its value."""
-    section: AnySection = _section(model, name, *_sources())
-    return section
+class Settings:
+    """All that the company has set, as the file and the environment said it when they were read; it never changes.
+
+    A section is understood when it is first asked for: one that is wrong raises SettingsError, which names what is
+    missing or wrong and never its value, and stops only what needs it.
+    """
+
+    def __init__(self, path: Path, text: str, environment: Mapping[str, str]) -> None:
+        """Understand the text of the file at `path`; relative paths in it begin where it is."""
+        self._folder, self._environment = path.parent, environment
+        try:
+            self._file = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError("Settings", str(path), str(error)) from None
+
+    def section(self, model: type[AnySection], name: str) -> AnySection:
+        """Return the section `name` as the given model."""
+        table = self._file.get(name, {})
+        if not isinstance(table, dict):
+            raise SettingsError("Settings", f"[{name}]", "it must be a table")
+        return self._checked(model, name, table, f"TIEOUT_{name.upper()}__")
+
+    @cached_property
+    def company(self) -> Company:
+        """The contractor."""
+        return self.section(Company, "company")
+
+    @cached_property
+    def export(self) -> Export:
+        """How exporting is done."""
+        return self.section(Export, "export")
+
+    @cached_property
+    def approval(self) -> Approval:
+        """How decisions are tied to people; SettingsError when the key stands in the file."""
+        section = self.section(Approval, "approval")
+        if "key" in self._file.get("approval", {}):
+            words = "key belongs into the environment only, TIEOUT_APPROVAL__KEY"
+            raise SettingsError("Settings", "[approval]", words)
+        return section
+
+    @cached_property
+    def people(self) -> dict[str, Person]:
+        """Who may act, by name: the tables `[[people]]`, or all of them as JSON in TIEOUT_PEOPLE."""
+        found = {name: value for name, value in self._file.items() if name == "people"}
+        return {person.name: person for person in self._checked(_People, "people", found, "TIEOUT_").people}
+
+    @cached_property
+    def mail(self) -> Mail:
+        """How mail leaves."""
+        section = self.section(Mail, "mail")
+        return section.model_copy(update={"ca_file": section.ca_file and self._folder / section.ca_file})
+
+    @cached_property
+    def prefect(self) -> Prefect:
+        """Where Prefect is."""
+        return self.section(Prefect, "prefect")
+
+    @cached_property
+    def watch(self) -> Watch:
+        """When the alarms ring."""
+        return self.section(Watch, "watch")
+
+    @cached_property
+    def grid(self) -> Grid:
+        """How the list of a project's invoices is kept."""
+        section = self.section(Grid, "grid")
+        return section.model_copy(update={"folder": self._folder / section.folder})
+
+    @cached_property
+    def quality(self) -> Quality:
+        """How the pages about the rules are kept."""
+        section = self.section(Quality, "quality")
+        return section.model_copy(update={"folder": self._folder / section.folder})
+
+    @cached_property
+    def ledger_url(self) -> str:
+        """The ledger's database URL."""
+        return self.section(LedgerSection, "ledger").url.get_secret_value()
+
+    @cached_property
+    def policy(self) -> Policy:
+        """What the company has decided."""
+        return Policy(**self.section(_PolicySection, "policy").model_dump())
+
+    def policy_with(self, changes: dict[str, Any]) -> Policy:
+        """Return the policy with some of its values changed; SettingsError names what is unknown or wrong."""
+        return Policy(**_valid(_PolicySection, "policy", {**self.policy.model_dump(), **changes}).model_dump())
+
+    @cached_property
+    def mapping_csv(self) -> Path | None:
+        """The path of the mapping table."""
+        path = self.section(MappingSection, "mapping").csv
+        return path and self._folder / path
+
+    def _checked(self, model: type[AnySection], name: str, table: dict[str, Any], prefix: str) -> AnySection:
+        source = EnvSettingsSource(model, env_prefix=prefix)  # type: ignore[arg-type]  # it asks for its fields only
+        source.env_vars = self._environment
+        try:
+            given = source()
+        except UnparsedError as error:
+            field = str(error).partition('"')[2].partition('"')[0]
+            words = f"{field}: {prefix}{field.upper()} must be written as JSON, for example [1, 2]"
+            raise SettingsError("Settings", f"[{name}]", words) from None
+        return _valid(model, name, {**table, **given})
 
 
-@lru_cache  # steps ask all the time; what was read stands as long as its sources say the same
-def _section(model: type[AnySection], name: str, path: Path, text: str, _environment: frozenset[Any]) -> AnySection:
-    table = _parsed(path, text).get(name, {})
-    if not isinstance(table, dict):
-        raise SettingsError("Settings", f"[{name}]", "it must be a table")
-    return _checked(model, name, table, f"TIEOUT_{name.upper()}__")
-
-
-def _checked(model: type[AnySection], name: str, table: dict[str, Any], prefix: str) -> AnySection:
+def _valid(model: type[AnySection], name: str, values: dict[str, Any]) -> AnySection:
     try:
-        return model(_env_prefix=prefix, **table)
-    except UnparsedError as error:
-        field = str(error).partition('"')[2].partition('"')[0]
-        words = f"{field}: {prefix}{field.upper()} must be written as JSON, for example [1, 2]"
-        raise SettingsError("Settings", f"[{name}]", words) from None
+        return model(**values)
     except ValidationError as error:
         told = ((".".join(map(str, each["loc"])), each["msg"]) for each in error.errors())
         problems = "; ".join(f"{place}: {words}" if place else words for place, words in told)
         raise SettingsError("Settings", f"[{name}]", problems) from None
 
 
-def company() -> Company:
-    """Return the contractor's section."""
-    return read_section(Company, "company")
-
-
-def export() -> Export:
-    """Return how exporting is done."""
-    return read_section(Export, "export")
-
-
-def approval() -> Approval:
-    """Return how decisions are tied to people; SettingsError when the key stands in the file."""
-    section = read_section(Approval, "approval")
-    if "key" in _config_file().get("approval", {}):
-        raise SettingsError("Settings", "[approval]", "key belongs into the environment only, TIEOUT_APPROVAL__KEY")
-    return section
-
-
-def people() -> dict[str, Person]:
-    """Return who may act, by name: the tables `[[people]]`, or all of them as JSON in TIEOUT_PEOPLE."""
-    found = {name: value for name, value in _config_file().items() if name == "people"}
-    return {person.name: person for person in _checked(_People, "people", found, "TIEOUT_").people}
-
-
-def mail() -> Mail:
-    """Return how mail leaves; a relative path of `ca_file` begins where `tieout.toml` is."""
-    section = read_section(Mail, "mail")
-    ca_file = section.ca_file and _config_path().parent / section.ca_file
-    return section.model_copy(update={"ca_file": ca_file})
-
-
-def prefect_section() -> Prefect:
-    """Return where Prefect is."""
-    return read_section(Prefect, "prefect")
-
-
-def watch() -> Watch:
-    """Return when the alarms ring."""
-    return read_section(Watch, "watch")
-
-
-def ledger_url() -> str:
-    """Return the ledger's database URL."""
-    return read_section(LedgerSection, "ledger").url.get_secret_value()
-
-
-def policy() -> Policy:
-    """Return the policy as the file and the environment state it now."""
-    return Policy(**read_section(_PolicySection, "policy").model_dump())
-
-
-def policy_with(changes: dict[str, Any]) -> Policy:
-    """Return the policy of now with some of its values changed; SettingsError names what is unknown or wrong."""
-    values = {**policy().model_dump(), **changes}
-    return Policy(**_checked(_PolicySection, "policy", values, "TIEOUT_NOT_FROM_THE_ENVIRONMENT__").model_dump())
-
-
-def mapping_csv() -> Path | None:
-    """Return the path of the mapping table; a relative one begins where `tieout.toml` is."""
-    path = read_section(MappingSection, "mapping").csv
-    return path and _config_path().parent / path
-
-
-def grid() -> Grid:
-    """Return how the list of a project's invoices is kept."""
-    return read_section(Grid, "grid")
-
-
-def grid_folder() -> Path:
-    """Return where those lists are written as CSV; a relative path begins where `tieout.toml` is."""
-    return _config_path().parent / grid().folder
-
-
-def quality() -> Quality:
-    """Return how the pages about the rules are kept."""
-    return read_section(Quality, "quality")
-
-
-def quality_folder() -> Path:
-    """Return where those pages are; a relative path begins where `tieout.toml` is."""
-    return _config_path().parent / quality().folder
-
-
-def _config_path() -> Path:
-    return Path(os.environ.get("TIEOUT_CONFIG", "tieout.toml")).absolute()
-
-
-def _config_file() -> dict[str, Any]:
-    path, text, _ = _sources()
-    return _parsed(path, text)
-
-
-def _sources() -> tuple[Path, str, frozenset[tuple[str, str]]]:
-    """Return all that settings are read from: where the file is, what it says, and our part of the environment."""
-    path = _config_path()
-    ours = frozenset(each for each in os.environ.items() if each[0].upper().startswith("TIEOUT_"))
+def read() -> Settings:
+    """Read what the company has set; SettingsError where the file cannot be read."""
+    path = Path(os.environ.get("TIEOUT_CONFIG", "tieout.toml")).absolute()
+    ours = {name.lower(): value for name, value in os.environ.items() if name.upper().startswith("TIEOUT_")}
     try:
-        return path, path.read_text() if path.is_file() else "", ours
+        return Settings(path, path.read_text(encoding="utf-8") if path.is_file() else "", ours)
     except (UnicodeDecodeError, OSError) as error:
-        raise SettingsError("Settings", str(path), str(error)) from None
-
-
-def _parsed(path: Path, text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
         raise SettingsError("Settings", str(path), str(error)) from None
