@@ -12,7 +12,7 @@ from email.policy import SMTP
 
 from data_contracts.mail import Mail
 from data_contracts.reference import Problem
-from tieout.connectors.wire import plain
+from data_contracts.text import plain
 from tieout.errors import RefusedError, SettingsError, TieoutError, TransientError, UnconfirmedError
 from tieout.settings import Mail as Settings
 

@@ -45,6 +45,7 @@ from data_contracts.reference import (
     Problem,
     Reference,
 )
+from data_contracts.text import plain
 from data_contracts.voucher import (
     Created,
     ErpInvoice,
@@ -57,7 +58,7 @@ from data_contracts.voucher import (
     VoucherLine,
 )
 from tieout.connectors.base import Capabilities, all_readable, found_for, parse_key, readable
-from tieout.connectors.wire import PATIENCE, Basic, Client, parse, plain, request_id
+from tieout.connectors.wire import PATIENCE, Basic, Client, parse, request_id
 from tieout.errors import ContractError, RefusedError, SettingsError, TransientError, UnconfirmedError
 from tieout.settings import Section, read_section
 

@@ -34,6 +34,7 @@ import httpx
 from pydantic import Field, SecretStr
 
 from data_contracts.reference import ErpJob, ErpPhase, ErpSubcontract, ErpVendor, Problem, Reference
+from data_contracts.text import plain
 from data_contracts.voucher import (
     Created,
     ErpInvoice,
@@ -46,7 +47,7 @@ from data_contracts.voucher import (
     VoucherLine,
 )
 from tieout.connectors.base import Capabilities, all_readable, found_for, parse_key, readable
-from tieout.connectors.wire import PATIENCE, Client, parse, plain, request_id
+from tieout.connectors.wire import PATIENCE, Client, parse, request_id
 from tieout.errors import ContractError, RefusedError, SettingsError, TransientError, UnconfirmedError
 from tieout.settings import Section, read_section
 

@@ -11,10 +11,10 @@ from data_contracts.invoice import Invoice, Person
 from data_contracts.mail import is_address
 from data_contracts.money import in_words
 from data_contracts.reference import Problem
+from data_contracts.text import plain
 from tieout import settings
 from tieout.clock import Clock
 from tieout.connectors.procore import parse_invoice, web_url
-from tieout.connectors.wire import plain
 from tieout.ledger import ages, alarms, mails, sightings
 from tieout.ledger.book import Ledger, Transaction
 from tieout.ledger.items import Item

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from data_contracts.text import plain
 from tieout.connectors.procore.settings import SYSTEM
 from tieout.connectors.procore.translation import LARGEST_ID, MOST_REASONS
-from tieout.connectors.wire import Client, elements, plain, request_id
+from tieout.connectors.wire import Client, elements, request_id
 from tieout.errors import ContractError, TransientError
 
 MOST_PASSES = 3  # over a list whose rows move
@@ -72,12 +73,12 @@ def _split(response: httpx.Response) -> Page:
     rows: dict[int, Row] = {}
     nameless: list[Lost] = []
     try:
-        for element, value in elements(text):
-            row_id = value.get("id") if isinstance(value, dict) else None
+        for each in elements(text):
+            row_id = each.value.get("id") if isinstance(each.value, dict) else None
             if type(row_id) is int and 0 <= row_id <= LARGEST_ID:
-                rows[row_id] = Row(element, value)
+                rows[row_id] = Row(each.text, each.value)
             else:
-                nameless.append(Lost(None, f"a row has no usable id: {plain(element, 80)}"))
+                nameless.append(Lost(None, f"a row has no usable id: {plain(each.text, 80)}"))
     except ValueError as error:
         problem = str(error)
     link = response.headers.get("Link", "").strip()

@@ -14,10 +14,11 @@ from data_contracts.commitment import BillingPeriod, Commitment, Compliance, Cos
 from data_contracts.contract import Contract
 from data_contracts.fetched import FetchedInvoice, FetchedPayment, InvoiceStub
 from data_contracts.invoice import Invoice
+from data_contracts.text import plain, without_controls
 from data_contracts.voucher import ProcorePayment
 from tieout.connectors.procore import vocabulary
 from tieout.connectors.procore.vocabulary import Names
-from tieout.connectors.wire import parse_text, plain, without_controls
+from tieout.connectors.wire import parse_text
 
 LARGEST_ID = 2**63 - 1
 LARGEST_BODY = 20_000_000  # characters of one invoice

@@ -1,17 +1,14 @@
-"""One HTTP client for every connector: says what a failure means, keeps to stated limits, reads error bodies.
+"""One HTTP client for every connector: says what a failure means and keeps to stated limits.
 
 It never retries. It waits when the server says for how long and that is short, and after a 401 it asks once
 for a new token. Which failure is which error: design section 5, and the picture in `tieout.errors`.
 """
 
-import json
 import re
 import ssl
 import time
 from base64 import b64encode
-from collections.abc import Callable, Container, Iterator, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable, Container, Mapping
 from functools import cache
 from http import HTTPStatus
 from threading import Lock
@@ -20,6 +17,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from data_contracts.text import plain
+from tieout.connectors.wire.answers import explain, http_date, parse, request_id, server_time
 from tieout.errors import RefusedError, SettingsError, TieoutError, TransientError, UnconfirmedError
 
 PATIENCE = 30.0  # seconds that one call waits at most; a longer wait is the task's business
@@ -31,13 +30,6 @@ _NEVER_SENT = (
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
 )
-# Control characters, halves of surrogate pairs, and marks that reverse the direction of writing.
-_INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
-_SPACE = re.compile(r"[ \t\n\r]*")
-_TITLE = re.compile(r"<(title|h1)[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
-_TAG = re.compile(r"<[^>]*>")
-_DEEPEST = 8  # no vendor nests an error deeper
-_SENTENCES = ("errors", "error", "error_description", "message", "reason", "detail", "details", "fields")
 
 
 class Authorization(Protocol):
@@ -203,7 +195,7 @@ class Client:
         retry_after = response.headers.get("Retry-After", "").strip()
         if re.fullmatch(r"\d{1,9}(\.\d+)?", retry_after):
             return float(retry_after)
-        moment = _http_date(retry_after)
+        moment = http_date(retry_after)
         if moment:
             return max(0.0, moment.timestamp() - self._server_now(response))
         return self._until_reset(response) if response.status_code == HTTPStatus.TOO_MANY_REQUESTS else None
@@ -236,121 +228,6 @@ class Client:
         raise kind(self.system, document, words, request_id(response))
 
 
-def parse(response: httpx.Response) -> Any:
-    """Return the JSON content; ValueError in plain words when it is none."""
-    try:
-        return parse_text(response.content.decode())
-    except UnicodeDecodeError:
-        raise ValueError("the answer is not valid UTF-8") from None
-
-
-def parse_text(text: str) -> Any:
-    """Return what the JSON text says; ValueError in plain words when it is none. Floats stay floats."""
-    try:
-        return json.loads(text, parse_constant=_no_constant)
-    except RecursionError:
-        raise ValueError("the answer is nested too deeply") from None
-    except ValueError as error:
-        raise ValueError(f"the answer is not valid JSON ({plain(str(error), 80)})") from None
-
-
-def elements(text: str) -> Iterator[tuple[str, Any]]:
-    """Yield each element of a JSON array with its text; ValueError in plain words where it stops being one."""
-    position, wanted = _skip_space(text, 0), "["
-    while text[position : position + 1] == wanted:
-        position, wanted = _skip_space(text, position + 1), ","
-        if text[position : position + 1] == "]":
-            break
-        try:
-            value, end = _ARRAY.raw_decode(text, position)
-        except RecursionError:
-            raise ValueError("the answer is nested too deeply") from None
-        except ValueError as error:
-            raise ValueError(f"the answer is not valid JSON ({plain(str(error), 80)})") from None
-        yield text[position:end], value
-        position = _skip_space(text, end)
-    if text[position:].strip() != "]":
-        raise ValueError("the answer ends early" if wanted == "," else "the answer is not a list")
-
-
-def explain(response: httpx.Response) -> str:
-    """Return the error body as one plain sentence, whichever of the vendors' shapes it has."""
-    try:
-        words = "; ".join(dict.fromkeys(_sentences(parse(response))))
-    except ValueError:
-        words = _text_words(response.content.decode(errors="replace"))
-    if response.is_redirect:
-        words = f"redirects to {response.headers.get('Location', '?')}; is the address in the settings right?"
-    stated = f"HTTP {response.status_code} {response.reason_phrase}".strip()
-    if not words:
-        return f"{stated}, with no explanation"
-    return plain(words if response.is_client_error else f"{stated}: {words}")
-
-
-def plain(text: str, limit: int = 500) -> str:
-    """Return the text on one line, without control characters, no longer than `limit`."""
-    line = " ".join(_INVISIBLE.sub(" ", text).split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def without_controls(text: str) -> str:
-    """Return the text as a name may be stored and shown; characters of every plane stay."""
-    return text.strip() if text.isprintable() else _INVISIBLE.sub(" ", text).strip()
-
-
-def request_id(response: httpx.Response) -> str | None:
-    """Return the id under which the vendor logged this request."""
-    return plain(response.headers.get("X-Request-Id", ""), 100) or None
-
-
-def server_time(response: httpx.Response) -> datetime | None:
-    """Return the time at which the server says it answered."""
-    return _http_date(response.headers.get("Date", ""))
-
-
-def _http_date(text: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _skip_space(text: str, position: int) -> int:
-    match = _SPACE.match(text, position)
-    return match.end() if match else position
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
 def _transport_words(error: httpx.HTTPError) -> str:
     kind = "no answer in time" if isinstance(error, httpx.TimeoutException) else "connection failed"
     return plain(f"{kind} ({type(error).__name__}{f': {error}' if str(error) else ''})")
-
-
-def _sentences(body: Any, depth: int = 0, is_fields: bool = False) -> Iterator[str]:
-    """Yield the sentences of an error body: a text, a list, known keys, or an object of fields with messages."""
-    if isinstance(body, str) and body.strip():
-        yield body.strip()
-    elif isinstance(body, list) and depth < _DEEPEST:
-        for each in body:
-            yield from _sentences(each, depth + 1)
-    elif isinstance(body, dict) and depth < _DEEPEST:
-        spoken = [] if is_fields else [key for key in _SENTENCES if body.get(key)]
-        for key in spoken or body:
-            for sentence in _sentences(body[key], depth + 1, is_fields=key in ("errors", "fields")):
-                yield sentence if spoken else f"{key}: {sentence}"
-
-
-def _text_words(text: str) -> str:
-    """Return what a body that is not JSON says: an HTML page by its title, anything else as it is."""
-    if "<" not in text:
-        return text
-    title = _TITLE.search(text)
-    words = plain(_TAG.sub(" ", title[2] if title else text))
-    return f"an HTML page titled {words!r}" if title else words
-
-
-_ARRAY = json.JSONDecoder(parse_constant=_no_constant)
