@@ -217,7 +217,7 @@ def judge_malformed(office: Office, bodies: Sequence[tuple[int, str]], outcome: 
                 cases.append(office.case(parsed.model_copy(update={"invoice_id_procore": number})))
                 was[number] = office.case(office.sound[sound_id]).invoice
             else:
-                _note_reasons(outcome, parsed, body)
+                _note_reasons(outcome, parsed.reasons, body)
         except Exception as error:  # noqa: BLE001  the very thing that is looked for
             outcome.tracebacks.append(f"{type(error).__name__}: {error}: {body[:2000]}")
     try:

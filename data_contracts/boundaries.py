@@ -23,7 +23,7 @@ from data_contracts.commitment import (
     Vendor,
 )
 from data_contracts.contract import Contract
-from data_contracts.fetched import FetchedInvoice, FetchedPayment, InvoiceStub
+from data_contracts.fetched import FetchedInvoice, FetchedPayment, InvoiceStub, UnreadableInvoice
 from data_contracts.invoice import Invoice, InvoiceLine, Person, Summary
 from data_contracts.reference import ErpJob, ErpPhase, ErpSubcontract, ErpVendor, Reference
 from data_contracts.rules import section
@@ -39,7 +39,7 @@ from data_contracts.voucher import (
 )
 
 BOUNDARIES: tuple[tuple[str, tuple[type[Contract], ...]], ...] = (
-    ("Procore's invoice", (InvoiceStub, FetchedInvoice, Invoice, Summary, InvoiceLine, Person)),
+    ("Procore's invoice", (InvoiceStub, FetchedInvoice, UnreadableInvoice, Invoice, Summary, InvoiceLine, Person)),
     ("Procore's books", (Project, Vendor, Commitment, CommitmentLine, ChangeOrder, CostCode, BillingPeriod)),
     ("Procore's papers", (Compliance, Paper, LienWaiver)),
     ("What the ERP gets", (Voucher, VoucherLine, Created, Refused)),

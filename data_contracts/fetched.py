@@ -29,6 +29,12 @@ class FetchedInvoice(Contract):
     problem: str | None = None
 
 
+class UnreadableInvoice(Contract):
+    """What stands for an invoice whose body cannot be believed: why, in plain sentences."""
+
+    reasons: tuple[str, ...]
+
+
 class FetchedPayment(Contract):
     """A row of a commitment's Payments Issued tab as Procore holds it, whoever wrote it."""
 

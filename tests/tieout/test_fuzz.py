@@ -55,5 +55,5 @@ def test_whatever_stands_in_a_field_is_read_or_a_reason(data: st.DataObject):
 def assert_reason(body: str) -> None:
     read = parse_invoice(body, 1)
     if not isinstance(read, Invoice):
-        assert read
-        assert all(reason.isprintable() for reason in read)
+        assert read.reasons
+        assert all(reason.isprintable() for reason in read.reasons)

@@ -9,6 +9,7 @@ import typer
 from rich.console import Group
 from rich.text import Text
 
+from data_contracts.fetched import UnreadableInvoice
 from data_contracts.money import in_words
 from tieout import opening
 from tieout.cli.console import DOT, STYLES, light, notes, out, plain, print_json, readable_ledger, table
@@ -43,7 +44,7 @@ def show(
     raise typer.Exit(2 if found else 1)
 
 
-def facts_of(ledger: Ledger, item: Item, derived: Derivation | list[str]) -> dict[str, Any]:
+def facts_of(ledger: Ledger, item: Item, derived: Derivation | UnreadableInvoice) -> dict[str, Any]:
     """Return what the command shows, as plain values; amounts as text."""
     return {
         "invoice": item.number,
@@ -58,7 +59,7 @@ def facts_of(ledger: Ledger, item: Item, derived: Derivation | list[str]) -> dic
         "due_now": in_words(item.net, item.currency),
         "in_erp": _place(item),
         "findings": [finding.model_dump(mode="json") for finding in (*item.reasons, *open_drift(item))],
-        "arithmetic": _arithmetic(derived) if isinstance(derived, Derivation) else {"unreadable": derived},
+        "arithmetic": _arithmetic(derived),
         "payments": inquiry.payments(ledger, item),
         "timeline": [asdict(each) for each in inquiry.timeline(ledger, item)],
     }
@@ -92,7 +93,9 @@ def _list_candidates(found: Sequence[Item], json: bool) -> None:
         out().print(table(title, ("Procore id", "vendor", "project", "state"), rows))
 
 
-def _arithmetic(derived: Derivation) -> dict[str, Any]:
+def _arithmetic(derived: Derivation | UnreadableInvoice) -> dict[str, Any]:
+    if isinstance(derived, UnreadableInvoice):
+        return {"unreadable": list(derived.reasons)}
     return {
         "header": {each.name: {"amount": str(each.amount), "source": each.source} for each in derived.header},
         "lines": [
@@ -125,7 +128,7 @@ def _place(item: Item) -> dict[str, str] | None:
         return place
 
 
-def _in_tables(facts: dict[str, Any], derived: Derivation | list[str]) -> Group:
+def _in_tables(facts: dict[str, Any], derived: Derivation | UnreadableInvoice) -> Group:
     parts: list[Any] = [_heading(facts)]
     for finding in facts["findings"]:
         parts.append(plain(f"\n{finding['severity'].capitalize()} ({finding['rule']}): {finding['message']}"))
@@ -156,10 +159,10 @@ def _heading(facts: dict[str, Any]) -> Text:
     return Text.assemble((plain(name).plain, "bold"), "\n", icon, f" {facts['state']}", plain(words))
 
 
-def _proof(derived: Derivation | list[str]) -> list[Any]:
+def _proof(derived: Derivation | UnreadableInvoice) -> list[Any]:
     if isinstance(derived, Derivation):
         return [table(sheet.title, sheet.headings, sheet.rows) for sheet in sheets(derived)]
-    return [plain("Procore's invoice cannot be read: " + "; ".join(derived))]
+    return [plain("Procore's invoice cannot be read: " + "; ".join(derived.reasons))]
 
 
 def _because(facts: dict[str, Any]) -> str:

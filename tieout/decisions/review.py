@@ -223,7 +223,8 @@ def _why_stale(item: Item, row: Row) -> str:
 def _row(item: Item, body: str, content_hash: str) -> Row:
     invoice = parse_invoice(body, item.company_id)
     if not isinstance(invoice, Invoice):
-        raise ContractError("Ledger", f"invoice {item.number}", "; ".join(invoice))  # it was READY: it was readable
+        # It was READY, so it was readable.
+        raise ContractError("Ledger", f"invoice {item.number}", "; ".join(invoice.reasons))
     # The figures that were judged and will be exported; a list that is stale by now shows Procore's own.
     is_current = item.content_hash == content_hash
     gross, held = (item.gross, item.held) if is_current else (invoice.gross, invoice.held)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
+from data_contracts.fetched import UnreadableInvoice
 from data_contracts.invoice import SENDABLE, Invoice
 from data_contracts.reference import Finding
 from data_contracts.voucher import ErpInvoice, Voucher
@@ -60,9 +61,13 @@ def in_erp(item: Item, voucher: Voucher, there: Sequence[ErpInvoice], menu_path:
 
 
 def in_procore(
-    item: Item, seen: Sighting, exported: Invoice | list[str], now: Invoice | list[str], capabilities: Capabilities
+    item: Item,
+    seen: Sighting,
+    exported: Invoice | UnreadableInvoice,
+    now: Invoice | UnreadableInvoice,
+    capabilities: Capabilities,
 ) -> list[Finding]:
-    """Compare what Procore showed last with the invoice that was exported; a list says why one cannot be read."""
+    """Compare what Procore showed last with the invoice that was exported."""
     system = item.erp.capitalize()
     known = _run("acknowledge-drift", item)
     stays = f"If it shall stay so, correct the AP invoice in {system} ({capabilities.menu_path}) and {known}."
@@ -79,8 +84,10 @@ def in_procore(
     return [_finding("changed-in-procore", changed, differences, remedy, "project manager", seen.content_hash)]
 
 
-def since(held: Invoice | list[str], now: Invoice | list[str], seen: Sighting) -> dict[str, tuple[str, str]]:
-    """Return by field what Procore shows otherwise than the invoice that we hold; a list says why one is unreadable."""
+def since(
+    held: Invoice | UnreadableInvoice, now: Invoice | UnreadableInvoice, seen: Sighting
+) -> dict[str, tuple[str, str]]:
+    """Return by field what Procore shows otherwise than the invoice that we hold."""
     if seen.is_gone:
         return {"in Procore": ("there", "deleted")}
     differences: dict[str, tuple[str, str]] = {}
@@ -88,9 +95,9 @@ def since(held: Invoice | list[str], now: Invoice | list[str], seen: Sighting) -
         differences["status"] = ("could be sent", seen.status.replace("_", " "))
     if isinstance(held, Invoice) and isinstance(now, Invoice):
         return differences | {_label(name): pair for name, pair in held.differences(now).items()}
-    if isinstance(held, list) and isinstance(now, list) and held == now:
+    if held == now:
         return differences
-    was, is_ = ("; ".join(each[:3]) if isinstance(each, list) else "readable" for each in (held, now))
+    was, is_ = ("readable" if isinstance(each, Invoice) else "; ".join(each.reasons[:3]) for each in (held, now))
     return differences | {"content": (was, is_)}
 
 

@@ -40,7 +40,7 @@ def cases_of(
     for item in items:
         invoice = parse_invoice(bodies[item.snapshot_id], item.company_id)
         if not isinstance(invoice, Invoice):
-            found.append((item, unreadable(invoice)))
+            found.append((item, unreadable(invoice.reasons)))
         elif item.project_id not in terms.books:
             found.append((item, unreadable(["its project was never read"])))
         else:

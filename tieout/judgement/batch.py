@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from data_contracts.fetched import UnreadableInvoice
 from data_contracts.invoice import Invoice
 from data_contracts.reference import Finding
 from data_contracts.verdicts import unreadable
@@ -167,8 +168,8 @@ def _read(connection: Reader, terms: Basis, invoice_ids: Sequence[int], now: dat
     items = {item.invoice_id: item for item in find_items(connection, invoice_id=list(invoice_ids))}
     readings = []
     for invoice_id, sighting in seen.items():
-        reasons = parsed.get(invoice_id)
-        found = [unreadable(reasons)] if isinstance(reasons, list) else findings.get(invoice_id, [])
+        read = parsed.get(invoice_id)
+        found = [unreadable(read.reasons)] if isinstance(read, UnreadableInvoice) else findings.get(invoice_id, [])
         body_hash = digest_of(bodies[sighting.snapshot_id]) if sighting.snapshot_id is not None else ""
         readings.append(Reading(sighting, items.get(invoice_id), sound.get(invoice_id), found, body_hash))
     return readings

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 
 from data_contracts.case import Case
+from data_contracts.fetched import UnreadableInvoice
 from data_contracts.invoice import Invoice
 from data_contracts.reference import Finding
 from data_contracts.verdicts import unreadable, verdict
@@ -103,7 +104,7 @@ def _compare(
     changed = [case for case in cases_then if case != known[case.invoice.invoice_id_procore]]
     found_then = {**found, **judge(changed)} if changed else found  # most policies touch few cases
     stubs = {each.invoice_id: each for each in seen}
-    unread = {key: each for key, each in parsed.items() if isinstance(each, list)}
+    unread = {key: each for key, each in parsed.items() if isinstance(each, UnreadableInvoice)}
     nows, thens = (
         _fates(each, project_id, stubs, unread, its_cases, its_found, now)
         for each, its_cases, its_found in ((terms, cases, found), (other, cases_then, found_then))
@@ -122,7 +123,7 @@ def _fates(
     terms: Basis,
     project_id: int,
     seen: dict[int, Sighting],
-    unread: dict[int, list[str]],
+    unread: dict[int, UnreadableInvoice],
     cases: Sequence[Case],
     found: dict[int, list[Finding]],
     now: datetime,
@@ -132,7 +133,7 @@ def _fates(
     if project_id in policy.skip_projects:
         return dict.fromkeys(seen, Fate(PASSED_OVER))
     by_id = {case.invoice.invoice_id_procore: case for case in cases}
-    told = with_held_before(cases, found) | {key: [unreadable(why)] for key, why in unread.items()}
+    told = with_held_before(cases, found) | {key: [unreadable(each.reasons)] for key, each in unread.items()}
     return {
         invoice_id: _fate(terms, project_id, by_id.get(invoice_id), told.get(invoice_id, []), now)
         if sighting.status in policy.auto_send_statuses

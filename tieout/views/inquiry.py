@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from data_contracts.fetched import UnreadableInvoice
 from data_contracts.invoice import Invoice
 from data_contracts.money import from_minor, in_words
 from tieout.connectors.procore import invoice_paths, parse_invoice
@@ -88,7 +89,7 @@ def timelines(ledger: Ledger, items: Sequence[Item]) -> dict[int, list[tuple[str
     return told
 
 
-def derivations(ledger: Ledger, items: Sequence[Item]) -> dict[int, Derivation | list[str]]:
+def derivations(ledger: Ledger, items: Sequence[Item]) -> dict[int, Derivation | UnreadableInvoice]:
     """Return by item id how the figures of each came about, as it was judged; or why Procore's invoice is unreadable.
 
     It must come to what was sent, or else to what the ledger says of it.
@@ -99,7 +100,7 @@ def derivations(ledger: Ledger, items: Sequence[Item]) -> dict[int, Derivation |
         readable = {item_id: each for item_id, each in parsed.items() if isinstance(each, Invoice)}
         earlier = previous_invoices(connection, list(readable.values()))
         sent = sent_vouchers(connection, items)
-    made: dict[int, Derivation | list[str]] = {}
+    made: dict[int, Derivation | UnreadableInvoice] = {}
     for item in items:
         read = parsed[item.item_id]
         if isinstance(read, Invoice):

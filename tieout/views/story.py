@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from data_contracts.fetched import UnreadableInvoice
 from data_contracts.money import in_words
 from data_contracts.reference import Finding
 from tieout.export.drift import open_drift
@@ -22,7 +23,7 @@ class Story:
     timeline: Sequence[tuple[str, str, str]] = ()  # when, what, by whom
     unfinished: Sequence[str] = ()  # steps that did not finish just now
     payload: Payload | None = None
-    derived: Derivation | list[str] | None = None  # how its figures came about
+    derived: Derivation | UnreadableInvoice | None = None  # how its figures came about
 
 
 NO_STORY: Final = Story()

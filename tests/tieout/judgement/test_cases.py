@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from data_contracts.case import Case, Others
 from data_contracts.expectations import validate
+from data_contracts.fetched import UnreadableInvoice
 from data_contracts.invoice import Invoice
 from data_contracts.reference import Finding
 from data_contracts.verdicts import check
@@ -102,7 +103,7 @@ def judge_everything(contractor: Contractor, site: procore.Procore, erp: spectru
         wanted = [each["id"] for each in contractor.requisitions if each["project_id"] == project.project_id_procore]
         fetched = site.invoices(project.project_id_procore, wanted)
         parsed = {each.invoice_id_procore: procore.parse_invoice(each.body, site.company_id) for each in fetched}
-        unreadable |= {invoice_id for invoice_id, each in parsed.items() if isinstance(each, list)}
+        unreadable |= {invoice_id for invoice_id, each in parsed.items() if isinstance(each, UnreadableInvoice)}
         invoices = {key: each for key, each in parsed.items() if isinstance(each, Invoice)}
         books, _ = site.project_books(project)
         mapping = CodeMap(books, vendors, rows, TODAY)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from data_contracts.commitment import BillingPeriod, Commitment, Compliance, CostCode, LienWaiver, Project, Vendor
 from data_contracts.contract import Contract
-from data_contracts.fetched import FetchedInvoice, FetchedPayment, InvoiceStub
+from data_contracts.fetched import FetchedInvoice, FetchedPayment, InvoiceStub, UnreadableInvoice
 from data_contracts.invoice import Invoice
 from data_contracts.text import plain, without_controls
 from data_contracts.voucher import ProcorePayment
@@ -138,11 +138,16 @@ def _words(error: Mapping[str, Any]) -> str:
     return f"must be {wanted[kind]}, not {shown}" if kind in wanted else f"{plain(error['msg'], 120)}: {shown}"
 
 
-def parse_invoice(body: str, company_id: int, invoice_id: int | None = None) -> Invoice | list[str]:
-    """Return the invoice that the JSON text describes, or in plain sentences why it cannot be believed. No I/O.
+def parse_invoice(body: str, company_id: int, invoice_id: int | None = None) -> Invoice | UnreadableInvoice:
+    """Return the invoice that the JSON text describes, or why it cannot be believed. No I/O.
 
     With an `invoice_id`, the text of another invoice is one such reason.
     """
+    made = _invoice(body, company_id, invoice_id)
+    return made if isinstance(made, Invoice) else UnreadableInvoice(reasons=tuple(made))
+
+
+def _invoice(body: str, company_id: int, invoice_id: int | None) -> Invoice | list[str]:
     if len(body) > LARGEST_BODY:
         return [f"the invoice is of an absurd size ({len(body):,} characters)"]
     try:
