@@ -14,7 +14,7 @@ from lines import a_line
 from trytons import TrytonServer
 
 from data_contracts.voucher import Voucher
-from tieout.connectors import tryton
+from tieout.connectors.tryton import rpc
 from tieout.sandbox.contractor.erp_books import ErpBooks
 
 Hired = AbstractContextManager[Clerk]
@@ -39,7 +39,7 @@ def _on(server: TrytonServer, books: ErpBooks) -> Iterator[Clerk]:
         server.company(books) as company,
         a_line(company.direct, _WRITES) as line,
     ):
-        patch.setattr(tryton, "PAGE", 3)  # so that a few invoices are more than one
+        patch.setattr(rpc, "PAGE", 3)  # so that a few invoices are more than one
         section = {**company.settings, "url": line.url}
         execute = partial(server.databases.execute, company.settings["database"])
         yield _Accountant(section, line, company.http, _now, execute, patience=8.0)

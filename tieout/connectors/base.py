@@ -1,11 +1,11 @@
 """The promises that every ERP connector keeps (design section 5), and the key that ties an AP invoice to Procore."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from data_contracts.contract import Contract
 from data_contracts.reference import Problem, Reference
@@ -35,6 +35,13 @@ class Capabilities(Contract):
     menu_path: str  # where accounting finds the unposted invoice (R35)
     release_path: str  # where accounting releases retention by hand (R38)
     payment_hold: bool = False  # an unposted invoice can be written with its payment on hold (C3.17)
+
+
+class OpenPeriod(NamedTuple):
+    """The first and the last day on which an ERP lets invoices be booked; None where it states none."""
+
+    first: date | None = None
+    last: date | None = None
 
 
 class ERP(Protocol):

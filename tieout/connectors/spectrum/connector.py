@@ -96,7 +96,7 @@ class Connector:
         """Return the company's vendors, jobs, phases, subcontracts and open period."""
         read = self._info_link.read
         accounts = {text(row.Cost_Type): text(row.GL_Account) for row in read(info_link.COST_TYPES)}
-        open_from, open_to = self._info_link.processing_dates()
+        open_from, open_to = self._info_link.open_period()
         return Reference(
             company_erp=self.settings.company_code,
             currency=self.settings.currency,
@@ -127,7 +127,7 @@ class Connector:
             yield _problem("connection", str(error), "Check the address, and that Spectrum's port is open.")
 
     def _check_period(self) -> list[Problem]:
-        first, last = self._info_link.processing_dates()
+        first, last = self._info_link.open_period()
         today = self._now().astimezone(self.settings.zone).date()
         if first is None or last is None:
             return [_problem("period", "the A/P processing dates are not set", "Set them in Spectrum.")]

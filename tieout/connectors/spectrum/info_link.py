@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from data_contracts.text import plain
 from data_contracts.voucher import ErpState, Voucher
+from tieout.connectors.base import OpenPeriod
 from tieout.connectors.spectrum.settings import SYSTEM, Settings
 from tieout.connectors.spectrum.translation import Row, text
 from tieout.errors import SettingsError, TransientError
@@ -69,13 +70,6 @@ class Seen(NamedTuple):
     state: ErpState
 
 
-class ProcessingDates(NamedTuple):
-    """The days on which accounts payable may be booked; None where Spectrum has none set."""
-
-    first: date | None = None
-    last: date | None = None
-
-
 class InfoLink:
     """The tables of one company."""
 
@@ -112,10 +106,10 @@ class InfoLink:
         """Yield the payment applications that changed since that day."""
         yield from self.read(_PAYMENTS, *self._changed(_PAYMENTS, since))
 
-    def processing_dates(self) -> ProcessingDates:
-        """Return when accounts payable is open."""
+    def open_period(self) -> OpenPeriod:
+        """Return the A/P processing dates."""
         row = next(self.read(_PERIODS), None)
-        return ProcessingDates(row.First_Date, row.Last_Date) if row else ProcessingDates()
+        return OpenPeriod(row.First_Date, row.Last_Date) if row else OpenPeriod()
 
     def read(self, rows: TableClause, *where: ColumnElement[bool]) -> Iterator[Row]:
         """Yield the company's rows of a table, a few at a time."""
