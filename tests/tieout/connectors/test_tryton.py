@@ -150,6 +150,18 @@ def test_an_answer_that_is_lost_half_way_through_a_divided_batch_is_unconfirmed(
     assert [row["Invoice_Number"] for row in ours(tryton_company)] == ["APP-4", "APP-1", "APP-2"]
 
 
+@pytest.mark.parametrize("status", [503, 403])
+def test_a_look_that_fails_after_a_part_of_the_batch_was_written_leaves_the_whole_unconfirmed(
+    erp: Connector, tryton_company: TrytonCompany, status: int
+):
+    erp.create([a_voucher(2, "77.00", retention=Decimal(0))])
+    tryton_company.fault("account.invoice.search_read", "5xx_before", status=status)
+    with pytest.raises(UnconfirmedError):
+        erp.create([a_voucher(1), a_voucher(2)])
+
+    assert [row["Invoice_Number"] for row in ours(tryton_company)] == ["APP-2", "APP-1"]
+
+
 def test_what_took_too_long_to_prepare_is_not_sent(tryton_company: TrytonCompany):
     moments = iter((0.0, 20.0))
     erp = Connector(Settings(**tryton_company.settings | {"timeout": 20.0}), monotonic=lambda: next(moments))
