@@ -151,7 +151,7 @@ def test_the_glossary_tells_every_state_once():
 
 def test_the_connector_page_tells_every_promise():
     promises = {name for name in vars(ERP) if not name.startswith("_")} | set(ERP.__annotations__)
-    told = re.findall(r"^\| `(\w+)", section(read("connectors.md"), "What the file promises"), re.MULTILINE)
+    told = re.findall(r"^\| `(\w+)", section(read("connectors.md"), "What a connector promises"), re.MULTILINE)
 
     assert sorted(told) == sorted(promises)
 

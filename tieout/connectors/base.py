@@ -1,4 +1,7 @@
-"""The promises that every ERP connector keeps (design section 5), and the key that ties an AP invoice to Procore."""
+"""What every ERP connector promises (design section 5), what it needs for that, and how one is opened.
+
+Here is the key, too, that ties an AP invoice to Procore.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
@@ -45,7 +48,7 @@ class OpenPeriod(NamedTuple):
 
 
 class ERP(Protocol):
-    """One ERP. Every method may raise TransientError (a failed read) and SettingsError (refused credentials)."""
+    """One ERP. What asks it may raise TransientError (a failed read) and SettingsError (refused credentials)."""
 
     capabilities: Capabilities
 
@@ -56,12 +59,15 @@ class ERP(Protocol):
         """Return the master data that codes are checked against."""
 
     def preview(self, voucher: Voucher) -> dict[str, Any]:
-        """Return the exact payload that `create` would send for this voucher. No I/O."""
+        """Return the exact payload that `create` would send, with codes where the ERP has ids of its own. No I/O.
+
+        Raises ContractError where the ERP has no place for what the voucher says.
+        """
 
     def create(self, vouchers: Sequence[Voucher]) -> list[Outcome]:
         """Write unposted invoices; one outcome per voucher, in order.
 
-        Raises TransientError when surely nothing was written, UnconfirmedError when the answer was lost.
+        Raises TransientError or SettingsError when surely nothing was written, UnconfirmedError when that is unknown.
         """
 
     def update(self, voucher: Voucher) -> Outcome:
@@ -146,7 +152,7 @@ def all_readable(system: str, there: Iterable[ErpInvoice | Unreadable]) -> Itera
 
 
 def available_erps() -> list[str]:
-    """Return the names of the ERPs that there is a connector for: the modules of this folder with a `Connector`."""
+    """Return the names of the ERPs that there is a connector for: the files and packages here with a `Connector`."""
     names = sorted(module.name for module in iter_modules(import_module("tieout.connectors").__path__))
     return [name for name in names if hasattr(import_module(f"tieout.connectors.{name}"), "Connector")]
 

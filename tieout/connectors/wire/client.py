@@ -106,8 +106,8 @@ class Client:
     ) -> httpx.Response:
         """Send a request that changes nothing; `sent` is what httpx takes (params, json, data).
 
-        Statuses in `allow` are returned, `hints` say what a status means here. A 4xx is RefusedError, a 401 that
-        stays SettingsError, everything else TransientError.
+        Statuses in `allow` are returned, `hints` say what a status means here. A 401 that stays and a redirect are
+        SettingsError, 408 and 429 TransientError, any other 4xx RefusedError, everything else TransientError.
         """
         try:
             response = self._exchange(method, path, document, TransientError, sent)
@@ -130,8 +130,8 @@ class Client:
     ) -> httpx.Response:
         """Send a request that changes something; its JSON answer, if it has one, is known to be readable.
 
-        TransientError when surely nothing was written, UnconfirmedError when that is not known, RefusedError
-        on a 4xx.
+        A 401 that stays is SettingsError, any other 4xx but 408 and 429 RefusedError. Else it is TransientError
+        when surely nothing was written, UnconfirmedError when that is not known.
         """
         try:
             response = self._exchange(method, path, document, UnconfirmedError, sent)
