@@ -1,4 +1,4 @@
-"""What every ERP connector promises (design section 5), what it needs for that, and how one is opened.
+"""What every ERP connector promises (docs/connectors.md), what it needs for that, and how one is opened.
 
 Here is the key, too, that ties an AP invoice to Procore.
 """

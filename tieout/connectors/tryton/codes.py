@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from data_contracts.voucher import Refused, Voucher, VoucherLine
 from tieout.connectors.tryton.company import Company
-from tieout.connectors.tryton.rpc import Calls, pieces
+from tieout.connectors.tryton.rpc import Calls, chunks
 from tieout.connectors.tryton.settings import Axis, Settings
 from tieout.connectors.tryton.translation import SIGNED, to_wire
 from tieout.connectors.tryton.values import Row
@@ -154,7 +154,7 @@ def _origins(calls: Calls, company: Company, contracts: Sequence[str]) -> dict[C
     lines = {f"purchase.line,{row['id']}": row for row in calls.every("purchase.line", domain, fields)}
     phase, cost_type = company.roots["phase"], company.roots["cost_type"]
     spent: dict[str, dict[int, int]] = {}
-    for origins in pieces(sorted(lines)):
+    for origins in chunks(sorted(lines)):
         coded = [["origin", "in", origins], ["root", "in", [phase, cost_type]]]
         for row in calls.every("analytic.account.entry", coded, ["origin", "root", "account"]):
             spent.setdefault(row["origin"], {})[row["root"]] = row["account"]

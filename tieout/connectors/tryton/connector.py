@@ -14,7 +14,7 @@ from tieout.connectors.tryton import preflight, records
 from tieout.connectors.tryton.codes import Codes
 from tieout.connectors.tryton.company import Company
 from tieout.connectors.tryton.reference import read_reference
-from tieout.connectors.tryton.rpc import Calls, pieces
+from tieout.connectors.tryton.rpc import Calls, chunks
 from tieout.connectors.tryton.settings import SYSTEM, Settings
 from tieout.connectors.tryton.translation import changed_since, to_wire
 from tieout.connectors.tryton.values import Row, shown
@@ -143,7 +143,7 @@ class Connector:
     def find(self, vouchers: Sequence[Voucher]) -> dict[str, list[ErpInvoice]]:
         """Return by key what Tryton holds: by our key in the description, else by vendor and invoice number."""
         found: dict[str, list[ErpInvoice]] = {}
-        for chunk in pieces(vouchers):
+        for chunk in chunks(vouchers):
             vendors = sorted({each.vendor_erp for each in chunk})
             by_number = [["party.code", "in", vendors], ["reference", "in", [each.invoice_number for each in chunk]]]
             wanted = [["OR", ["description", "in", [each.key for each in chunk]], by_number]]

@@ -9,7 +9,7 @@ from typing import Any
 from data_contracts.voucher import ErpInvoice, Payment, Unreadable
 from tieout.connectors.base import readable
 from tieout.connectors.tryton.company import Company
-from tieout.connectors.tryton.rpc import Calls, pieces
+from tieout.connectors.tryton.rpc import Calls, chunks
 from tieout.connectors.tryton.translation import changed_since, from_wire, is_issued, named, payment_from_wire
 from tieout.connectors.tryton.values import Row
 
@@ -26,7 +26,7 @@ _PAYMENT = (
 def invoices(calls: Calls, company: Company, domain: Sequence[Any]) -> Iterator[ErpInvoice | Unreadable]:
     """Yield the supplier invoices of a search."""
     ours = [["company", "=", company.company_id], ["type", "=", "in"]]
-    for rows in pieces(calls.every("account.invoice", [*ours, *domain], _INVOICE)):
+    for rows in chunks(calls.every("account.invoice", [*ours, *domain], _INVOICE)):
         purchases = {each for row in rows for each in row["purchases"]}
         contracts = {row["id"]: row["reference"] or "" for row in _by_id(calls, "purchase.purchase", purchases)}
         retained = _retained(calls, company, rows)
@@ -46,7 +46,7 @@ def _retained(calls: Calls, company: Company, rows: Sequence[Row]) -> dict[int, 
 def payments(calls: Calls, company: Company, since: datetime | None) -> Iterator[Payment | Unreadable]:
     """Yield the payments of supplier invoices that changed at or after `since`, voids included."""
     ours = [["company", "=", company.company_id], ["kind", "=", "payable"], ["line", "!=", None]]
-    for rows in pieces(calls.every("account.payment", [*ours, *changed_since(since)], _PAYMENT)):
+    for rows in chunks(calls.every("account.payment", [*ours, *changed_since(since)], _PAYMENT)):
         issued = [row for row in rows if is_issued(row)]
         origins = [(row["line."]["move_origin"] or "").partition(",") for row in issued]
         ids = [int(each) if model == "account.invoice" else None for model, _, each in origins]

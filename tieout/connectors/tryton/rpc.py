@@ -15,7 +15,6 @@ from tieout.errors import RefusedError, SettingsError, TransientError, Unconfirm
 KEYS_PER_QUERY = 200
 PAGE = 1000  # records that are asked for at a time
 _JSON = {"Content-Type": "application/json"}
-
 _Value = TypeVar("_Value")
 
 
@@ -87,13 +86,13 @@ def _result(
     return decoded(answer.get("result"))
 
 
-def pieces(values: Iterable[_Value]) -> Iterator[list[_Value]]:
-    """Cut what is asked for by name into as many as one query may name."""
-    piece: list[_Value] = []
+def chunks(values: Iterable[_Value]) -> Iterator[list[_Value]]:
+    """Cut values into lists of as many as one query may name."""
+    chunk: list[_Value] = []
     for value in values:
-        piece.append(value)
-        if len(piece) == KEYS_PER_QUERY:
-            yield piece
-            piece = []
-    if piece:
-        yield piece
+        chunk.append(value)
+        if len(chunk) == KEYS_PER_QUERY:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

@@ -1,7 +1,7 @@
 """One HTTP client for every connector: says what a failure means and keeps to stated limits.
 
 It never retries. It waits when the server says for how long and that is short, and after a 401 it asks once
-for a new token. Which failure is which error: design section 5, and the picture in `tieout.errors`.
+for a new token. Which failure is which error: docs/connectors.md, and the picture in `tieout.errors`.
 """
 
 import re
