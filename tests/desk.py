@@ -4,6 +4,7 @@ A `Desk` takes the steps of a night in the order of the flows, and plays the oth
 control endpoints. What the ERP or Procore holds is always read from the stand-in, never from our ledger.
 """
 
+import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +19,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from ledgers import Ledgers
-from stand_ins import write_mapping
+from stand_ins import StandIns, write_mapping
 
 from data_contracts.forms import RefreshAnswer
 from tieout import opening, settings
@@ -416,6 +417,27 @@ class Desk:
     def void_check(self, number: str) -> None:
         self.clock.advance(seconds=2)
         self.play("spectrum", f"checks/{number}/void")
+
+
+def a_desk(
+    folder: Path,
+    clock: SettableClock,
+    contractor: Contractor,
+    stand_ins: StandIns,
+    patch: pytest.MonkeyPatch,
+    ledgers: Ledgers,
+    ledger_url: str,
+) -> Desk:
+    """Open an office of this contractor; whatever both stand-ins hold is in the folder."""
+    urls = {"procore": stand_ins.procore.url, "spectrum": stand_ins.spectrum.url}
+    desk = Desk(folder, clock, contractor, urls, patch, ledgers)
+    patch.setenv("TIEOUT_CONFIG", str(folder / "tieout.toml"))
+    for section, values in stand_ins.play(contractor, folder, clock).items():
+        desk.set(section, **values)
+    desk.set("ledger", url=ledger_url)
+    desk.set("approval", proof="name")
+    patch.setenv("TIEOUT_PEOPLE", json.dumps(PEOPLE))
+    return desk
 
 
 def amount(row: dict[str, Any], name: str) -> Decimal:

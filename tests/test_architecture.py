@@ -153,6 +153,15 @@ def test_the_design_draws_every_room():
     assert [room for room in sorted(rooms) if f"`{room}`" not in drawn] == []
 
 
+@pytest.mark.parametrize("path", [path for path in MODULES if "versions" in path.parts], ids=relative)
+def test_a_migration_imports_nothing_that_may_change_after_it(path: Path):
+    nodes = list(ast.walk(tree_of(path)))
+    imported = [each.name for node in nodes if isinstance(node, ast.Import) for each in node.names]
+    imported += [node.module or "." for node in nodes if isinstance(node, ast.ImportFrom)]
+
+    assert {name.partition(".")[0] for name in imported} <= {"alembic", "sqlalchemy"}
+
+
 def test_nobody_but_its_connector_and_the_demo_names_an_erp():
     others = [path for path in MODULES if not relative(path).startswith(KNOW_ERPS)]
     named = [

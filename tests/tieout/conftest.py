@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from desk import PEOPLE, Desk, SettableClock
+from desk import WEDNESDAY, Desk, SettableClock, a_desk
 from ledgers import Ledgers, SQLite
 from stand_ins import AUTHORIZATION_ID, StandIns
 from trytons import OnThrowAway, TrytonCompany, TrytonServer, a_tryton
@@ -197,16 +197,8 @@ def desk(
     chapter = chapters["-".join(map(str, [database, after, *sizes.values()]))]
     shutil.copytree(chapter.folder, tmp_path, dirs_exist_ok=True)
     ledger_url = ledgers.new_ledger(like=chapter.ledger_url)
-    clock = SettableClock()
-    contractor = contractor_module.build(**sizes, today=clock().date())
-    urls = {"procore": stand_ins.procore.url, "spectrum": stand_ins.spectrum.url}
-    desk = Desk(tmp_path, clock, contractor, urls, monkeypatch, ledgers)
-    monkeypatch.setenv("TIEOUT_CONFIG", str(tmp_path / "tieout.toml"))
-    for section, values in stand_ins.play(contractor, tmp_path, clock).items():
-        desk.set(section, **values)
-    desk.set("ledger", url=ledger_url)
-    desk.set("approval", proof="name")
-    monkeypatch.setenv("TIEOUT_PEOPLE", json.dumps(PEOPLE))
+    contractor = contractor_module.build(**sizes, today=WEDNESDAY.date())
+    desk = a_desk(tmp_path, SettableClock(), contractor, stand_ins, monkeypatch, ledgers, ledger_url)
     if after and not chapter.ledger_url:
         desk.night() if after == "night" else desk.export_everything()
         desk.forget_requests()

@@ -21,7 +21,7 @@ _INSTRUCTIONS = 10_000  # of SQLite's own, between two looks at how far a copy i
 VARIABLES = 500  # bound variables per IN list; databases have a limit
 
 
-def upgrade(url: str) -> None:
+def upgrade(url: str, revision: str = "head") -> None:
     """Bring the ledger's tables to the newest version; safe to call at every start."""
     database = make_url(url)
     if database.get_backend_name() == "sqlite" and database.database:
@@ -34,7 +34,7 @@ def upgrade(url: str) -> None:
     engine = open_engine(url)
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
     engine.dispose()
 
 

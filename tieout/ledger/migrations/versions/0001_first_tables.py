@@ -3,12 +3,11 @@
 import sqlalchemy as sa
 from alembic import op
 
-from tieout.ledger.schema import Instant
-
 revision = "0001"
 down_revision = None
 
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_INSTANT = sa.String(length=27)  # as sortable text, in UTC
 _APPEND_ONLY = ("event", "seal", "snapshot", "rules", "judgement", "judged", "finding")
 
 
@@ -50,7 +49,7 @@ def _create_tables() -> None:
         sa.Column("generation", sa.Integer(), server_default="0", nullable=False),
         sa.Column("last_step", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("wrong_codes", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("locked_until", Instant(), nullable=True),
+        sa.Column("locked_until", _INSTANT, nullable=True),
         sa.Column("last_use", sa.String(length=80), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
@@ -59,7 +58,7 @@ def _create_tables() -> None:
         sa.Column("event_id", _ID, nullable=False),
         sa.Column("item_id", _ID, nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("at", Instant(), nullable=False),
+        sa.Column("at", _INSTANT, nullable=False),
         sa.Column("actor", sa.String(length=200), nullable=False),
         sa.Column("kind", sa.String(length=30), nullable=False),
         sa.Column("before", sa.String(length=16), nullable=True),
@@ -84,11 +83,11 @@ def _create_tables() -> None:
         sa.Column("voucher", sa.Text(), nullable=False),
         sa.Column("payload_hash", sa.String(length=64), nullable=False),
         sa.Column("lease_token", sa.Integer(), nullable=False),
-        sa.Column("opened_at", Instant(), nullable=False),
-        sa.Column("sent_at", Instant(), nullable=True),
-        sa.Column("absent_at", Instant(), nullable=True),
+        sa.Column("opened_at", _INSTANT, nullable=False),
+        sa.Column("sent_at", _INSTANT, nullable=True),
+        sa.Column("absent_at", _INSTANT, nullable=True),
         sa.Column("outcome", sa.String(length=20), nullable=True),
-        sa.Column("outcome_at", Instant(), nullable=True),
+        sa.Column("outcome_at", _INSTANT, nullable=True),
         sa.Column("evidence", sa.Text(), server_default="", nullable=False),
         sa.Column("is_live", sa.Boolean(), nullable=False),
         sa.Column("change", sa.Text(), server_default="", nullable=False),
@@ -148,9 +147,9 @@ def _create_tables() -> None:
         sa.Column("acknowledged", sa.String(length=64), server_default="", nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("lease_token", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("lease_until", Instant(), nullable=True),
+        sa.Column("lease_until", _INSTANT, nullable=True),
         sa.Column("sent_by", sa.String(length=200), server_default="", nullable=False),
-        sa.Column("changed_at", Instant(), nullable=False),
+        sa.Column("changed_at", _INSTANT, nullable=False),
         sa.Column("chain_hash", sa.String(length=64), server_default="", nullable=False),
         sa.CheckConstraint(
             "state = 'READY' OR state = 'HELD' OR state = 'NOT_EXPORTABLE' OR state = 'ACCEPTED' "
@@ -176,12 +175,12 @@ def _create_tables() -> None:
         sa.Column("item_id", _ID, nullable=False),
         sa.Column("kind", sa.String(length=30), nullable=False),
         sa.Column("facts", sa.Text(), nullable=False),
-        sa.Column("put_at", Instant(), nullable=False),
+        sa.Column("put_at", _INSTANT, nullable=False),
         sa.Column("lease_token", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("lease_until", Instant(), nullable=True),
-        sa.Column("sent_at", Instant(), nullable=True),
-        sa.Column("delivered_at", Instant(), nullable=True),
-        sa.Column("given_up_at", Instant(), nullable=True),
+        sa.Column("lease_until", _INSTANT, nullable=True),
+        sa.Column("sent_at", _INSTANT, nullable=True),
+        sa.Column("delivered_at", _INSTANT, nullable=True),
+        sa.Column("given_up_at", _INSTANT, nullable=True),
         sa.Column("problem", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("letter_id"),
     )
@@ -196,12 +195,12 @@ def _create_tables() -> None:
         sa.Column("recipient", sa.String(length=254), nullable=False),
         sa.Column("subject", sa.String(length=300), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
-        sa.Column("put_at", Instant(), nullable=False),
+        sa.Column("put_at", _INSTANT, nullable=False),
         sa.Column("lease_token", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("lease_until", Instant(), nullable=True),
-        sa.Column("sent_at", Instant(), nullable=True),
-        sa.Column("delivered_at", Instant(), nullable=True),
-        sa.Column("given_up_at", Instant(), nullable=True),
+        sa.Column("lease_until", _INSTANT, nullable=True),
+        sa.Column("sent_at", _INSTANT, nullable=True),
+        sa.Column("delivered_at", _INSTANT, nullable=True),
+        sa.Column("given_up_at", _INSTANT, nullable=True),
         sa.Column("problem", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("mail_id"),
         sa.UniqueConstraint("key", "recipient", name="one_mail_for_each_news"),
@@ -211,7 +210,7 @@ def _create_tables() -> None:
     op.create_table(
         "alarm",
         sa.Column("name", sa.String(length=40), nullable=False),
-        sa.Column("began_at", Instant(), nullable=False),
+        sa.Column("began_at", _INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
@@ -226,13 +225,13 @@ def _create_tables() -> None:
         sa.Column("check_number", sa.String(length=60), nullable=False),
         sa.Column("paid_on", sa.String(length=10), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
-        sa.Column("opened_at", Instant(), nullable=False),
+        sa.Column("opened_at", _INSTANT, nullable=False),
         sa.Column("lease_token", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("lease_until", Instant(), nullable=True),
-        sa.Column("sent_at", Instant(), nullable=True),
-        sa.Column("absent_at", Instant(), nullable=True),
+        sa.Column("lease_until", _INSTANT, nullable=True),
+        sa.Column("sent_at", _INSTANT, nullable=True),
+        sa.Column("absent_at", _INSTANT, nullable=True),
         sa.Column("payment_id_procore", sa.BigInteger(), nullable=True),
-        sa.Column("written_at", Instant(), nullable=True),
+        sa.Column("written_at", _INSTANT, nullable=True),
         sa.Column("problem", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("payment_id"),
         sa.UniqueConstraint("origin_id"),
@@ -244,14 +243,14 @@ def _create_tables() -> None:
         "policy",
         sa.Column("version", _ID, nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
-        sa.Column("since", Instant(), nullable=False),
+        sa.Column("since", _INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("version"),
     )
     op.create_table(
         "reference",
         sa.Column("name", sa.String(length=120), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
-        sa.Column("read_at", Instant(), nullable=False),
+        sa.Column("read_at", _INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
@@ -259,8 +258,8 @@ def _create_tables() -> None:
         sa.Column("run_id", sa.String(length=40), nullable=False),
         sa.Column("project_id", sa.BigInteger(), nullable=False),
         sa.Column("offered", sa.Text(), nullable=False),
-        sa.Column("opened_at", Instant(), nullable=False),
-        sa.Column("closed_at", Instant(), nullable=True),
+        sa.Column("opened_at", _INSTANT, nullable=False),
+        sa.Column("closed_at", _INSTANT, nullable=True),
         sa.Column("outcome", sa.String(length=30), server_default="", nullable=False),
         sa.Column("decided_by", sa.String(length=200), server_default="", nullable=False),
         sa.Column("decision", sa.Text(), server_default="", nullable=False),
@@ -270,13 +269,13 @@ def _create_tables() -> None:
         "rules",
         sa.Column("version", sa.String(length=16), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
-        sa.Column("since", Instant(), nullable=False),
+        sa.Column("since", _INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("version"),
     )
     op.create_table(
         "judgement",
         sa.Column("judgement_id", _ID, nullable=False),
-        sa.Column("at", Instant(), nullable=False),
+        sa.Column("at", _INSTANT, nullable=False),
         sa.Column("on_day", sa.String(length=10), nullable=False),
         sa.Column("actor", sa.String(length=200), nullable=False),
         sa.Column("rules", sa.String(length=16), nullable=False),
@@ -322,7 +321,7 @@ def _create_tables() -> None:
         sa.Column("project_id", sa.BigInteger(), nullable=False),
         sa.Column("commitment_id", sa.BigInteger(), nullable=True),
         sa.Column("status", sa.String(length=40), nullable=False),
-        sa.Column("updated_at", Instant(), nullable=False),
+        sa.Column("updated_at", _INSTANT, nullable=False),
         sa.Column("snapshot_id", _ID, nullable=True),
         sa.Column("content_hash", sa.String(length=64), server_default="", nullable=False),
         sa.Column("number_key", sa.String(length=260), server_default="", nullable=False),
@@ -346,7 +345,7 @@ def _create_tables() -> None:
         sa.Column("invoice_id", sa.BigInteger(), nullable=False),
         sa.Column("content_hash", sa.String(length=64), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
-        sa.Column("fetched_at", Instant(), nullable=False),
+        sa.Column("fetched_at", _INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("snapshot_id"),
         sa.UniqueConstraint("invoice_id", "company_id", "content_hash", name="one_snapshot_per_content"),
     )
@@ -354,13 +353,13 @@ def _create_tables() -> None:
         "turn",
         sa.Column("name", sa.String(length=120), nullable=False),
         sa.Column("holder", sa.String(length=200), nullable=False),
-        sa.Column("until", Instant(), nullable=False),
+        sa.Column("until", _INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
         "watermark",
         sa.Column("name", sa.String(length=120), nullable=False),
-        sa.Column("reached", Instant(), nullable=False),
-        sa.Column("moved_at", Instant(), nullable=False),
+        sa.Column("reached", _INSTANT, nullable=False),
+        sa.Column("moved_at", _INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
