@@ -19,6 +19,11 @@ def first_look(noted: datetime | None, now: datetime) -> datetime:
     return noted if noted and noted <= now else now
 
 
+def is_held(lease_until: datetime | None, now: datetime, lease: timedelta, deadline: timedelta) -> bool:
+    """Whether a lease keeps others away: it does until it is over and the longest request, `deadline`, as well."""
+    return lease_until is not None and lasts(lease_until + deadline, now, lease + deadline)
+
+
 def now() -> datetime:
     """Return this moment; the one clock that steps hand to the engine."""
     return datetime.now(UTC)

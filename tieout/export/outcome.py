@@ -8,7 +8,7 @@ from typing import Any
 from data_contracts.reference import Finding
 from data_contracts.voucher import Created, Outcome
 from tieout import settings
-from tieout.clock import Clock, first_look, lasts
+from tieout.clock import Clock, first_look, is_held
 from tieout.connectors.base import ERP
 from tieout.errors import ContractError
 from tieout.export import reasons
@@ -121,9 +121,7 @@ def release_expired(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> int:
     with ledger.transaction(clock(), actor) as tx:
         lease, deadline = settings.export().lease, erp.capabilities.request_timeout
         dead = [
-            item
-            for item in tx.items(state=states.EXPORTING)
-            if item.lease_until is None or not lasts(item.lease_until + deadline, tx.now, lease + deadline)
+            item for item in tx.items(state=states.EXPORTING) if not is_held(item.lease_until, tx.now, lease, deadline)
         ]
         intents = live_intents(tx.connection, dead)
         for item in dead:

@@ -96,7 +96,7 @@ def unwritten(connection: Connection) -> list[Waiting]:
     """Return the payments that Procore does not show yet."""
     row = schema.payment.c
     query = select(row.opened_at, *_NAME, row.problem)
-    query = query.where(row.written_at.is_(None), row.item_id == schema.item.c.item_id)
+    query = query.where(row.delivered_at.is_(None), row.item_id == schema.item.c.item_id)
     return [Waiting(at, _named(*name), problem) for at, *name, problem in connection.execute(query)]
 
 

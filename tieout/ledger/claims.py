@@ -1,4 +1,7 @@
-"""Which accepted invoices may be claimed now, and who claims them (law 4)."""
+"""Which accepted invoices may be claimed now, and who claims them (law 4).
+
+An export is no errand: its claim is a move of the item, whose chain tells the token, and only its state ends it.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta

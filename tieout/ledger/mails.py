@@ -2,33 +2,22 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, select
 
 from data_contracts.mail import Mail
-from tieout.clock import lasts
-from tieout.ledger import schema
+from tieout.ledger import errands, schema
 from tieout.ledger.book import Transaction
 from tieout.ledger.database import in_pieces
+from tieout.ledger.errands import Errand, Kind
 from tieout.ledger.items import Item
 from tieout.ledger.writes import adding_to
 
 _TABLE = schema.mail
-_IS_OPEN = (_TABLE.c.delivered_at.is_(None), _TABLE.c.given_up_at.is_(None))
-
-
-@dataclass(frozen=True)
-class Posting:
-    """A mail that is ours to send, under a lease with a fencing token."""
-
-    mail_id: int
-    mail: Mail
-    lease_token: int
-    lease_until: datetime
-    sent_before: datetime | None  # when it left already and no answer came
+_KIND = Kind(_TABLE, row_id="mail_id", key="mail_id")
+Posting: TypeAlias = Errand[Mail]
 
 
 def put(
@@ -44,44 +33,14 @@ def put(
 
 def open_ids(connection: Connection) -> list[int]:
     """Return what is neither delivered nor given up, oldest first."""
-    return list(connection.execute(select(_TABLE.c.mail_id).where(*_IS_OPEN).order_by(_TABLE.c.mail_id)).scalars())
+    return errands.open_keys(connection, _KIND)
 
 
 def claim(tx: Transaction, mail_id: int, lease: timedelta, deadline: timedelta) -> Posting | None:
-    """Take a mail under a lease with a new token, and note that it may leave now; None while somebody else has it.
-
-    Their lease and the longest exchange with the server, `deadline`, must be over first.
-    """
-    row = tx.connection.execute(select(_TABLE).where(_TABLE.c.mail_id == mail_id, *_IS_OPEN)).one_or_none()
-    if row is None or (row.lease_until and lasts(row.lease_until + deadline, tx.now, lease + deadline)):
-        return None
-    token, until = row.lease_token + 1, tx.now + lease
-    values = {"lease_token": token, "lease_until": until, "sent_at": tx.now}
-    if not _change(tx, mail_id, row.lease_token, values):
-        return None
-    mail = Mail(
-        message_id=row.message_id,
-        recipient=row.recipient,
-        subject=row.subject,
-        body=row.body,
-        written_at=row.put_at,
-    )
-    return Posting(mail_id, mail, token, until, row.sent_at)
-
-
-def mark_delivered(tx: Transaction, ours: Posting) -> bool:
-    """Note that the server took it; False when somebody else has taken it over."""
-    return _settle(tx, ours, delivered_at=tx.now, problem="")
-
-
-def mark_refused(tx: Transaction, ours: Posting, problem: str) -> bool:
-    """Note that it will not arrive; a person is told. False when somebody else has taken it over."""
-    return _settle(tx, ours, given_up_at=tx.now, problem=problem)
-
-
-def give_back(tx: Transaction, ours: Posting, problem: str, **values: Any) -> bool:
-    """Leave it to the next pass, with what is known of it now: `problem`, `sent_at`."""
-    return _settle(tx, ours, problem=problem, **values)
+    """Take a mail and note that it may leave now; None while somebody else has it."""
+    waiting = errands.owed(tx.connection, _KIND, _mail, [mail_id])
+    claimed = errands.claim(tx, waiting, lease, deadline)
+    return errands.mark_sent(tx, claimed[0], lease) if claimed else None
 
 
 def of_items(connection: Connection, item_ids: Sequence[int]) -> list[tuple[int, datetime, str, str]]:
@@ -99,11 +58,11 @@ def _stands(row: Any) -> str:
     return f"not sent: {row.problem}" if row.given_up_at else f"waits {row.problem}".strip()
 
 
-def _settle(tx: Transaction, ours: Posting, **values: Any) -> bool:
-    """Change it while it is ours, which its token tells."""
-    return _change(tx, ours.mail_id, ours.lease_token, {**values, "lease_until": None})
-
-
-def _change(tx: Transaction, mail_id: int, token: int, values: dict[str, Any]) -> bool:
-    query = update(_TABLE).where(_TABLE.c.mail_id == mail_id, _TABLE.c.lease_token == token, *_IS_OPEN)
-    return bool(tx.connection.execute(query.values(values)).rowcount)
+def _mail(row: Row[Any]) -> Mail:
+    return Mail(
+        message_id=row.message_id,
+        recipient=row.recipient,
+        subject=row.subject,
+        body=row.body,
+        written_at=row.put_at,
+    )

@@ -1,21 +1,22 @@
 """Payment applications: each row is the intent to write one payment into Procore, and later what became of it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeAlias
 
 from sqlalchemy import Connection, func, select, update
 
 from data_contracts.voucher import ProcorePayment
-from tieout.clock import lasts
-from tieout.ledger import schema, states
+from tieout.ledger import errands, schema, states
 from tieout.ledger.book import Transaction
-from tieout.ledger.database import in_pieces, to_change
+from tieout.ledger.database import in_pieces
+from tieout.ledger.errands import Errand, Kind
 from tieout.ledger.items import Item
 
 _TABLE = schema.payment
-_IS_OPEN = _TABLE.c.written_at.is_(None)
+_KIND = Kind(_TABLE, row_id="payment_id", key="payment_id")
+Claimed: TypeAlias = Errand[ProcorePayment]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +30,6 @@ class Application:
     currency: str
     payment_id_procore: int | None
     problem: str
-
-
-@dataclass(frozen=True)
-class Claimed:
-    """A payment that is ours to write until the lease is over, and how far earlier attempts got."""
-
-    payment_id: int
-    body: ProcorePayment
-    lease_token: int
-    lease_until: datetime
-    sent_at: datetime | None  # the last moment at which an earlier request may have left; None: surely never sent
-    absent_at: datetime | None  # when the first of two looks found nothing
 
 
 def open_payment(tx: Transaction, item: Item, body: ProcorePayment, amount_minor: int, discount_minor: int) -> None:
@@ -86,58 +75,31 @@ def may_predate_links(connection: Connection, event_id: int) -> bool:
 def unwritten(connection: Connection) -> dict[tuple[int, int], list[int]]:
     """Return the ids of what Procore does not show yet, by (project, commitment) in Procore, oldest first."""
     found: dict[tuple[int, int], list[int]] = {}
-    query = select(_TABLE.c.payment_id, _TABLE.c.body).where(_IS_OPEN).order_by(_TABLE.c.payment_id)
-    for row in connection.execute(query):
-        body = ProcorePayment.model_validate_json(row.body)
-        found.setdefault((body.project_id_procore, body.commitment_id_procore), []).append(row.payment_id)
+    for each in owed(connection):
+        found.setdefault((each.body.project_id_procore, each.body.commitment_id_procore), []).extend(each.row_ids)
     return found
 
 
-def owed(connection: Connection) -> list[ProcorePayment]:
-    """Return what Procore does not show yet, oldest first."""
-    query = select(_TABLE.c.body).where(_IS_OPEN).order_by(_TABLE.c.payment_id)
-    return [ProcorePayment.model_validate_json(body) for body in connection.execute(query).scalars()]
+def owed(connection: Connection, payment_ids: Iterable[int] | None = None) -> list[Claimed]:
+    """Return what Procore does not show yet, of all payments or of these, oldest first."""
+    payment_ids = errands.open_keys(connection, _KIND) if payment_ids is None else payment_ids
+    return errands.owed(connection, _KIND, lambda row: ProcorePayment.model_validate_json(row.body), payment_ids)
 
 
 def claim(tx: Transaction, payment_ids: Iterable[int], lease: timedelta, deadline: timedelta) -> list[Claimed]:
-    """Take open payments under a lease with a new fencing token.
-
-    What somebody else holds is left to them until their lease is over and the longest request, `deadline`, as well.
-    """
-    until, claimed = tx.now + lease, list[Claimed]()
-    for piece in in_pieces(payment_ids):
-        still_open = select(_TABLE).where(_TABLE.c.payment_id.in_(piece), _IS_OPEN).order_by(_TABLE.c.payment_id)
-        for row in tx.connection.execute(to_change(tx.connection, still_open, skip_locked=True)).all():
-            if row.lease_until is not None and lasts(row.lease_until + deadline, tx.now, lease + deadline):
-                continue
-            token, body = row.lease_token + 1, ProcorePayment.model_validate_json(row.body)
-            values = {"lease_token": token, "lease_until": until}
-            tx.update(_TABLE, {"payment_id": row.payment_id}, values, row.payment_id)
-            claimed.append(Claimed(row.payment_id, body, token, until, row.sent_at, row.absent_at))
-    return claimed
+    """Take open payments, as far as nobody holds them."""
+    return errands.claim(tx, owed(tx.connection, payment_ids), lease, deadline)
 
 
-def mark_sent(tx: Transaction, claimed: Claimed, lease: timedelta) -> Claimed | None:
-    """Note that a request may leave now, and let the lease begin again; None when somebody else has taken it over."""
-    until = tx.now + lease
-    is_ours = _change(tx, claimed, sent_at=tx.now, absent_at=None, lease_until=until)
-    return replace(claimed, lease_until=until) if is_ours else None
-
-
-def mark_written(tx: Transaction, claimed: Claimed, payment_id_procore: int) -> bool:
+def mark_written(tx: Transaction, ours: Claimed, payment_id_procore: int) -> bool:
     """Note under which id Procore shows it; False when somebody else has taken it over."""
-    return _change(tx, claimed, written_at=tx.now, payment_id_procore=payment_id_procore, problem="", lease_until=None)
-
-
-def give_back(tx: Transaction, claimed: Claimed, **values: Any) -> None:
-    """Leave it to the next pass, with what is known of it now: `problem`, `sent_at`, `absent_at`."""
-    _change(tx, claimed, **values, lease_until=None)
+    return errands.mark_delivered(tx, ours, payment_id_procore=payment_id_procore)
 
 
 def note_problem(tx: Transaction, payment_ids: Iterable[int], problem: str) -> None:
     """Note why Procore does not take them; what was written meanwhile stays written."""
     for piece in in_pieces(payment_ids):
-        still_open = (_TABLE.c.payment_id.in_(piece), _IS_OPEN)
+        still_open = (_TABLE.c.payment_id.in_(piece), *_KIND.is_open)
         tx.connection.execute(update(_TABLE).where(*still_open).values(problem=problem))
 
 
@@ -150,15 +112,9 @@ def applications(connection: Connection, item_id: int) -> list[Application]:
 
 def count_written(connection: Connection) -> int:
     """Return how many payments Procore shows."""
-    return int(connection.execute(select(func.count(_TABLE.c.written_at))).scalar_one())
+    return int(connection.execute(select(func.count(_TABLE.c.delivered_at))).scalar_one())
 
 
 def count_unwritten(connection: Connection) -> int:
     """Return how many payments Procore does not show yet."""
-    return int(connection.execute(select(func.count()).select_from(_TABLE).where(_IS_OPEN)).scalar_one())
-
-
-def _change(tx: Transaction, claimed: Claimed, **values: Any) -> bool:
-    """Change an open payment while it is ours, which its token tells."""
-    ours = (_TABLE.c.payment_id == claimed.payment_id, _TABLE.c.lease_token == claimed.lease_token, _IS_OPEN)
-    return tx.connection.execute(update(_TABLE).where(*ours).values(values)).rowcount == 1
+    return int(connection.execute(select(func.count()).select_from(_TABLE).where(*_KIND.is_open)).scalar_one())

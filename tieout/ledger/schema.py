@@ -234,11 +234,11 @@ payment = Table(
     Column("sent_at", Instant),  # the last moment at which a request may have left; None: surely never sent
     Column("absent_at", Instant),  # the first of the two looks that must find nothing
     Column("payment_id_procore", BigInteger),
-    Column("written_at", Instant),
+    Column("delivered_at", Instant),
     Column("problem", Text, nullable=False, server_default=""),
 )
 
-_index_of_known("payment_written", payment.c.written_at)
+_index_of_known("payment_written", payment.c.delivered_at)
 
 outbox = Table(
     "outbox",

@@ -52,7 +52,7 @@ def exported_since(connection: Connection, moment: datetime) -> list[Tally]:
 def paid_since(connection: Connection, moment: datetime) -> list[Tally]:
     """Return the payments that Procore was told of since then; a void counts against them."""
     row = schema.payment.c
-    query = select(row.currency, func.count(), func.sum(row.amount_minor)).where(row.written_at >= moment)
+    query = select(row.currency, func.count(), func.sum(row.amount_minor)).where(row.delivered_at >= moment)
     rows = connection.execute(query.group_by(row.currency)).tuples()
     return [Tally("paid", "", currency, number, from_minor(int(minor), currency)) for currency, number, minor in rows]
 

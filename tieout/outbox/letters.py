@@ -10,7 +10,7 @@ from tieout.clock import Clock
 from tieout.connectors.procore import Procore
 from tieout.errors import RefusedError, TieoutError, TransientError, UnconfirmedError
 from tieout.intake.invoices import store_bodies
-from tieout.ledger import database, letters, sightings
+from tieout.ledger import database, errands, letters, sightings
 from tieout.ledger.book import Ledger, Transaction
 from tieout.ledger.letters import Owed
 from tieout.ledger.sightings import Sighting
@@ -72,7 +72,7 @@ def _write_nothing(ledger: Ledger, clock: Clock) -> Delivered:
     """Another integration owns this company's origin fields: nothing is written, the ledger alone knows."""
     with ledger.transaction(clock(), _ACTOR) as tx:
         for each in letters.owed(tx.connection):
-            letters.mark_delivered(tx, each)
+            errands.mark_delivered(tx, each)
     return Delivered()
 
 
@@ -108,14 +108,14 @@ def _claim(
     """Take the letters of these items, as far as nobody holds them, and return them with what Procore showed last."""
     with ledger.transaction(clock(), _ACTOR) as tx:
         claimed = letters.claim(tx, item_ids, settings.export().lease, procore.request_timeout)
-        return claimed, sightings.sightings_of(tx.connection, [each.item.invoice_id for each in claimed])
+        return claimed, sightings.sightings_of(tx.connection, [each.body.item.invoice_id for each in claimed])
 
 
 def _look_first(procore: Procore, doubtful: Sequence[Owed]) -> list[_Reply]:
     """Look whether letters whose answer was lost have arrived; what has not is left out, to be written again."""
     by_project: dict[int, dict[int, Owed]] = {}
     for each in doubtful:
-        by_project.setdefault(each.item.project_id, {})[each.item.invoice_id] = each
+        by_project.setdefault(each.body.item.project_id, {})[each.body.item.invoice_id] = each
     replies = []
     for project_id, owed in by_project.items():
         try:
@@ -135,16 +135,16 @@ def _mark_sent(ledger: Ledger, claimed: Sequence[Owed], clock: Clock) -> list[Ow
     if not claimed:
         return []
     with ledger.transaction(clock(), _ACTOR) as tx:
-        marked = [letters.mark_sent(tx, each, settings.export().lease) for each in claimed]
+        marked = [errands.mark_sent(tx, each, settings.export().lease) for each in claimed]
     return [each for each in marked if each]
 
 
 def _write_one(procore: Procore, owed: Owed, clock: Clock) -> _Reply:
     """Send one letter, unless the lease might end while it is under way."""
-    item, (origin_id, origin_data) = owed.item, owed.origin
+    item, (origin_id, origin_data) = owed.body.item, owed.body.origin
     if item.commitment_id is None:
         return _Reply(owed, refusal=f"{item.number}: its commitment is unknown, so Procore cannot be told")
-    if owed.lease_until is None or clock() + procore.request_timeout >= owed.lease_until:
+    if not owed.outlasts(clock() + procore.request_timeout):
         return _Reply(owed, later="its lease would end before an answer", is_unsent=True)
     try:
         fetched = procore.set_origin(
@@ -171,32 +171,32 @@ def _settle(
     with ledger.transaction(clock(), _ACTOR) as tx:
         newest = store_bodies(tx, procore.company_id, [reply.fetched for reply in replies if reply.fetched], before)
         # In the order in which they are claimed, so that no two wait for each other in turn.
-        in_order = sorted(replies, key=lambda reply: reply.owed.item.item_id)
+        in_order = sorted(replies, key=lambda reply: reply.owed.body.item.item_id)
         return [reply for reply in (_proven(each, newest) for each in in_order) if _record(tx, reply)]
 
 
 def _proven(reply: _Reply, newest: set[int]) -> _Reply:
     """An answer proves a delivery where it shows it, and where nobody has seen the invoice later than that."""
-    if reply.fetched is None or (reply.owed.item.invoice_id in newest and _shows(reply.fetched, reply.owed)):
+    if reply.fetched is None or (reply.owed.body.item.invoice_id in newest and _shows(reply.fetched, reply.owed)):
         return reply
     return _Reply(reply.owed, later="what was written is not what Procore shows; it is looked for again")
 
 
 def _record(tx: Transaction, reply: _Reply) -> bool:
     if reply.fetched is not None:
-        return letters.mark_delivered(tx, reply.owed)
+        return errands.mark_delivered(tx, reply.owed)
     if reply.refusal:
-        return letters.mark_refused(tx, reply.owed, reply.refusal)
-    unsent = {"sent_at": reply.owed.sent_at} if reply.is_unsent else {}
-    return letters.give_back(tx, reply.owed, problem=reply.later, **unsent)
+        return errands.mark_refused(tx, reply.owed, reply.refusal)
+    leave = errands.give_back_unsent if reply.is_unsent else errands.give_back
+    return leave(tx, reply.owed, reply.later)
 
 
 def _release(ledger: Ledger, claimed: Sequence[Owed], clock: Clock) -> None:
     """Give back what is not settled; what may have left is looked for by the next pass."""
     with ledger.transaction(clock(), _ACTOR) as tx:
         for each in claimed:
-            letters.give_back(tx, each)
+            errands.give_back(tx, each)
 
 
 def _shows(fetched: FetchedInvoice, owed: Owed) -> bool:
-    return (fetched.origin_id, fetched.origin_data) == owed.origin
+    return (fetched.origin_id, fetched.origin_data) == owed.body.origin

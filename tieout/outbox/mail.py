@@ -7,7 +7,7 @@ from tieout import settings
 from tieout.clock import Clock
 from tieout.connectors.smtp import Mailer
 from tieout.errors import RefusedError, SettingsError, TieoutError, TransientError
-from tieout.ledger import mails
+from tieout.ledger import errands, mails
 from tieout.ledger.book import Ledger
 from tieout.ledger.mails import Posting
 from tieout.progress import Progress, followed, unseen
@@ -82,13 +82,13 @@ def _claim(ledger: Ledger, mailer: Mailer, mail_id: int, clock: Clock) -> Postin
 
 def _send(mailer: Mailer, posting: Posting, clock: Clock) -> _Reply:
     """Hand one mail over, unless its lease might end while it is under way."""
-    document = f"mail to {posting.mail.recipient}"
-    if clock() + mailer.request_timeout >= posting.lease_until:
+    document = f"mail to {posting.body.recipient}"
+    if not posting.outlasts(clock() + mailer.request_timeout):
         return _Reply(posting, TransientError("Mail", document, "its lease would end before an answer"))
     try:
-        mailer.send(posting.mail)
+        mailer.send(posting.body)
     except TieoutError as error:
-        if clock() - posting.mail.written_at > _PATIENCE and not isinstance(error, RefusedError | SettingsError):
+        if clock() - posting.body.written_at > _PATIENCE and not isinstance(error, RefusedError | SettingsError):
             words = f"given up after {_PATIENCE.days} days: {error.reason}"
             return _Reply(posting, RefusedError("Mail", document, words))
         return _Reply(posting, error)
@@ -100,10 +100,10 @@ def _settle(ledger: Ledger, reply: _Reply, clock: Clock) -> None:
     posting, error = reply.posting, reply.error
     with ledger.transaction(clock(), _ACTOR) as tx:
         if error is None:
-            mails.mark_delivered(tx, posting)
+            errands.mark_delivered(tx, posting)
         elif isinstance(error, RefusedError):
-            mails.mark_refused(tx, posting, reply.problem)
+            errands.mark_refused(tx, posting, reply.problem)
         elif isinstance(error, TransientError | SettingsError):
-            mails.give_back(tx, posting, reply.problem, sent_at=posting.sent_before)
+            errands.give_back_unsent(tx, posting, reply.problem)
         else:
-            mails.give_back(tx, posting, reply.problem)
+            errands.give_back(tx, posting, reply.problem)

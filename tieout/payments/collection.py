@@ -77,7 +77,7 @@ def foresee(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> list[ProcoreP
     with ledger.rehearsal():
         collect(ledger, erp, clock, actor)
         with ledger.reading() as connection:
-            return payments.owed(connection)
+            return [each.body for each in payments.owed(connection)]
 
 
 def _tell_settled(tx: Transaction, new: Sequence[tuple[Item, Entry]]) -> None:

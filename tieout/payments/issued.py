@@ -11,7 +11,7 @@ from tieout import settings
 from tieout.clock import Clock, first_look
 from tieout.connectors.procore import Procore
 from tieout.errors import ContractError, MismatchError, RefusedError, TieoutError, TransientError, UnconfirmedError
-from tieout.ledger import payments
+from tieout.ledger import errands, payments
 from tieout.ledger.book import Ledger, Transaction
 from tieout.ledger.payments import Claimed
 from tieout.progress import Progress, followed, unseen
@@ -119,7 +119,7 @@ def _is_absent_twice(procore: Procore, each: Claimed, looked_at: datetime) -> bo
 def _mark_sent(ledger: Ledger, each: Claimed, clock: Clock) -> Claimed | None:
     """Note that a request may leave now; None when somebody took the payment over: it is theirs now."""
     with ledger.transaction(clock(), _ACTOR) as tx:
-        return payments.mark_sent(tx, each, settings.export().lease)
+        return errands.mark_sent(tx, each, settings.export().lease)
 
 
 def _write_one(ledger: Ledger, procore: Procore, each: Claimed, clock: Clock) -> _Done:
@@ -139,7 +139,7 @@ def _write_one(ledger: Ledger, procore: Procore, each: Claimed, clock: Clock) ->
 
 def _send(procore: Procore, marked: Claimed, clock: Clock) -> int:
     """Send the request, unless the lease might end while it is under way."""
-    if clock() + procore.request_timeout >= marked.lease_until:
+    if not marked.outlasts(clock() + procore.request_timeout):
         raise TransientError("Procore", f"payment {marked.body.origin_id}", "its lease would end before an answer")
     return procore.record_payment(marked.body)
 
@@ -147,7 +147,7 @@ def _send(procore: Procore, marked: Claimed, clock: Clock) -> int:
 def _unmark(ledger: Ledger, marked: Claimed, clock: Clock) -> None:
     """Take back that a request may have left: surely none did."""
     with ledger.transaction(clock(), _ACTOR) as tx:
-        payments.give_back(tx, marked, sent_at=marked.sent_at, absent_at=marked.absent_at)
+        errands.give_back_unsent(tx, marked)
 
 
 def _settle(ledger: Ledger, marked: Claimed, payment_id: int, clock: Clock) -> _Done:
@@ -170,9 +170,9 @@ def _look_after(
         if there:
             return _settle_found(tx, marked, there)
         if isinstance(error, RefusedError):
-            payments.give_back(tx, marked, problem=str(error), sent_at=marked.sent_at, absent_at=marked.absent_at)
+            errands.give_back_unsent(tx, marked, str(error))
             return _Done("refused", str(error))
-        payments.give_back(tx, marked, problem=str(error), absent_at=looked_at)
+        errands.give_back(tx, marked, str(error), absent_at=looked_at)
     raise error  # it may still arrive, and Procore is not well: the others of this commitment wait for the next pass
 
 
@@ -188,7 +188,7 @@ def _settle_found(tx: Transaction, each: Claimed, there: Sequence[FetchedPayment
     ]
     times = [f"{len(there)} payments with this origin_id"] if more else []
     problem = str(MismatchError("Procore", f"payment {each.body.origin_id}", f"it shows {', '.join(times + words)}"))
-    payments.give_back(tx, each, problem=problem)
+    errands.give_back(tx, each, problem)
     return _Done("differs", problem)
 
 
@@ -196,16 +196,16 @@ def _wait(tx: Transaction, each: Claimed, looked_at: datetime) -> _Done:
     """Leave what may have left and is not there to a later look."""
     words = "its answer was lost; it is written again when two looks did not find it"
     problem = str(UnconfirmedError("Procore", f"payment {each.body.origin_id}", words))
-    payments.give_back(tx, each, problem=problem, absent_at=first_look(each.absent_at, looked_at))
+    errands.give_back(tx, each, problem, absent_at=first_look(each.absent_at, looked_at))
     return _Done("waits", problem)
 
 
 def _release(ledger: Ledger, claimed: Sequence[Claimed], error: TieoutError, clock: Clock) -> None:
     """Give back what is not settled, and say why where that needs a person."""
-    words = {"problem": str(error)} if isinstance(error, RefusedError | ContractError) else {}
+    problem = str(error) if isinstance(error, RefusedError | ContractError) else None
     with ledger.transaction(clock(), _ACTOR) as tx:
         for each in claimed:
-            payments.give_back(tx, each, **words)
+            errands.give_back(tx, each, problem)
 
 
 def _note(ledger: Ledger, payment_ids: Sequence[int], problem: str, clock: Clock) -> None:

@@ -431,7 +431,7 @@ def test_a_letter_is_put_in_the_commit_of_its_decision_or_not_at_all(ledger: Led
         tx.put(item, "lock", {"origin_id": "K", "origin_data": None})
         tx.put(item, "unlock", {"origin_id": None, "origin_data": None})
     with ledger.reading() as connection:
-        assert [(len(each.letter_ids), each.facts["origin_id"]) for each in owed(connection)] == [(2, None)]
+        assert [(len(each.row_ids), each.body.facts["origin_id"]) for each in owed(connection)] == [(2, None)]
 
 
 def test_moments_have_a_zone_and_come_back_in_utc(ledger: Ledger):

@@ -17,7 +17,7 @@ from benchmarks.post_office import PASSWORD, USER, PostOffice, a_post_office
 from tieout import opening, settings
 from tieout.connectors.smtp import Mailer
 from tieout.errors import SettingsError
-from tieout.ledger import mails
+from tieout.ledger import errands, mails
 from tieout.ledger.book import Ledger
 from tieout.ledger.items import Item
 from tieout.outbox import mail, notices
@@ -163,7 +163,7 @@ def test_a_worker_that_was_stopped_past_its_lease_settles_nothing(desk: Desk, po
     assert desk.mail().sent == 1
 
     with desk.ledger.transaction(desk.clock(), "mail") as tx:
-        assert not mails.give_back(tx, theirs, "too late")
+        assert not errands.give_back(tx, theirs, "too late")
     assert waiting(desk) == 0
 
 

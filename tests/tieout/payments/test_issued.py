@@ -15,7 +15,7 @@ from sqlalchemy import select
 from tieout import opening
 from tieout.decisions import send
 from tieout.export import observation
-from tieout.ledger import payments, schema
+from tieout.ledger import errands, payments, schema
 from tieout.payments import collection
 from tieout.payments.issued import Written, open_payments, write
 from tieout.people.rights import Signature
@@ -260,7 +260,7 @@ def test_a_write_that_arrives_between_two_looks_is_found(desk: Desk):
     desk.pay()
     with desk.ledger.transaction(desk.clock(), "test") as tx:
         [first] = payments.claim(tx, marked(desk), timedelta(), timedelta())
-        payments.give_back(tx, first)
+        errands.give_back(tx, first)
     desk.procore.record_payment(first.body)  # a proxy had kept the request
     desk.clock.advance(seconds=121)
     written = desk.pay()
@@ -272,7 +272,7 @@ def test_a_write_that_arrives_between_two_looks_is_found(desk: Desk):
 def marked(desk: Desk) -> list[int]:
     """Return the payments that may have left and are not settled."""
     table = schema.payment.c
-    query = select(table.payment_id).where(table.sent_at.is_not(None), table.written_at.is_(None))
+    query = select(table.payment_id).where(table.sent_at.is_not(None), table.delivered_at.is_(None))
     with desk.ledger.reading() as connection:
         return list(connection.execute(query).scalars())
 
