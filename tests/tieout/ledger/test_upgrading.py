@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from desk import WEDNESDAY, Desk, SettableClock, a_desk
 from ledgers import ON_BOTH_DATABASES, Ledgers
-from releases import FOLDER, STAND_INS, contractor, take_up
+from old_ledgers import FOLDER, STAND_INS, contractor, take_up
 from sqlalchemy import MetaData, create_engine, select, text
 from stand_ins import StandIns
 
