@@ -5,6 +5,7 @@ Whoever was first is not blamed: an invoice is told of those on their way to the
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from data_contracts.case import Case, Others
 from data_contracts.invoice import SENDABLE, Invoice
@@ -20,8 +21,22 @@ from tieout.settings import Policy
 
 # An invoice number is taken while the invoice that bears it is on its way to the ERP or there.
 _TAKEN = (states.ACCEPTED, states.EXPORTING, states.UNCERTAIN, states.FAILED, *states.IN_ERP)
-_Bill = tuple[int, str, int]  # commitment, period, gross in minor units
 _WAITS = (states.HELD, states.FAILED, *states.OUTSIDE, states.GONE)
+
+
+class _SameNumber(NamedTuple):
+    """Which others bear an invoice's number, each in words."""
+
+    of_vendor: tuple[str, ...]
+    of_same_in_erp: tuple[str, ...]  # of other vendors that are one with it in the ERP
+
+
+class _Bill(NamedTuple):
+    """What a subcontractor bills once only."""
+
+    commitment_id: int
+    period: str
+    gross_minor: int
 
 
 def others(
@@ -33,7 +48,8 @@ def others(
     waiting = _waiting(connection, policy, invoices)
     return {
         invoice.invoice_id_procore: Others(
-            *numbers[invoice.invoice_id_procore],
+            same_number=numbers[invoice.invoice_id_procore].of_vendor,
+            same_number_in_erp=numbers[invoice.invoice_id_procore].of_same_in_erp,
             same_bill=bills.get(invoice.invoice_id_procore, ()),
             waiting=waiting.get(invoice.invoice_id_procore, ""),
         )
@@ -55,8 +71,8 @@ def with_held_before(cases: Sequence[Case], found: Mapping[int, list[Finding]]) 
 
 def _numbers_taken(
     connection: Reader, policy: Policy, codes: mapping.CodeMap, invoices: Sequence[Invoice]
-) -> dict[int, tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Say for each invoice which others bear its number: of its vendor, and of others that are one in the ERP."""
+) -> dict[int, _SameNumber]:
+    """Say for each invoice which others bear its number."""
     is_alone = policy.invoice_number == "alone"  # else the commitment tells the ERP's numbers apart (C16)
     commitments = {invoice.invoice_id_procore: invoice.commitment_id_procore for invoice in invoices}
     keys = {invoice.invoice_id_procore: [invoice.number_key()] for invoice in invoices}
@@ -76,7 +92,7 @@ def _numbers_taken(
         )
 
     return {
-        invoice_id: (bearers(invoice_id, (own,)), bearers(invoice_id, in_erp))
+        invoice_id: _SameNumber(bearers(invoice_id, (own,)), bearers(invoice_id, in_erp))
         for invoice_id, (own, *in_erp) in keys.items()
     }
 
@@ -89,12 +105,11 @@ def _bills_alike(connection: Reader, invoices: Sequence[Invoice]) -> dict[int, t
         if invoice.is_sendable and invoice.invoice_id_procore in ours:
             same = alike.setdefault(ours[invoice.invoice_id_procore], {})
             same[invoice.invoice_id_procore] = invoice.invoice_number
-    commitments = {commitment_id for commitment_id, _, _ in ours.values()}
-    for commitment_id, period, gross, invoice_id, number in sightings.billed_on(
-        connection, commitments, (*states.JUDGED, *_TAKEN)
-    ):
-        if invoice_id not in ours:
-            alike.setdefault((commitment_id, period, gross), {})[invoice_id] = number
+    commitments = {bill.commitment_id for bill in ours.values()}
+    for each in sightings.billed_on(connection, commitments, (*states.JUDGED, *_TAKEN)):
+        if each.invoice_id not in ours:
+            bill = _Bill(each.commitment_id, each.period, each.gross_minor)
+            alike.setdefault(bill, {})[each.invoice_id] = each.number
     return {
         invoice_id: tuple(
             _named(number, earlier) for earlier, number in sorted(alike.get(bill, {}).items()) if earlier < invoice_id
@@ -105,7 +120,7 @@ def _bills_alike(connection: Reader, invoices: Sequence[Invoice]) -> dict[int, t
 
 def _bill(invoice: Invoice) -> _Bill:
     gross = to_minor(round_half_up(invoice.gross, invoice.currency), invoice.currency)
-    return invoice.commitment_id_procore, invoice.period, gross
+    return _Bill(invoice.commitment_id_procore, invoice.period, gross)
 
 
 def _waiting(connection: Reader, policy: Policy, invoices: Sequence[Invoice]) -> dict[int, str]:

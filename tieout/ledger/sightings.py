@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
@@ -39,6 +39,16 @@ class Sighting:
     def may_be_sent(self) -> bool:
         """Whether its status in Procore lets it be sent to the ERP (R15)."""
         return self.status in SENDABLE and not self.is_gone
+
+
+class Billed(NamedTuple):
+    """What an invoice that was sent bills."""
+
+    commitment_id: int
+    period: str
+    gross_minor: int
+    invoice_id: int
+    number: str
 
 
 def store_snapshot(tx: Transaction, seen: dict[str, Any]) -> int:
@@ -123,17 +133,15 @@ def sharing_number(connection: Connection, number_keys: Iterable[str]) -> dict[s
     return found
 
 
-def billed_on(
-    connection: Connection, commitment_ids: Iterable[int], states: Sequence[str]
-) -> list[tuple[int, str, int, int, str]]:
-    """Return commitment, period, gross in minor units, id and number of the invoices on these that are in `states`."""
-    found: list[tuple[int, str, int, int, str]] = []
+def billed_on(connection: Connection, commitment_ids: Iterable[int], states: Sequence[str]) -> list[Billed]:
+    """Return what the invoices on these commitments bill that are in `states`."""
+    found: list[Billed] = []
     seen, item = schema.sighting, schema.item
     same = (item.c.company_id == seen.c.company_id) & (item.c.invoice_id == seen.c.invoice_id)
     for piece in in_pieces(commitment_ids):
         query = select(item.c.commitment_id, seen.c.period, item.c.gross_minor, item.c.invoice_id, item.c.number)
         query = query.select_from(item.join(seen, same)).where(item.c.commitment_id.in_(piece))
-        found += connection.execute(query.where(item.c.state.in_(states))).tuples()
+        found += map(Billed._make, connection.execute(query.where(item.c.state.in_(states))))
     return found
 
 
