@@ -6,7 +6,6 @@ machine is at does not belong to the ledger.
 """
 
 import argparse
-import gc
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,8 +21,8 @@ from benchmarks.figures import figure
 from data_contracts.money import from_minor
 from data_contracts.voucher import Created, Voucher, VoucherLine
 from tieout.connectors.base import invoice_key
-from tieout.engine import COLLECT_AFTER
 from tieout.export import outcome
+from tieout.garbage import collect_seldom
 from tieout.ledger import sightings, states, tallies
 from tieout.ledger.book import Ledger
 from tieout.ledger.claims import free, still_ours
@@ -50,7 +49,7 @@ def main() -> None:
 
 def measure(stored: int, items: int = _ITEMS) -> bool:
     """Print items a second on SQLite, empty and full, and on PostgreSQL beside it; return whether bounds are kept."""
-    gc.set_threshold(COLLECT_AFTER)
+    collect_seldom()
     with tempfile.TemporaryDirectory(prefix="tieout-bench-") as folder, ExitStack() as stack:
         empty, full = (stack.enter_context(_ledger(f"sqlite:///{folder}/{name}.sqlite")) for name in ("empty", "full"))
         numbers = count(1)

@@ -12,10 +12,10 @@ from trytons import TrytonServer, a_tryton
 from xdist.scheduler import LoadScopeScheduling
 
 from deployments.tryton.server import TEMPLATES, SQLiteFiles
-from tieout.engine import COLLECT_AFTER
+from tieout.garbage import collect_seldom
 
 # Most of what there is stays: to look through it less often spares a sixth of the processor's time.
-gc.set_threshold(COLLECT_AFTER)
+collect_seldom()
 _PREFECT_FIXTURES = {"prefect_server", "stage", "worker"}
 _WITH_PREFECT = "tests/flows/"
 # What takes longest begins first, so that all processes end at about the same time.

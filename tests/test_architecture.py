@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
@@ -66,6 +67,20 @@ def relative(path: Path) -> str:
 
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def own_nodes(function: ast.FunctionDef) -> Iterator[ast.AST]:
+    """Yield what a function is made of, without the functions inside it."""
+    ahead: list[ast.AST] = [*function.body]
+    while ahead:
+        node = ahead.pop()
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            ahead += ast.iter_child_nodes(node)
+
+
+def yields(node: ast.AST) -> bool:
+    return isinstance(node, ast.Yield | ast.YieldFrom)
 
 
 def decorator_name(decorator: ast.expr) -> str:
@@ -187,6 +202,14 @@ def test_nothing_is_done_differently_because_an_erp_has_a_certain_name():
 
 def _is_erp_name(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, str) and bool(ERPS.fullmatch(node.value))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_nothing_is_done_around_a_generator_which_runs_only_later(path: Path):
+    functions = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.FunctionDef)]
+    generators = [function for function in functions if any(map(yields, own_nodes(function)))]
+
+    assert {name for each in generators for name in map(decorator_name, each.decorator_list)} <= {"contextmanager"}
 
 
 def test_a_test_folder_shadows_no_package():

@@ -6,28 +6,16 @@ holder waits for the event loop, in which the collector runs: until SQLite's pat
 with aiosqlite 0.22.) So the collector runs in a thread of its own, where it may wait.
 """
 
-import gc
 import runpy
 import sys
-import time
-from itertools import count
-from threading import Thread
 
 import typer
 
-_EVERY, _ALL_EVERY = 1.0, 60  # seconds; each so manieth time whatever was ever made is looked through
-_YOUNG, _ALL = 1, 2
+from tieout.garbage import collect_in_a_thread
 
 
 def server(context: typer.Context) -> None:
     """Start Prefect's server; the options are those of `prefect server start`."""
-    gc.disable()
-    Thread(target=_collect, name="garbage collector", daemon=True).start()
+    collect_in_a_thread()
     sys.argv = ["prefect", "server", "start", *context.args]
     runpy.run_module("prefect", run_name="__main__", alter_sys=True)
-
-
-def _collect() -> None:
-    for number in count(1):
-        time.sleep(_EVERY)
-        gc.collect(_YOUNG if number % _ALL_EVERY else _ALL)

@@ -12,11 +12,12 @@ from data_contracts.reference import Finding
 from data_contracts.verdicts import unreadable
 from tieout.clock import Clock
 from tieout.connectors.procore import parse_invoice
+from tieout.garbage import undisturbed
 from tieout.judgement.basis import Basis
 from tieout.judgement.cases import previous_invoices, read_cases
 from tieout.judgement.placement import Reading, because_of, facts_of, place
 from tieout.judgement.related import with_held_before
-from tieout.judgement.rulebook import judge, rules_version, undisturbed
+from tieout.judgement.rulebook import judge, rules_version
 from tieout.ledger import database, judgements, sightings, states
 from tieout.ledger.book import Ledger, Transaction
 from tieout.ledger.database import Reader

@@ -1,9 +1,7 @@
 """Which rules judge, and the version of the code that they are."""
 
-import gc
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -28,21 +26,6 @@ def rules_version() -> str:
     files = sorted(contracts.glob("*.py")) + [ours / name for name in _BESIDE_THE_CONTRACTS]
     text = "\0".join(file.read_text(encoding="utf-8") for file in files)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Put off the search for garbage in cycles: it takes a quarter of the time in which a batch is judged, for nothing.
-
-    Python makes that search whenever there are many new objects; those of a batch are many, and hardly any in cycles.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def judge(cases: Sequence[Case]) -> dict[int, list[Finding]]:

@@ -10,15 +10,16 @@ from data_contracts.invoice import Invoice
 from data_contracts.reference import Finding
 from data_contracts.verdicts import unreadable, verdict
 from tieout.connectors.procore import parse_invoice
+from tieout.garbage import undisturbed
 from tieout.judgement import billing
 from tieout.judgement.basis import Basis
 from tieout.judgement.cases import previous_invoices, read_cases
 from tieout.judgement.related import with_held_before
-from tieout.judgement.rulebook import judge, undisturbed
+from tieout.judgement.rulebook import judge
 from tieout.ledger import database, sightings, states
 from tieout.ledger.book import Ledger
 from tieout.ledger.database import Reader
-from tieout.ledger.items import find_items
+from tieout.ledger.items import Item, find_items
 from tieout.ledger.sightings import Sighting
 from tieout.settings import Policy
 
@@ -88,7 +89,7 @@ def _sendable(connection: Reader, project_id: int) -> Iterator[list[Sighting]]:
 @undisturbed()
 def _compare(
     connection: Reader, terms: Basis, other: Basis, project_id: int, seen: Sequence[Sighting], now: datetime
-) -> Iterator[Difference]:
+) -> list[Difference]:
     bodies = sightings.bodies(connection, [each.snapshot_id for each in seen if each.snapshot_id is not None])
     parsed = {
         each.invoice_id: parse_invoice(bodies[each.snapshot_id], each.company_id, each.invoice_id)
@@ -109,14 +110,20 @@ def _compare(
         _fates(each, project_id, stubs, unread, its_cases, its_found, now)
         for each, its_cases, its_found in ((terms, cases, found), (other, cases_then, found_then))
     )
-    for each in seen:
-        before, after = nows[each.invoice_id], thens[each.invoice_id]
-        if before != after:
-            invoice, item = parsed.get(each.invoice_id), items.get(each.invoice_id)
-            gross = f"{item.gross:,}" if item else f"{invoice.gross:,}" if isinstance(invoice, Invoice) else ""
-            state = item.state if item else ""
-            words = (each.number, each.vendor, terms.books[project_id].project.name, gross, state)
-            yield Difference(each.invoice_id, *words, before, after)
+    project = terms.books[project_id].project.name
+    return [
+        _difference(each, parsed.get(each.invoice_id), items.get(each.invoice_id), project, before, after)
+        for each in seen
+        if (before := nows[each.invoice_id]) != (after := thens[each.invoice_id])
+    ]
+
+
+def _difference(
+    seen: Sighting, parsed: Invoice | list[str] | None, item: Item | None, project: str, before: Fate, after: Fate
+) -> Difference:
+    gross = f"{item.gross:,}" if item else f"{parsed.gross:,}" if isinstance(parsed, Invoice) else ""
+    words = (seen.number, seen.vendor, project, gross, item.state if item else "")
+    return Difference(seen.invoice_id, *words, before, after)
 
 
 def _fates(

@@ -1,6 +1,8 @@
 """Another policy is tried on what is stored: what it would change is what it changes, and trying it writes nothing."""
 
+import gc
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from typer.testing import CliRunner
 
 from tieout import settings
 from tieout.cli import app
+from tieout.judgement.rulebook import judge
 from tieout.judgement.simulation import Simulation, simulate
 from tieout.ledger import schema
 
@@ -96,3 +99,15 @@ def test_the_command_takes_values_and_files_and_refuses_what_is_no_policy(desk: 
     assert tieout("--file", str(file), "--set", "batch_weekday=5", "--json").exit_code == 0
     for wrong in (["--set", "over_billing=maybe"], ["--set", "colour=red"], ["--set", "colour"], []):
         assert tieout(*wrong).exit_code != 0
+
+
+def test_the_search_for_garbage_does_not_disturb_a_simulation(desk: Desk):
+    desk.night()
+    searching: set[bool] = set()
+    sys.setprofile(lambda frame, *_: searching.add(gc.isenabled()) if frame.f_code is judge.__code__ else None)
+    try:
+        simulated(desk, batch_weekday=4)
+    finally:
+        sys.setprofile(None)
+
+    assert (searching, gc.isenabled()) == ({False}, True)
