@@ -11,7 +11,7 @@ from data_contracts.invoice import Invoice
 from data_contracts.reference import Finding
 from data_contracts.verdicts import unreadable
 from tieout.clock import Clock
-from tieout.connectors.procore import parse_invoice
+from tieout.connectors.procore.translation import parse_invoice
 from tieout.garbage import undisturbed
 from tieout.judgement.basis import Basis
 from tieout.judgement.cases import previous_invoices, read_cases

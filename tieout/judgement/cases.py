@@ -9,7 +9,7 @@ from data_contracts.commitment import Commitment, ProjectBooks, Vendor
 from data_contracts.invoice import Invoice
 from data_contracts.reference import ErpSubcontract, Reference
 from tieout.connectors.base import Capabilities
-from tieout.connectors.procore import parse_invoice
+from tieout.connectors.procore.translation import parse_invoice
 from tieout.errors import SettingsError
 from tieout.judgement import billing, papers
 from tieout.judgement.basis import Basis

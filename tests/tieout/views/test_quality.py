@@ -36,7 +36,7 @@ def newest(desk: Desk) -> int:
 @pytest.fixture
 def another_release(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """From here on the code that judges reads otherwise."""
-    monkeypatch.setattr(cases, "_BESIDE_THE_CONTRACTS", ("judging.py",))
+    monkeypatch.setattr(cases, "APART", ())
     rulebook.rules_version.cache_clear()
     yield
     rulebook.rules_version.cache_clear()
