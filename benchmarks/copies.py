@@ -15,7 +15,7 @@ from sqlalchemy import insert
 
 from data_contracts.commitment import Commitment, ProjectBooks
 from data_contracts.invoice import normalised_number
-from tieout.judgement.basis import Basis
+from tieout.judgement.basis import Basis, projects_with_books
 from tieout.ledger import database, references, schema, sightings
 from tieout.ledger.book import Ledger, Transaction
 from tieout.ledger.sightings import Sighting
@@ -28,6 +28,7 @@ _LINE_IDS = ("id", "line_item_id", "commitment_line_item_id")
 def multiply(ledger: Ledger, terms: Basis, times: int, now: datetime) -> None:
     """Add to each invoice in the ledger so many copies that it is there `times` times."""
     with ledger.reading() as connection:
+        terms = terms.with_books(connection, projects_with_books(connection))
         seen = [each for project_id in terms.books for each in sightings.sightings(connection, project_id).values()]
     with ledger.transaction(now, "copies") as tx:
         for project_id, books in terms.books.items():

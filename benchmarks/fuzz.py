@@ -26,7 +26,6 @@ from data_contracts.case import Case, Others
 from data_contracts.commitment import ProjectBooks, Vendor
 from data_contracts.invoice import Invoice
 from data_contracts.money import round_half_up
-from data_contracts.reference import Reference
 from data_contracts.verdicts import verdict
 from data_contracts.voucher import Voucher
 from tieout.connectors.base import Capabilities, invoice_key
@@ -35,6 +34,7 @@ from tieout.connectors.spectrum import Connector
 from tieout.connectors.spectrum import Settings as SpectrumSettings
 from tieout.judgement import billing
 from tieout.judgement.cases import build_case
+from tieout.judgement.coding import Codes
 from tieout.judgement.mapping import CodeMap, MappingRow
 from tieout.judgement.rulebook import judge
 from tieout.sandbox.contractor.contractor import Contractor, build
@@ -154,7 +154,7 @@ class Office:
     contractor: Contractor
     books: dict[int, ProjectBooks]
     vendors: Sequence[Vendor]
-    reference: Reference
+    codes: Codes
     capabilities: Capabilities
     rows: tuple[MappingRow, ...]
     documents: dict[int, Document]  # sound ones, by id
@@ -168,7 +168,7 @@ class Office:
             books=books,
             vendors=self.vendors,
             mapping=CodeMap(books, self.vendors, self.rows, TODAY),
-            reference=self.reference,
+            codes=self.codes,
             capabilities=self.capabilities,
             previous=self.sound.get(invoice.previous_invoice_id_procore or 0),
             others=Others(),
@@ -298,7 +298,7 @@ def _read(contractor: Contractor, site: Procore, erp: Connector) -> Office:
         contractor=contractor,
         books=books,
         vendors=site.vendors(),
-        reference=erp.reference(),
+        codes=Codes(erp.reference()),
         capabilities=erp.capabilities,
         rows=tuple(MappingRow.model_validate_strings(row) for row in contractor.mapping_rows),
         documents=documents,

@@ -28,6 +28,7 @@ from tieout.judgement.basis import load_basis
 from tieout.judgement.simulation import simulate
 from tieout.ledger import schema, states
 from tieout.ledger.database import upgrade
+from tieout.ledger.references import known_projects
 from tieout.opening import open_erp, open_ledger, open_procore
 
 _PROJECTS = 10
@@ -111,7 +112,7 @@ def _judge() -> dict[str, float]:
     with open_ledger() as ledger, open_erp() as erp:
         began = time.perf_counter(), time.process_time()
         terms = load_basis(ledger, erp, now())
-        batch.judge_projects(ledger, terms, terms.books, now, "run b")
+        batch.judge_projects(ledger, terms, known_projects(ledger), now, "run b")
         cost = _cost(began)
         with ledger.reading() as connection:
             sound = connection.scalar(select(func.count()).where(schema.item.c.state == states.READY))

@@ -131,7 +131,7 @@ def _accept(ledger: Ledger, invoice_ids: Sequence[int]) -> None:
 def _claim(ledger: Ledger, vouchers: dict[int, Voucher]) -> list[Intent]:
     prints = dict.fromkeys(range(_PROJECTS), _TERMS)
     with ledger.transaction(_START, "run r") as tx:
-        items = free(tx, prints, len(vouchers), None)
+        items = free(tx, lambda _: prints, len(vouchers), None)
         live_intents(tx.connection, [item for item in items if item.lease_token])
         return [open_intent(tx, item, vouchers[item.invoice_id], {}, timedelta(minutes=5)) for item in items]
 

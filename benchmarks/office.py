@@ -38,6 +38,7 @@ from tieout.ledger import states
 from tieout.ledger.book import Ledger
 from tieout.ledger.database import upgrade
 from tieout.ledger.digests import canonical
+from tieout.ledger.references import known_projects
 from tieout.sandbox.contractor import contractor as contractor_module
 from tieout.sandbox.contractor.contractor import Contractor
 from tieout.sandbox.faults import NOT_CALLED, ASGIApp
@@ -180,7 +181,7 @@ class Office:
         """Read Procore, judge it, and accept whatever is sound."""
         with at_work(self.ledger, self.clock) as worker:
             terms = _judge(worker)
-            review.accept_by_policy(self.ledger, list(terms.books), self.clock, terms.policy_version)
+            review.accept_by_policy(self.ledger, list(known_projects(self.ledger)), self.clock, terms.policy_version)
 
     def reject_everything(self) -> None:
         """Read Procore, judge it, and reject whatever is sound."""

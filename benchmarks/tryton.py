@@ -25,6 +25,7 @@ from tieout.judgement import batch
 from tieout.judgement.basis import Basis, load_basis
 from tieout.ledger.book import Ledger
 from tieout.ledger.database import upgrade
+from tieout.ledger.references import known_projects
 
 _ACTOR = "bench"
 _OURS = [("type", "=", "in"), ("description", "like", "P%")]
@@ -105,9 +106,10 @@ def _in_turns(ours: Tryton, theirs: Tryton) -> tuple[float, float]:
 
 
 def _accept(ledger: Ledger, terms: Basis) -> None:
-    batch.judge_projects(ledger, terms, terms.books, now, _ACTOR)
-    os.environ["TIEOUT_POLICY__AUTO_ACCEPT_PROJECTS"] = json.dumps(list(terms.books))
-    review.accept_by_policy(ledger, list(terms.books), now, terms.policy_version)
+    projects = list(known_projects(ledger))
+    batch.judge_projects(ledger, terms, projects, now, _ACTOR)
+    os.environ["TIEOUT_POLICY__AUTO_ACCEPT_PROJECTS"] = json.dumps(projects)
+    review.accept_by_policy(ledger, projects, now, terms.policy_version)
 
 
 def _documents(tryton: Tryton, after: int) -> tuple[int, list[Row]]:

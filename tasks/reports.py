@@ -6,12 +6,12 @@ from uuid import UUID
 
 from prefect.client.schemas.objects import State, StateType
 
-from data_contracts.commitment import Project
 from tasks import _prefect, checks, decisions, erp, items, notices, procore, reviews, watch
 from tasks._run import actor, run_id, started_at
 from tasks._steps import Steps
 from tieout import settings, wording
 from tieout.ledger import audit, states
+from tieout.ledger.book import Ledger
 from tieout.ledger.references import known_projects, project_name
 from tieout.opening import open_erp, open_ledger
 from tieout.views import inquiry
@@ -88,7 +88,7 @@ def _report(steps: Steps) -> RunReport:
             unfinished=steps.unfinished,
             refused=_refused(steps),
             alarms=[f"{each.message} {each.remedy}" for rung in steps.of(watch.ring) for each in rung],
-            notes=_notes(steps, known_projects(ledger)),
+            notes=_notes(steps, ledger),
             figures=_figures(steps),
             runs=next(iter(steps.of(items.publish)), {}),
             quality=next(iter(steps.of(checks.show_quality)), Quality()),
@@ -98,8 +98,10 @@ def _report(steps: Steps) -> RunReport:
         )
 
 
-def _notes(steps: Steps, projects: dict[int, Project]) -> list[str]:
-    fetched = [(project_name(projects, each.project_id), each) for each in steps.of(procore.fetch_changed_invoices)]
+def _notes(steps: Steps, ledger: Ledger) -> list[str]:
+    answers = steps.of(procore.fetch_changed_invoices)
+    projects = known_projects(ledger, {each.project_id for each in answers})
+    fetched = [(project_name(projects, each.project_id), each) for each in answers]
     notes = [f"{name} passed over: {each.skipped}" for name, each in fetched if each.skipped]
     notes += [f"{name}: {problem}" for name, each in fetched for problem in each.problems]
     for read in (procore.read_books, erp.read_reference):

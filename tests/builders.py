@@ -11,6 +11,7 @@ from data_contracts.reference import ErpJob, ErpPhase, ErpSubcontract, ErpVendor
 from data_contracts.voucher import Payment, Voucher, VoucherLine
 from tieout.connectors.base import Capabilities, invoice_key
 from tieout.judgement.cases import build_case
+from tieout.judgement.coding import Codes
 from tieout.judgement.mapping import CodeMap, MappingRow
 from tieout.settings import Policy
 
@@ -234,7 +235,7 @@ def a_case(invoice: Invoice | None = None, previous: Invoice | None = None, **ar
         books=books,
         vendors=vendors,
         mapping=CodeMap(books, vendors, rows, today),
-        reference=around.get("reference", _REFERENCE),
+        codes=Codes(around.get("reference", _REFERENCE)),
         capabilities=some_capabilities(**around.get("erp", {})),
         previous=previous,
         others=around.get("others", Others()),

@@ -34,7 +34,7 @@ from tieout.export.preview import Forecast
 from tieout.intake import invoices, reference
 from tieout.intake.invoices import Fetched
 from tieout.judgement import batch
-from tieout.judgement.basis import Basis, load_basis
+from tieout.judgement.basis import Basis, load_basis, projects_with_books
 from tieout.ledger import audit, sightings, states
 from tieout.ledger.book import Ledger
 from tieout.ledger.intents import live_intents
@@ -128,6 +128,17 @@ class Desk:
     def terms(self) -> Basis:
         return load_basis(self.ledger, self.erp, self.clock())
 
+    def terms_of(self, project_id: int) -> Basis:
+        """Return the terms with the books of a project."""
+        with self.ledger.reading() as connection:
+            return self.terms.with_books(connection, [project_id])
+
+    @property
+    def projects(self) -> list[int]:
+        """The projects of which the books were read."""
+        with self.ledger.reading() as connection:
+            return projects_with_books(connection)
+
     def _opened(self, name: str, make: Any) -> Any:
         if name not in self._open:
             self._open[name] = make()
@@ -169,8 +180,7 @@ class Desk:
 
     def judge(self) -> dict[str, int]:
         """Judge what is new and what may be judged differently now."""
-        terms = self.terms
-        return batch.judge_projects(self.ledger, terms, terms.books, self.clock, NIGHT).counts
+        return batch.judge_projects(self.ledger, self.terms, self.projects, self.clock, NIGHT).counts
 
     def offer(self, project_id: int) -> Offer | None:
         """Open a review."""

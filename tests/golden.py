@@ -21,6 +21,7 @@ from tieout.connectors.procore import parse_invoice
 from tieout.connectors.spectrum import Connector, Settings
 from tieout.judgement.billing import voucher
 from tieout.judgement.cases import build_case
+from tieout.judgement.coding import Codes
 from tieout.judgement.mapping import CodeMap, MappingRow
 from tieout.settings import Policy
 
@@ -86,7 +87,7 @@ def _carried(invoice: Invoice, previous: Invoice | None) -> dict[str, Any]:
         books=books,
         vendors=vendors,
         mapping=CodeMap(books, vendors, tuple(rows), today),
-        reference=a_reference(phases=tuple(phases), open_from=None, open_to=None),
+        codes=Codes(a_reference(phases=tuple(phases), open_from=None, open_to=None)),
         capabilities=some_capabilities(),
         previous=previous,
         others=Others(),

@@ -252,8 +252,8 @@ class Stage:
 
     def vendor_of(self, item: Item) -> str:
         """Return the ERP's code of the vendor of an invoice."""
-        with open_ledger() as ledger, open_erp() as erp:
-            terms = load_basis(ledger, erp, now())
+        with open_ledger() as ledger, open_erp() as erp, ledger.reading() as connection:
+            terms = load_basis(ledger, erp, now()).with_books(connection, [item.project_id])
         vendor_id = self.sandbox.procore(f"requisitions/{item.invoice_id}")["vendor_id"]
         code = terms.mapping(item.project_id, now().date()).vendor(vendor_id)
         assert code

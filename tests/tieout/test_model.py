@@ -45,6 +45,7 @@ from tieout.export.outcome import (
 )
 from tieout.judgement import placement
 from tieout.judgement.basis import Basis
+from tieout.judgement.coding import Codes
 from tieout.judgement.placement import Reading
 from tieout.ledger import audit, sightings, states
 from tieout.ledger.book import Ledger, LostRaceError, Transaction
@@ -128,11 +129,11 @@ class Story(RuleBasedStateMachine):
             zone=ZoneInfo("America/New_York"),
             erp="spectrum",
             capabilities=self.erp.capabilities,
-            reference=a_reference(),
+            codes=Codes(a_reference()),
             vendors=(),
-            books={},
             rows=(),
             common_print="",
+            prints={PROJECT: "terms"},
         )
         for invoice_id in INVOICES:
             self.procore_shows(invoice_id, 1, "approved", False)
@@ -302,7 +303,7 @@ class Story(RuleBasedStateMachine):
         expected = [each for each in entered if self._may_be_claimed(each)][:most]
         intents = []
         with self.ledger.transaction(self.clock(), actor) as tx:
-            items = free(tx, {PROJECT: self.terms.fingerprint(PROJECT)}, most, None)
+            items = free(tx, lambda _: self.terms.prints, most, None)
             live = live_intents(tx.connection, items)
             for item in items:
                 intent = live.get(item.item_id)

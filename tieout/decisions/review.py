@@ -88,7 +88,7 @@ def open_offer(ledger: Ledger, run_id: str) -> Offer:
         offered = dict(review.offered)
         shown = sightings.bodies_shown(connection, offered)
     items = ledger.items(invoice_id=list(offered))
-    project = known_projects(ledger)[review.project_id].name
+    project = known_projects(ledger, [review.project_id])[review.project_id].name
     rows = [_row(item, shown[item.invoice_id], offered[item.invoice_id]) for item in items]
     return Offer(run_id, review.project_id, project, _with_own_names(rows))
 

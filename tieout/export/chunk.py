@@ -1,7 +1,7 @@
 """Carry accepted invoices into the ERP, each exactly once: intent, look, send, look, settle (design section 2)."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from data_contracts.reference import Finding
@@ -72,9 +72,14 @@ def _claim(
     """
     patience = settings.export()
     size = min(patience.chunk, erp.capabilities.invoices_per_call)
-    prints = {project_id: terms.fingerprint(project_id) for project_id in terms.books}
     intents = []
     with ledger.transaction(clock(), actor) as tx:
+
+        def prints(project_ids: Collection[int]) -> dict[int, str]:
+            nonlocal terms  # vouchers are made of the very books that are compared here
+            terms = terms.with_books(tx.connection, project_ids)
+            return terms.prints
+
         items = free(tx, prints, size, only)
         live = live_intents(tx.connection, [item for item in items if item.lease_token])  # claimed before
         kept = {item_id: each for item_id, each in live.items() if each.is_kept}

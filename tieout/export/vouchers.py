@@ -36,6 +36,7 @@ def cases_of(
     """
     found: list[tuple[Item, Case | Finding]] = []
     by_project: dict[int, dict[Item, Invoice]] = {}
+    terms = terms.with_books(connection, {item.project_id for item in items})
     bodies = sightings.bodies(connection, [item.snapshot_id for item in items])
     for item in items:
         invoice = parse_invoice(bodies[item.snapshot_id], item.company_id)

@@ -26,7 +26,7 @@ def take_census(ledger: Ledger, procore: Procore, project_id: int, clock: Clock)
         listed = procore.sendable_invoices(project_id) if in_procore != known else set()
     except RefusedError:
         return None
-    name, now = project_name(known_projects(ledger), project_id), clock()
+    name, now = project_name(known_projects(ledger, [project_id]), project_id), clock()
     taken = Census(project_id=project_id, project=name, in_procore=in_procore, in_ledger=known, at=now, since=now)
     with ledger.transaction(now, "intake") as tx:
         if in_procore != known:

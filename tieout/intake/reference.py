@@ -71,16 +71,16 @@ def read_books(
     ledger: Ledger, procore: Procore, project_ids: Iterable[int], clock: Clock, progress: Progress = unseen
 ) -> list[Problem]:
     """Read the reference data of those projects in which something waits to be judged, and the vendors once."""
-    projects, policy, problems = known_projects(ledger), settings.policy(), list[Problem]()
-    waiting = [project_id for project_id in project_ids if project_id in projects and _waits(ledger, project_id)]
-    if not waiting:
+    policy, problems = settings.policy(), list[Problem]()
+    projects = known_projects(ledger, [project_id for project_id in project_ids if _waits(ledger, project_id)])
+    if not projects:
         return []
     vendors = "\n".join(vendor.model_dump_json() for vendor in procore.vendors())
     with ledger.transaction(clock(), "intake") as tx:
         references.store_reference(tx, "vendors", vendors)
-    for project_id in followed(waiting, len(waiting), progress):
+    for project_id, project in followed(projects.items(), len(projects), progress):
         try:
-            books, found = procore.project_books(projects[project_id])
+            books, found = procore.project_books(project)
         except RefusedError as refusal:
             problems.append(Problem(system="Procore", check="project", is_blocking=False, message=str(refusal)))
             continue
@@ -103,7 +103,7 @@ def read_reference(ledger: Ledger, erp: ERP, clock: Clock) -> list[str]:
     if why := why_not_whole(read):
         raise ContractError(system, "the master data", why)
     with ledger.reading() as connection:
-        checked = references.references(connection, _checked(name)).get(_checked(name), "{}")
+        checked = references.references(connection, [_checked(name)]).get(_checked(name), "{}")
     before = json.loads(checked)
     if before.get("read") == read.fingerprint():
         return list(before["problems"])

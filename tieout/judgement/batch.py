@@ -47,9 +47,10 @@ def judge_projects(
     """
     with ledger.reading() as connection:
         seen = {
-            project_id: sightings.unjudged(connection, project_id, _JUDGED_AGAIN, terms.fingerprint(project_id))
-            for project_id in project_ids
+            project_id: sightings.unjudged(connection, project_id, _JUDGED_AGAIN, judged_by)
+            for project_id, judged_by in terms.prints_now(connection, list(project_ids)).items()
         }
+        terms = terms.with_books(connection, [project_id for project_id, ours in seen.items() if ours])
     counts: Counter[str] = Counter()
     for piece in _pieces(terms, seen, progress):
         counts.update(_judge_piece(ledger, terms, piece, clock, actor))
@@ -80,6 +81,7 @@ def rejudge(
     with ledger.reading() as connection:
         for sighting in sightings.sightings_of(connection, invoice_ids).values():
             by_project.setdefault(sighting.project_id, []).append(sighting.invoice_id)
+        terms = terms.with_books(connection, by_project.keys())
     for piece in _pieces(terms, by_project, progress):
         _judge_piece(ledger, terms, piece, clock, actor, asked=True, refresh=refresh)
 
@@ -109,7 +111,7 @@ def _judge_piece(
     with ledger.reading() as connection:
         readings = _read(connection, terms, invoice_ids, now)
     counts: Counter[str] = Counter()
-    projects = known_projects(ledger)
+    projects = known_projects(ledger, {reading.sighting.project_id for reading in readings})
     with ledger.transaction(clock(), actor) as tx:
         readings = _still_true(tx, readings)
         for reading in readings:
@@ -187,5 +189,6 @@ class Shown:
 
 def as_shown(connection: Reader, terms: Basis, item: Item, now: datetime) -> Shown:
     """Judge an invoice that the ERP holds as Procore shows it now; nothing is moved."""
+    terms = terms.with_books(connection, [item.project_id])
     [reading] = _read(connection, terms, [item.invoice_id], now)
     return Shown(reading.stops, facts_of(terms, item.project, reading, item.state, item), because_of(terms, reading))

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from functools import lru_cache
 
-from data_contracts.case import Case, Coding, ErpFacts, Others, PaperPolicy
+from data_contracts.case import Case, ErpFacts, Others, PaperPolicy
 from data_contracts.commitment import Commitment, ProjectBooks, Vendor
 from data_contracts.invoice import Invoice
-from data_contracts.reference import ErpSubcontract, Reference
+from data_contracts.reference import Reference
 from tieout.connectors.base import Capabilities
 from tieout.connectors.procore.translation import parse_invoice
 from tieout.errors import SettingsError
 from tieout.judgement import billing, papers
 from tieout.judgement.basis import Basis
+from tieout.judgement.coding import Codes
 from tieout.judgement.mapping import CodeMap
 from tieout.judgement.related import others
 from tieout.ledger import sightings
@@ -29,7 +29,7 @@ def read_cases(
     previous: Mapping[int, Invoice] | None = None,
 ) -> list[Case]:
     """Put beside each invoice all that judging and exporting it look up; the `previous_invoices`, unless they came."""
-    invoices = list(invoices)
+    invoices, terms = list(invoices), terms.with_books(connection, [project_id])
     if project_id not in terms.books:
         raise SettingsError("Procore", f"project {project_id}", "its commitments were never read")
     today = now.astimezone(terms.zone).date()
@@ -43,7 +43,7 @@ def read_cases(
             books=books,
             vendors=terms.vendors,
             mapping=mapping,
-            reference=terms.reference,
+            codes=terms.codes,
             capabilities=terms.capabilities,
             previous=previous.get(invoice.previous_invoice_id_procore or 0),
             others=known[invoice.invoice_id_procore],
@@ -85,7 +85,7 @@ def build_case(
     books: ProjectBooks,
     vendors: Sequence[Vendor],
     mapping: CodeMap,
-    reference: Reference,
+    codes: Codes,
     capabilities: Capabilities,
     previous: Invoice | None,
     others: Others,
@@ -93,7 +93,7 @@ def build_case(
     today: date,
 ) -> Case:
     """Return the case of one invoice, its lines completed from the invoice before it."""
-    codes = _codes(_Same(reference))
+    reference = codes.reference
     commitment = mapping.commitment(invoice.commitment_id_procore)
     vendor, job = mapping.vendor(invoice.vendor_id_procore), mapping.job(invoice.project_id_procore)
     contract = mapping.subcontract(invoice.commitment_id_procore)
@@ -141,47 +141,3 @@ def _facts(capabilities: Capabilities, reference: Reference) -> ErpFacts:
         payment_hold=capabilities.payment_hold,
         release_path=capabilities.release_path,
     )
-
-
-class _Codes:
-    """The ERP's active codes, ready to be looked up."""
-
-    def __init__(self, reference: Reference) -> None:
-        self.vendors = {each.code for each in reference.vendors if each.is_active}
-        self._jobs = {each.number for each in reference.jobs if each.is_active}
-        self._contracts: dict[str, list[ErpSubcontract]] = {}  # a number may be that of several vendors
-        for each in reference.subcontracts:
-            if each.is_active:
-                self._contracts.setdefault(each.number, []).append(each)
-        self._accounts = {
-            (each.job, each.phase, each.cost_type): each.gl_account for each in reference.phases if each.is_active
-        }
-
-    def coding(self, job: str | None, phase: str | None, cost_type: str | None) -> Coding:
-        if job is None or phase is None or cost_type is None:
-            return Coding(phase, cost_type)
-        key = (job, phase, cost_type)
-        return Coding(phase, cost_type, self._accounts.get(key), job in self._jobs and key in self._accounts)
-
-    def has_contract(self, number: str | None, vendor: str | None, job: str | None) -> bool:
-        """Whether the subcontract is there for this vendor and job; what is not mapped is another rule's matter."""
-        bearing = self._contracts.get(number or "", [])
-        return any(vendor in (None, each.vendor) and job in (None, each.job) for each in bearing)
-
-
-class _Same:
-    """Tells references apart by identity: comparing them by value would cost more than looking anything up."""
-
-    def __init__(self, reference: Reference) -> None:
-        self.reference = reference
-
-    def __hash__(self) -> int:
-        return id(self.reference)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.reference is self.reference
-
-
-@lru_cache(maxsize=4)
-def _codes(same: _Same) -> _Codes:
-    return _Codes(same.reference)

@@ -146,7 +146,7 @@ def facts_of(terms: Basis, project: str, reading: Reading, state: str, item: Ite
         "snapshot_id": sighting.snapshot_id,
         "content_hash": sighting.content_hash,
         "revision": sent_before + 1 if state == states.READY else sent_before,
-        "judged_by": terms.fingerprint(sighting.project_id),
+        "judged_by": terms.prints[sighting.project_id],
         "findings": canonical([finding.model_dump(mode="json") for finding in reading.findings]),
         "cause": reading.stops[0].rule if reading.stops else "",
         "attempts": 0,

@@ -12,7 +12,7 @@ from data_contracts.verdicts import unreadable, verdict
 from tieout.connectors.procore import parse_invoice
 from tieout.garbage import undisturbed
 from tieout.judgement import billing
-from tieout.judgement.basis import Basis
+from tieout.judgement.basis import Basis, projects_with_books
 from tieout.judgement.cases import previous_invoices, read_cases
 from tieout.judgement.related import with_held_before
 from tieout.judgement.rulebook import judge
@@ -72,12 +72,14 @@ class Simulation:
 
 def simulate(ledger: Ledger, terms: Basis, policy: Policy, now: datetime) -> Simulation:
     """Compare the policy of `terms` with another one over every invoice that Procore shows and that may be sent."""
-    other, result = replace(terms, policy=policy, prints={}), Simulation()
+    result = Simulation()
     with ledger.reading() as connection:
-        for project_id in terms.books:
+        for project_id in projects_with_books(connection):
+            ours = terms.with_books(connection, [project_id])
+            other = replace(ours, policy=policy)
             for piece in _sendable(connection, project_id):
                 result.judged += len(piece)
-                result.differences += _compare(connection, terms, other, project_id, piece, now)
+                result.differences += _compare(connection, ours, other, project_id, piece, now)
     return result
 
 

@@ -44,7 +44,10 @@ def unmapped(ledger: Ledger, terms: Basis, now: datetime) -> list[Unmapped]:
     """Return the codes that hold invoices now, the one that holds most of them first."""
     today, counts = now.astimezone(terms.zone).date(), Counter[Code]()
     found = [item for item in ledger.items(state=(states.HELD, states.FAILED)) if _is_concerned(item)]
-    for project_id in sorted({item.project_id for item in found}):
+    project_ids = sorted({item.project_id for item in found})
+    with ledger.reading() as connection:
+        terms = terms.with_books(connection, project_ids)
+    for project_id in project_ids:
         if project_id in terms.books:
             mapping = terms.mapping(project_id, today)
             for invoice in _invoices(ledger, [item for item in found if item.project_id == project_id]):

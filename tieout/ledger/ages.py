@@ -35,6 +35,18 @@ def projects(connection: Connection) -> list[tuple[Project, datetime]]:
     return [(Project.model_validate_json(row.body), row.read_at) for row in rows]
 
 
+def visible(connection: Connection, at: datetime, project_ids: Iterable[int]) -> list[Project]:
+    """Return which of these projects were in the newest list of projects at that moment."""
+    found: list[Project] = []
+    table = schema.reference.c
+    listed = (table.name.startswith("project/"), table.read_at <= at)
+    is_newest = table.read_at == select(func.max(table.read_at)).where(*listed).scalar_subquery()
+    for piece in in_pieces(f"project/{each}" for each in project_ids):
+        bodies = connection.execute(select(table.body).where(is_newest, table.name.in_(piece))).scalars()
+        found += map(Project.model_validate_json, bodies)
+    return found
+
+
 def followed(connection: Connection) -> tuple[int, datetime | None]:
     """Return how many invoices in the ERP are followed for payments, and when the oldest of them came there."""
     table = schema.intent.c

@@ -68,13 +68,16 @@ def store(tx: Transaction, census: Census) -> None:
 def last(connection: Connection, project_id: int) -> Census | None:
     """Return the project's last census, None before the first one."""
     name = f"{_PREFIX}{project_id}"
-    body = references.references(connection, name).get(name)
+    body = references.references(connection, [name]).get(name)
     return Census.model_validate_json(body) if body else None
 
 
-def every(connection: Connection) -> list[Census]:
-    """Return the last census of each project."""
-    return [Census.model_validate_json(body) for body in references.references(connection, _PREFIX).values()]
+def lasting(connection: Connection) -> list[Census]:
+    """Return the last census of each project in which a difference lasts."""
+    table = schema.reference.c
+    # As `store` writes it: to read the censuses of all projects would take the longer, the more there are.
+    lasts = (table.name.startswith(_PREFIX), table.body.not_like('%"lasting":[]%'))
+    return [Census.model_validate_json(body) for body in connection.execute(select(table.body).where(*lasts)).scalars()]
 
 
 def count_sendable(connection: Connection, project_id: int) -> int:

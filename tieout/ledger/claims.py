@@ -3,12 +3,12 @@
 An export is no errand: its claim is a move of the item, whose chain tells the token, and only its state ends it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, bindparam, exists, select, tuple_
+from sqlalchemy import Select, bindparam, exists, select
 
 from data_contracts.invoice import SENDABLE
 from tieout.ledger import schema, states
@@ -16,14 +16,23 @@ from tieout.ledger.book import Transaction
 from tieout.ledger.items import ITEM, Item, read_items
 
 
-def free(tx: Transaction, fingerprints: Mapping[int, str], limit: int, only: Sequence[int] | None) -> list[Item]:
+def free(
+    tx: Transaction, prints: Callable[[Collection[int]], Mapping[int, str]], limit: int, only: Sequence[int] | None
+) -> list[Item]:
     """Return accepted invoices that may be claimed, locked until the commit.
 
-    Only what Procore still shows as it was accepted, and what was judged by the terms of now (a fingerprint per
-    project), may be claimed.
+    Only what Procore still shows as it was accepted, and what was judged by the terms of now, may be claimed. `prints`
+    returns the fingerprints of these terms for the projects that it is given.
     """
-    given = {"judged": list(fingerprints.items()), "most": limit, "only": [] if only is None else list(only)}
-    return read_items(tx.connection, _free(only is not None), given)
+    found: list[Item] = []
+    given = {"after": 0, "most": limit, "only": [] if only is None else list(only)}
+    while page := read_items(tx.connection, _free(only is not None), given):
+        current = prints({item.project_id for item in page})
+        found += [item for item in page if item.judged_by == current[item.project_id]]
+        if len(found) >= limit or len(page) < limit:
+            break
+        given["after"] = page[-1].item_id
+    return found[:limit]
 
 
 def claim(tx: Transaction, item: Item, lease: timedelta, because: dict[str, Any], **changes: Any) -> Item:
@@ -43,8 +52,7 @@ def _free(is_limited: bool) -> Select[Any]:
         seen.status.in_(SENDABLE),
         seen.is_gone.is_(False),
     )
-    is_judged = tuple_(item.project_id, item.judged_by).in_(bindparam("judged", expanding=True))
-    where = [item.state == states.ACCEPTED, is_shown, is_judged]
+    where = [item.state == states.ACCEPTED, item.item_id > bindparam("after"), is_shown]
     if is_limited:
         where.append(item.invoice_id.in_(bindparam("only", expanding=True)))
     query = select(*ITEM).where(*where).order_by(item.item_id).limit(bindparam("most"))

@@ -39,7 +39,7 @@ def seen_with_items(
 
 def moved_since_written(connection: Connection) -> tuple[int, datetime | None, list[int]]:
     """Return the newest event, when the lists were written last, and the projects in which anything happened since."""
-    body = references(connection, _WRITTEN).get(_WRITTEN)
+    body = references(connection, [_WRITTEN]).get(_WRITTEN)
     written: dict[str, Any] = json.loads(body) if body else {"event": 0, "at": None}
     event, item = schema.event.c, schema.item.c
     moved = select(item.project_id).distinct().join(schema.event, event.item_id == item.item_id)

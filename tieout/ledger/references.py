@@ -1,5 +1,6 @@
 """What judging looks up, as it was read last: projects, books, master data, policies."""
 
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
@@ -7,7 +8,10 @@ from sqlalchemy import Connection, insert, select
 from data_contracts.commitment import Project
 from tieout.ledger import schema
 from tieout.ledger.book import Ledger, Transaction
+from tieout.ledger.database import in_pieces
 from tieout.ledger.digests import canonical
+
+_REFERENCES = select(schema.reference.c.name, schema.reference.c.body)
 
 
 def store_reference(tx: Transaction, name: str, body: str) -> None:
@@ -16,13 +20,25 @@ def store_reference(tx: Transaction, name: str, body: str) -> None:
     tx.upsert(schema.reference, ("name",), row)
 
 
-def references(connection: Connection, prefix: str) -> dict[str, str]:
-    """Return the bodies of the references whose name begins so, by name."""
-    table = schema.reference
-    rows = connection.execute(
-        select(table.c.name, table.c.body).where(table.c.name.startswith(prefix, autoescape=True))
-    )
-    return {row.name: row.body for row in rows}
+def references(connection: Connection, names: Iterable[str]) -> dict[str, str]:
+    """Return the bodies of the references of these names, by name."""
+    found: dict[str, str] = {}
+    table = schema.reference.c
+    for piece in in_pieces(names):
+        found |= {row.name: row.body for row in connection.execute(_REFERENCES.where(table.name.in_(piece)))}
+    return found
+
+
+def references_under(connection: Connection, prefix: str) -> dict[str, str]:
+    """Return the bodies of all references whose name begins so, by name: as many as there are projects."""
+    is_under = schema.reference.c.name.startswith(prefix, autoescape=True)
+    return {row.name: row.body for row in connection.execute(_REFERENCES.where(is_under))}
+
+
+def names_under(connection: Connection, prefix: str) -> list[str]:
+    """Return the names of all references that begin so."""
+    table = schema.reference.c
+    return list(connection.execute(select(table.name).where(table.name.startswith(prefix, autoescape=True))).scalars())
 
 
 def policy_version(tx: Transaction, body: dict[str, Any]) -> int:
@@ -36,10 +52,16 @@ def policy_version(tx: Transaction, body: dict[str, Any]) -> int:
     return int(added.inserted_primary_key[0])  # type: ignore[index]
 
 
-def known_projects(ledger: Ledger) -> dict[int, Project]:
-    """Return the projects that were listed last, by Procore id."""
+_PROJECT = "project/"
+
+
+def known_projects(ledger: Ledger, only: Collection[int] | None = None) -> dict[int, Project]:
+    """Return the projects that were listed last, all or those of them that are asked for, by Procore id."""
     with ledger.reading() as connection:
-        stored = references(connection, "project/")
+        if only is None:
+            stored = references_under(connection, _PROJECT)
+        else:
+            stored = references(connection, [f"{_PROJECT}{each}" for each in only])
     projects = [Project.model_validate_json(body) for body in stored.values()]
     return {project.project_id_procore: project for project in projects}
 

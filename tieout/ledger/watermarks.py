@@ -10,6 +10,7 @@ from tieout.ledger.database import to_change
 
 # Watermarks of jobs: moved to the moment at which one came to its end.
 NIGHT_JOB, PAYMENTS_JOB = "job/night", "job/payments"
+_ANSWERED = "procore/{}/answered"
 
 
 def watermark(connection: Connection, name: str) -> datetime | None:
@@ -29,7 +30,16 @@ def moved_at(connection: Connection, name: str) -> datetime | None:
 
 def answered(project_id: int) -> str:
     """Return the name under which it is noted when Procore last showed all of a project's invoices, or refused to."""
-    return f"procore/{project_id}/answered"
+    return _ANSWERED.format(project_id)
+
+
+def silent(connection: Connection, before: datetime) -> dict[int, datetime]:
+    """Return the projects that answered last before that moment, by Procore id, with when they did."""
+    table, (head, tail) = schema.watermark.c, _ANSWERED.split("{}")
+    rows = connection.execute(
+        select(table.name, table.moved_at).where(table.name.like(f"{head}%{tail}"), table.moved_at < before)
+    )
+    return {int(row.name.removeprefix(head).removesuffix(tail)): row.moved_at for row in rows}
 
 
 def move_watermark(tx: Transaction, name: str, reached: datetime) -> None:

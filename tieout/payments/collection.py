@@ -36,7 +36,7 @@ def collect(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> Collected:
     name = f"erp/{system}/payments"
     with ledger.reading() as connection:
         since, newest = watermarks.watermark(connection, name), history.newest(connection)
-        if payments.may_predate_links(connection, int(references.references(connection, name).get(name, 0))):
+        if payments.may_predate_links(connection, int(references.references(connection, [name]).get(name, 0))):
             since = None  # of an invoice that was found there, payments may be older than our knowledge of it (AM-21)
     read = list(erp.payments(since - _OVERLAP if since else None))
     paid = [each for each in read if isinstance(each, Payment)]

@@ -191,7 +191,7 @@ def as_table(rows: Iterable[Row]) -> list[dict[str, str]]:
 
 def project_name(ledger: Ledger, project_id: int) -> str:
     """Return what the project is called; RefusedError for one that Procore never listed."""
-    project = known_projects(ledger).get(project_id)
+    project = known_projects(ledger, [project_id]).get(project_id)
     if project is None:
         raise RefusedError("Ledger", f"project {project_id}", "Procore never listed it")
     return project.name

@@ -4,11 +4,10 @@ They are read from the ledger and the settings alone, so that they ring while ev
 for a moment that lies in the future: the clock was set back since then.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from data_contracts.commitment import Project
 from data_contracts.reference import Problem
 from tieout import settings
 from tieout.clock import Clock
@@ -85,8 +84,9 @@ def vanished(ledger: Ledger, clock: Clock) -> list[str]:
     skipped = settings.policy().skip_projects
     with ledger.reading() as connection:
         look = _Look(connection, clock(), settings.watch(), settings.company())
-        visible, listed = _visible(look), ages.projects(connection)
-    gone = {each.project_id_procore: (each, at) for each, at in listed if each not in visible and at <= look.now}
+        listed = [(project, at) for project, at in ages.projects(connection) if at <= look.now]
+    newest = max((at for _, at in listed), default=None)
+    gone = {project.project_id_procore: (project, at) for project, at in listed if at != newest}
     counts = dict.fromkeys(gone.keys() - set(skipped), 0)
     for item in ledger.items(project_id=list(counts)):
         counts[item.project_id] += item.state not in _DONE
@@ -191,10 +191,9 @@ def _mails(look: _Look) -> Iterator[Problem]:
 
 def _listings(look: _Look) -> Iterator[Problem]:
     """A project that refuses us has answered; one that vanished is in no list of projects any more (see `vanished`)."""
-    answered = (
-        (watermarks.moved_at(look.connection, watermarks.answered(p.project_id_procore)), p) for p in _visible(look)
-    )
-    silent = [Waiting(at, project.name) for at, project in answered if at]
+    since = watermarks.silent(look.connection, look.now - timedelta(hours=look.limits.listing_hours))
+    visible = ages.visible(look.connection, look.now, since)
+    silent = [Waiting(since[project.project_id_procore], project.name) for project in visible]
     what = "Projects of which not every invoice could be read"
     remedy = (
         "Operator: the last nightly-sync says on its Artifacts tab what could not be read. Project administrator: open "
@@ -204,19 +203,12 @@ def _listings(look: _Look) -> Iterator[Problem]:
 
 
 def _censuses(look: _Look) -> Iterator[Problem]:
-    visible = {project.project_id_procore for project in _visible(look)}
-    for taken in census.every(look.connection):
-        if taken.lasting and taken.project_id in visible and taken.since <= look.now:
-            message = f"{taken.words}, since {look.told(taken.since)}. Reading the whole list again did not help."
-            remedy = (
-                "Project administrator: open that invoice in Procore and save it again. "
-                "Operator: if the next nightly-sync does not bring it either, send Procore's support this message."
-            )
-            yield look.ring("census", message, remedy)
-
-
-def _visible(look: _Look) -> Sequence[Project]:
-    """Return the projects of the newest list of projects."""
-    listed = [(project, at) for project, at in ages.projects(look.connection) if at <= look.now]
-    newest = max((at for _, at in listed), default=None)
-    return [project for project, at in listed if at == newest]
+    lasting = {each.project_id: each for each in census.lasting(look.connection) if each.since <= look.now}
+    for project in ages.visible(look.connection, look.now, lasting):
+        taken = lasting[project.project_id_procore]
+        message = f"{taken.words}, since {look.told(taken.since)}. Reading the whole list again did not help."
+        remedy = (
+            "Project administrator: open that invoice in Procore and save it again. "
+            "Operator: if the next nightly-sync does not bring it either, send Procore's support this message."
+        )
+        yield look.ring("census", message, remedy)

@@ -293,7 +293,7 @@ def test_one_whose_stored_text_was_spoilt_fails_alone_and_the_others_arrive(desk
 def vendor_code(desk: Desk, invoice_id: int) -> str:
     vendor_id = desk.requisition(invoice_id)["vendor_id"]
     item = desk.item(invoice_id)
-    code = desk.terms.mapping(item.project_id, desk.clock().date()).vendor(vendor_id)
+    code = desk.terms_of(item.project_id).mapping(item.project_id, desk.clock().date()).vendor(vendor_id)
     assert code
     return code
 

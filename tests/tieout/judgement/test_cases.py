@@ -23,6 +23,7 @@ from data_contracts.verdicts import check
 from tieout.connectors import procore, spectrum
 from tieout.connectors.procore import translation
 from tieout.judgement.cases import __file__, __name__, build_case, read_cases
+from tieout.judgement.coding import Codes
 from tieout.judgement.mapping import CodeMap, MappingRow
 from tieout.judgement.related import with_held_before
 from tieout.judgement.rulebook import APART, FEW, judge, judging_code, rules_version
@@ -119,7 +120,7 @@ def judge_everything(contractor: Contractor, site: procore.Procore, erp: spectru
                 books=books,
                 vendors=vendors,
                 mapping=mapping,
-                reference=reference,
+                codes=Codes(reference),
                 capabilities=erp.capabilities,
                 previous=invoices.get(each.previous_invoice_id_procore or 0),
                 others=Others(tuple(f"invoice {other}" for other in same_number[each.number_key()] if other != key)),
@@ -241,7 +242,7 @@ def test_the_version_of_the_rules_covers_whatever_a_verdict_is_made_by(desk: Des
     sys.setprofile(lambda frame, *_: ran.add(frame.f_code.co_filename))
     try:
         with desk.ledger.reading() as connection:
-            for project_id in terms.books:
+            for project_id in desk.projects:
                 bodies = sightings.bodies(
                     connection, [each.snapshot_id for each in sightings.sightings(connection, project_id).values()]
                 )

@@ -121,7 +121,8 @@ def vendor_row(desk: Desk, invoice_id: int) -> dict[str, str]:
 
 def desk_vendor(desk: Desk, invoice_id: int) -> str:
     item = desk.item(invoice_id)
-    code = desk.terms.mapping(item.project_id, desk.clock().date()).vendor(desk.requisition(invoice_id)["vendor_id"])
+    mapping = desk.terms_of(item.project_id).mapping(item.project_id, desk.clock().date())
+    code = mapping.vendor(desk.requisition(invoice_id)["vendor_id"])
     assert code
     return code
 
@@ -162,7 +163,7 @@ def test_a_person_sends_all_that_may_be_sent(desk: Desk):
     desk.set("policy", auto_send_statuses="[]")
     desk.night()
     assert desk.items() == []
-    project_id = next(iter(desk.terms.books))
+    project_id = desk.projects[0]
     answers = send.send(desk.ledger, desk.terms, project_id, None, Signature(SENDER), desk.clock)
 
     assert {each.outcome for each in answers} == {"READY"}
@@ -318,7 +319,7 @@ def test_a_project_of_which_no_commitments_were_read_stops_no_other(desk: Desk):
     desk.fault("procore", "GET .*work_order_contracts", "5xx_before", status=403)
     desk.read()
     projects = {row["project_id"] for row in desk.requisitions().values()}
-    [unread] = projects - desk.terms.books.keys()
+    [unread] = projects - {*desk.projects}
 
     with pytest.raises(SettingsError, match=f"project {unread}: its commitments were never read"):
         batch.judge_projects(desk.ledger, desk.terms, sorted(projects), desk.clock, NIGHT)
@@ -328,14 +329,14 @@ def test_a_project_of_which_no_commitments_were_read_stops_no_other(desk: Desk):
 
 def test_the_same_projects_judged_twice_at_the_same_time_come_to_no_harm(desk: Desk):
     desk.read()
-    terms = desk.terms
+    terms, projects = desk.terms, desk.projects
 
     def judge(project_ids: list[int]) -> None:
         with opening.open_ledger() as ledger:
             batch.judge_projects(ledger, terms, project_ids, desk.clock, NIGHT)
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(judge, [*([each] for each in terms.books), list(terms.books), list(terms.books)]))
+        list(pool.map(judge, [*([each] for each in projects), projects, projects]))
 
     assert set(desk.states().values()) == {"READY"}
     assert {item.revision for item in desk.items()} == {1}

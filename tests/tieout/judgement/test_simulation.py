@@ -61,7 +61,7 @@ def test_what_another_policy_would_hold_is_what_it_holds_and_nothing_was_written
 @TWO_PROJECTS
 def test_a_policy_also_says_what_is_sent_accepted_and_passed_over(desk: Desk):
     desk.night()
-    one, other = sorted(desk.terms.books)[:2]
+    one, other = sorted(desk.projects)[:2]
     first = min(desk.states())
     desk.set_status(first, "approved_as_noted")
     desk.read()

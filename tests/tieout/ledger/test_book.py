@@ -289,7 +289,7 @@ def sight(ledger: Ledger, *invoice_ids: int, **changes: Any) -> None:
 
 def claimed(ledger: Ledger, limit: int = 50, only: list[int] | None = None, terms: str = "terms") -> list[int]:
     with ledger.transaction(WEDNESDAY, "test") as tx:
-        return [claim(tx, each, LEASE, {}).invoice_id for each in free(tx, {5: terms}, limit, only)]
+        return [claim(tx, each, LEASE, {}).invoice_id for each in free(tx, lambda _: {5: terms}, limit, only)]
 
 
 def test_a_claim_takes_what_is_accepted_once_under_a_new_token(ledger: Ledger):
@@ -322,6 +322,17 @@ def test_what_was_judged_by_other_terms_is_not_claimed(ledger: Ledger):
     sight(ledger, 1)
 
     assert claimed(ledger, terms="newer terms") == []
+
+
+def test_what_was_judged_by_other_terms_stands_in_nobodys_way(ledger: Ledger):
+    for each in (1, 2, 3):
+        item = accepted(ledger, each)
+        sight(ledger, each)
+        if each < 3:
+            with ledger.transaction(WEDNESDAY, "test") as tx:
+                tx.note_terms(item, "older terms")
+
+    assert claimed(ledger, limit=1) == [3]
 
 
 def test_one_whose_claim_was_taken_over_may_not_send(ledger: Ledger):

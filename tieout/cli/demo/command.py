@@ -173,6 +173,7 @@ def _vendor_code(ledger: Ledger, item: Item) -> str:
     with open_erp() as erp:
         terms = load_basis(ledger, erp, now())
     with ledger.reading() as connection:
+        terms = terms.with_books(connection, [item.project_id])
         invoice = parse_invoice(sightings.bodies(connection, [item.snapshot_id])[item.snapshot_id], item.company_id)
     if not isinstance(invoice, Invoice):
         return ""
