@@ -44,7 +44,7 @@ class Basis:
         """The ERP's master data."""
         return self.codes.reference
 
-    def with_books(self, connection: Reader, project_ids: Collection[int]) -> "Terms":
+    def with_books(self, connection: Reader, project_ids: Collection[int]) -> "Basis":
         """Return the terms with the books of these projects, too; those that were read before stay as they were."""
         stored = _stored_books(connection, [each for each in project_ids if each not in self.prints])
         read = {project_id: ProjectBooks.model_validate_json(body) for project_id, body in stored.items() if body}

@@ -33,7 +33,7 @@ def judging_code(folder: Path) -> dict[str, ast.Module]:
 
     How the ledger keeps things is no part of it; what the company has set has a version of its own.
     """
-    # which stands on this module
+    from tieout.judgement.cases import read_cases  # which stands on this module
 
     return sources.needed(folder, (judge.__module__, read_cases.__module__), APART)
 
