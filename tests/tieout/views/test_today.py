@@ -67,7 +67,7 @@ def test_a_payment_counts_on_the_day_on_which_procore_is_told(desk: Desk):
 def test_each_cause_has_a_line_whose_link_shows_its_items_alone(desk: Desk):
     [chosen, *_] = desk.items("READY")
     vendor_id = desk.requisition(chosen.invoice_id)["vendor_id"]
-    vendor = desk.terms.mapping(chosen.project_id, desk.clock().date()).vendor(vendor_id)
+    vendor = desk.terms_of(chosen.project_id).mapping(chosen.project_id, desk.clock().date()).vendor(vendor_id)
     desk.accept()
     desk.play("spectrum", "vendors", {"code": vendor, "status": "N"})
     desk.read()
