@@ -18,7 +18,7 @@ from tieout.ledger import database, states
 from tieout.ledger.book import Ledger, Transaction
 from tieout.ledger.digests import canonical
 from tieout.ledger.intents import Intent, as_text, close_intent, keep_evidence, live_intents, note_absence
-from tieout.ledger.items import Item
+from tieout.ledger.items import Columns, Item
 from tieout.ledger.letters import unlock
 
 _DIED = "the worker that had claimed it died"
@@ -141,7 +141,10 @@ def settle_uncertain(
     Only after two empty looks may one be sent again (law 4).
     """
     counts: Counter[str] = Counter()
-    uncertain = ledger.items(state=states.UNCERTAIN, **({} if only is None else {"invoice_id": list(only)}))
+    wanted: Columns = {"state": states.UNCERTAIN}
+    if only is not None:
+        wanted["invoice_id"] = list(only)
+    uncertain = ledger.items(**wanted)
     for piece in database.in_pieces(uncertain, settings.export().chunk):
         with ledger.reading() as connection:
             intents = live_intents(connection, piece)

@@ -80,11 +80,11 @@ def read_basis(ledger: Ledger, erp: ERP, clock: Callable[[], datetime]) -> Basis
 
 def due(ledger: Ledger, terms: Basis) -> list[Item]:
     """Return what the next night exports if nothing else changes: accepted, by the policy too, or to be tried again."""
-    by_policy = {"state": states.READY, "project_id": terms.policy.auto_accept_projects}
+    by_policy = terms.policy.auto_accept_projects
     return [
         *ledger.items(state=states.ACCEPTED),
         *ledger.items(state=states.FAILED, cause=TRANSIENT),
-        *(ledger.items(**by_policy) if terms.policy.auto_accept_projects else []),
+        *(ledger.items(state=states.READY, project_id=by_policy) if by_policy else []),
     ]
 
 

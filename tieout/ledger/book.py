@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any
+from typing import Any, Unpack
 
 from sqlalchemy import Connection, Row, Table, func, select, text
 
@@ -12,7 +12,7 @@ from tieout.errors import MismatchError
 from tieout.ledger import schema
 from tieout.ledger.database import READING, in_plain_words, open_engine
 from tieout.ledger.digests import canonical, digest_of, digest_of_facts
-from tieout.ledger.items import Item, find_items
+from tieout.ledger.items import Columns, Item, find_items
 from tieout.ledger.states import is_allowed
 from tieout.ledger.writes import StaleRowsError, Writes
 
@@ -96,7 +96,7 @@ class Ledger:
         with in_plain_words(), self.engine.connect().execution_options(**options) as connection:
             yield connection
 
-    def items(self, **columns: Any) -> list[Item]:
+    def items(self, **columns: Unpack[Columns]) -> list[Item]:
         """Return the items whose columns have these values (or one of a sequence of values), oldest first."""
         with self.reading() as connection:
             return find_items(connection, **columns)
@@ -118,7 +118,7 @@ class Transaction:
         self.flush()
         return self._connection
 
-    def items(self, **columns: Any) -> list[Item]:
+    def items(self, **columns: Unpack[Columns]) -> list[Item]:
         """Return the items whose columns have these values (or one of a sequence of values), oldest first.
 
         PostgreSQL locks their rows until the commit; SQLite has locked out every other writer already.

@@ -3,7 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias, TypedDict, TypeVar, Unpack
 
 from pydantic import TypeAdapter
 from sqlalchemy import BindParameter, ColumnElement, Connection, Select, bindparam, select
@@ -12,6 +12,9 @@ from data_contracts.money import from_minor
 from data_contracts.reference import Finding
 from tieout.ledger import schema
 from tieout.ledger.database import READING, VARIABLES
+
+Value = TypeVar("Value", int, str)
+OneOf: TypeAlias = Value | list[Value] | tuple[Value, ...] | set[Value]
 
 
 class Item(NamedTuple):
@@ -89,16 +92,31 @@ class Item(NamedTuple):
         return _FINDINGS.validate_json(self.findings)
 
 
+class Columns(TypedDict, total=False):
+    """By what items are found."""
+
+    item_id: OneOf[int]
+    company_id: OneOf[int]
+    invoice_id: OneOf[int]
+    project_id: OneOf[int]
+    state: OneOf[str]
+    cause: OneOf[str]
+    number: OneOf[str]
+    number_erp: OneOf[str]
+    document_id_erp: OneOf[str]
+
+
 _FINDINGS = TypeAdapter(list[Finding])
 ITEM = tuple(schema.item.c[name] for name in Item._fields)
 
 
-def find_items(connection: Connection, **columns: Any) -> list[Item]:
+def find_items(connection: Connection, **columns: Unpack[Columns]) -> list[Item]:
     """Return the items whose columns have these values (or one of a sequence of values), oldest first."""
-    lists = {name: sorted(value) for name, value in columns.items() if isinstance(value, list | tuple | set)}
-    query = _query(tuple(columns), tuple(lists), not connection.get_execution_options().get(READING))
+    given: dict[str, Any] = {**columns}
+    lists = {name: sorted(value) for name, value in given.items() if isinstance(value, list | tuple | set)}
+    query = _query(tuple(given), tuple(lists), not connection.get_execution_options().get(READING))
     longest = max(lists, key=lambda name: len(lists[name]), default=None)
-    given = columns | lists
+    given |= lists
     if longest is None or len(lists[longest]) <= VARIABLES:
         return read_items(connection, query, given)
     values, found = lists[longest], []
