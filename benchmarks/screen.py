@@ -21,6 +21,7 @@ import httpx
 from benchmarks import postgresql
 from benchmarks.figures import figure
 from benchmarks.stage import stand_ins
+from data_contracts.forms import ALL
 from tieout import settings
 from tieout.cli.demo.processes import Processes
 from tieout.cli.demo.screen import Run, Screen
@@ -127,7 +128,7 @@ def _accept_all() -> None:
             if offered is None:
                 raise RuntimeError(f"nothing is Ready to Export in project {project_id}")
             by = Signature(str(_APPROVER["name"]))
-            if decided := review.decide(ledger, offered.run_id, by, review.ALL, [], now).problems:
+            if decided := review.decide(ledger, offered.run_id, by, ALL, [], now).problems:
                 raise RuntimeError("; ".join(decided))
 
 

@@ -2,12 +2,20 @@
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from enum import Enum
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
-ALL = "all"
+
+class All(Enum):
+    """What is accepted by an approver who names no invoice: whatever is not rejected."""
+
+    ALL = "all"
+
+
+ALL: Final = All.ALL
 ADOPT, DISOWN = "adopt", "disown"
 APPLY, LEAVE = "apply", "leave"
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -44,7 +52,7 @@ class ReviewAnswer(Answer):
     accept: Words = Field(
         default="",
         title="Accept",
-        description=f"**{ALL}** accepts all that you do not reject; else one invoice number a line.",
+        description=f"**{ALL.value}** accepts all that you do not reject; else one invoice number a line.",
     )
     reject: Words = Field(
         default="",
@@ -52,10 +60,10 @@ class ReviewAnswer(Answer):
         description="One invoice a line: its number, a colon, the reason. The project's people read the reason.",
     )
 
-    def accepted(self) -> Literal["all"] | list[str]:
-        """Return the numbers to accept, or `"all"` that are not rejected."""
+    def accepted(self) -> list[str] | All:
+        """Return the numbers to accept, or all that are not rejected."""
         lines = _lines(self.accept)
-        return "all" if [line.casefold() for line in lines] == [ALL] else lines
+        return ALL if [line.casefold() for line in lines] == [ALL.value] else lines
 
     def rejected(self, numbers: Iterable[str]) -> list[tuple[str, str]]:
         """Return number and reason of each line; known numbers are tried first, for one may hold a colon."""
@@ -66,7 +74,7 @@ class ReviewAnswer(Answer):
         """Return what makes the answer none."""
         if _lines(self.accept) or _lines(self.reject):
             return []
-        return [f"nothing is accepted or rejected; write “{ALL}” under Accept to accept all"]
+        return [f"nothing is accepted or rejected; write “{ALL.value}” under Accept to accept all"]
 
 
 class SettleAnswer(Answer):

@@ -21,7 +21,7 @@ import pytest
 from ledgers import Ledgers
 from stand_ins import StandIns, write_mapping
 
-from data_contracts.forms import RefreshAnswer
+from data_contracts.forms import ALL, All, RefreshAnswer
 from tieout import opening, settings
 from tieout.connectors.base import ERP, open_erp, parse_key
 from tieout.connectors.procore import Procore
@@ -187,7 +187,7 @@ class Desk:
         return review.offer(self.ledger, str(uuid4()), project_id, self.clock)
 
     def decide(
-        self, offered: Offer, accept: Sequence[str] | str = "all", reject: Sequence[tuple[str, str]] = (),
+        self, offered: Offer, accept: list[str] | All = ALL, reject: Sequence[tuple[str, str]] = (),
         by: str = APPROVER,
     ) -> Decided:  # fmt: skip
         """Answer a review."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from data_contracts.forms import ALL, All
 from data_contracts.invoice import Invoice
 from tieout import settings
 from tieout.clock import Clock
@@ -21,7 +22,6 @@ from tieout.ledger.reviews import Review, close_review, open_review, read_review
 from tieout.people import rights
 from tieout.people.rights import Signature
 
-ALL = "all"
 _CLOSED = "this review was closed before the answer came; a new one offers what still waits"
 
 
@@ -118,13 +118,13 @@ def decide(
     ledger: Ledger,
     run_id: str,
     by: Signature,
-    accept: Sequence[str] | str,
+    accept: list[str] | All,
     reject: Sequence[tuple[str, str]],
     clock: Clock,
 ) -> Decided:
     """Record an approver's decision over the offered list in one commit; an answer given twice changes nothing.
 
-    `accept` is `"all"` (all that are not rejected) or invoice numbers; `reject` pairs numbers with reasons (R29).
+    `accept` is invoice numbers or ALL that are not rejected; `reject` pairs numbers with reasons (R29).
     """
     offered = open_offer(ledger, run_id)
     with ledger.transaction(clock(), by.name) as tx:
@@ -190,7 +190,7 @@ def _earlier(review: Review | None) -> Decided | None:
 
 
 def _check(
-    offered: Offer, accept: Sequence[str] | str, reject: Sequence[tuple[str, str]]
+    offered: Offer, accept: list[str] | All, reject: Sequence[tuple[str, str]]
 ) -> tuple[list[str], dict[int, str]]:
     problems: list[str] = []
     rejected: dict[int, str] = {}
@@ -201,7 +201,7 @@ def _check(
         if not reason.strip():
             problems.append(f"a reason is needed for rejecting {number}")
         rejected |= {row.invoice_id: reason.strip() for row in rows}
-    if accept != ALL:
+    if accept is not ALL:
         known = {row.number for row in offered.rows}
         problems += [f"{number!r} is not on this list" for number in accept if number not in known]
         both = {number for number, _ in reject} & set(accept)
@@ -209,9 +209,9 @@ def _check(
     return problems, rejected
 
 
-def _chosen(offered: Offer, accept: Sequence[str] | str, rejected: dict[int, str]) -> list[Row]:
+def _chosen(offered: Offer, accept: list[str] | All, rejected: dict[int, str]) -> list[Row]:
     rest = [row for row in offered.rows if row.invoice_id not in rejected]
-    return rest if accept == ALL else [row for row in rest if row.number in accept]
+    return rest if accept is ALL else [row for row in rest if row.number in accept]
 
 
 def _why_stale(item: Item, row: Row) -> str:

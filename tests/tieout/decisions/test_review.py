@@ -8,6 +8,7 @@ import pytest
 from desk import AFTER_A_NIGHT, APPROVER, PEOPLE, Desk
 from ledgers import ON_BOTH_DATABASES
 
+from data_contracts.forms import ALL
 from tieout.decisions import review
 from tieout.decisions.review import Offer
 from tieout.people.rights import Signature
@@ -149,7 +150,7 @@ def test_an_answer_given_twice_changes_nothing_and_says_the_same(desk: Desk):
     row = offered.rows[0]
     first = desk.decide(offered, accept=[row.number])
     desk.export()
-    second = desk.decide(offered, accept="all", reject=[(row.number, "changed my mind")])
+    second = desk.decide(offered, accept=ALL, reject=[(row.number, "changed my mind")])
 
     assert second == first
     assert states_of(desk, offered) == ["EXPORTED", *["READY"] * (len(offered.rows) - 1)]
@@ -262,7 +263,7 @@ def test_of_two_people_who_answer_at_once_one_decides_and_both_are_told_the_same
     def answer(by: str) -> review.Decided:
         start.wait()
         reject = [] if by == APPROVER else [(row.number, "no") for row in offered.rows]
-        return review.decide(ledger, offered.run_id, Signature(by), "all", reject, desk.clock)
+        return review.decide(ledger, offered.run_id, Signature(by), ALL, reject, desk.clock)
 
     with ThreadPoolExecutor(2) as people:
         one, two = people.map(answer, [APPROVER, other["name"]])

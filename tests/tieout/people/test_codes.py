@@ -14,6 +14,7 @@ from desk import AFTER_A_NIGHT, APPROVER, PEOPLE, SENDER, Desk, SettableClock
 from ledgers import ON_BOTH_DATABASES
 from sqlalchemy import create_engine, inspect, text
 
+from data_contracts.forms import ALL
 from tieout.decisions import review
 from tieout.decisions.answers import Answer
 from tieout.decisions.reject import Rejected
@@ -277,7 +278,7 @@ def test_a_decision_takes_a_code_and_a_wrong_one_is_counted_though_nothing_is_re
 
     def decide(code: str, reject: str) -> review.Decided:
         answer = [(offered.rows[0].number, reject)]
-        return review.decide(desk.ledger, offered.run_id, Signature(APPROVER, code), "all", answer, desk.clock)
+        return review.decide(desk.ledger, offered.run_id, Signature(APPROVER, code), ALL, answer, desk.clock)
 
     wrong = wrong_code(phone, desk.clock)
     told = [decide(wrong, " ").problems for _ in range(2)]

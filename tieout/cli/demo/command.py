@@ -156,7 +156,7 @@ def _answer_one(stage: Stage, people: Cast, ledger: Ledger, say: _Progress) -> s
     say(f"{APPROVER} accepts {name} but for one invoice; the vendor of another was set inactive in the ERP before")
     _spoil(people, ledger, waiting, rows)
     reject = f"{rows[-1].number}: {_DISPUTED}" if len(rows) > 1 else ""
-    stage.screen.answer(run_id, {"decided_by": APPROVER, "accept": ALL, "reject": reject})
+    stage.screen.answer(run_id, {"decided_by": APPROVER, "accept": ALL.value, "reject": reject})
     return run_id
 
 
