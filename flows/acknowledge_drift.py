@@ -1,17 +1,17 @@
 """An accounting approver lets stand what was changed after the export."""
 
-from prefect import flow
+from prefect import State, flow
 
 from data_contracts.forms import Words
 from tasks import grids, items, ledger, previews, reports
-from tasks._policy import Writers
+from tasks._policy import WRITERS
 from tasks._steps import Steps
 
 
-@flow(task_runner=Writers())
+@flow(task_runner=WRITERS)
 def acknowledge_drift(
     company: int, invoice: int, acknowledged_by: Words, reason: Words, code: Words = "", dry_run: bool = False
-):
+) -> State[None]:
     """Let an exported invoice stay as it is now, though it is no longer as it was exported. Changes neither side.
 
     Its run in the view *Drifted* tells what differs; that is kept with your name and your reason, and the run turns

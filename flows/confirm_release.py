@@ -1,17 +1,17 @@
 """An accounting approver says that retention was released by hand in the ERP."""
 
-from prefect import flow
+from prefect import State, flow
 
 from data_contracts.forms import Words
 from tasks import grids, items, ledger, previews, reports
-from tasks._policy import Writers
+from tasks._policy import WRITERS
 from tasks._steps import Steps
 
 
-@flow(task_runner=Writers())
+@flow(task_runner=WRITERS)
 def confirm_release(
     company: int, invoice: int, confirmed_by: Words, note: Words, code: Words = "", dry_run: bool = False
-):
+) -> State[None]:
     """Close a *Release Retention by Hand* item: the retention was released in the ERP, or need not be.
 
     Its run tells the amount, the subcontract and where to release it. Do that first: this changes nothing in the ERP.

@@ -1,14 +1,14 @@
 """One invoice: a run of this flow is its Failed to Export item, and what the Retry button runs."""
 
-from prefect import flow
+from prefect import State, flow
 
 from tasks import checks, erp, grids, items, ledger, previews, procore, reports
-from tasks._policy import Writers
+from tasks._policy import WRITERS
 from tasks._steps import Steps
 
 
-@flow(task_runner=Writers())
-def export_invoice(company: int, invoice: int, dry_run: bool = False):
+@flow(task_runner=WRITERS)
+def export_invoice(company: int, invoice: int, dry_run: bool = False) -> State[None]:
     """Try one invoice again. Mend the cause that is told in the state's message, then press **Retry**.
 
     It reads the invoice in Procore and the master data of both systems again. If nothing changed since accounting

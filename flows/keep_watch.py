@@ -1,14 +1,14 @@
 """Look after what nobody else would: dead runs, abandoned invoices, alarms."""
 
-from prefect import flow
+from prefect import State, flow
 
 from tasks import erp, grids, items, notices, previews, reports, watch
-from tasks._policy import Writers
+from tasks._policy import WRITERS
 from tasks._steps import Steps
 
 
-@flow(task_runner=Writers())
-def keep_watch(dry_run: bool = False):
+@flow(task_runner=WRITERS)
+def keep_watch(dry_run: bool = False) -> State[None]:
     """Put right what a dead worker left behind, and raise the alarms. Runs every half hour; may be run at any time.
 
     Runs whose worker died are closed, the invoices that they had claimed are set free or looked for, expired reviews

@@ -1,16 +1,16 @@
 """The scheduled whole: Procore to the ERP, payments back, everything that fails shown."""
 
-from prefect import flow
+from prefect import State, flow
 
 from tasks import checks, erp, grids, items, ledger, notices, previews, procore, reports, watch
-from tasks._policy import Writers
+from tasks._policy import WRITERS
 from tasks._run import night_name
 from tasks._steps import Steps
 from tasks._turns import NIGHT, PAYMENTS
 
 
-@flow(task_runner=Writers(), flow_run_name=night_name)
-def nightly_sync(projects: list[int] | None = None, dry_run: bool = False):
+@flow(task_runner=WRITERS, flow_run_name=night_name)
+def nightly_sync(projects: list[int] | None = None, dry_run: bool = False) -> State[None]:
     """Bring invoices from Procore into the ERP and payments back. Runs every night; may be run at any time.
 
     It reads what changed in Procore, judges it, opens a review for each project with something Ready to Export,

@@ -1,14 +1,14 @@
 """Take over a change that was made in Procore after an invoice was sent."""
 
-from prefect import flow
+from prefect import State, flow
 
 from tasks import erp, grids, items, ledger, previews, procore, refreshes
-from tasks._policy import Writers
+from tasks._policy import WRITERS
 from tasks._steps import Steps
 
 
-@flow(task_runner=Writers())
-def refresh_invoice(company: int, invoice: int, dry_run: bool = False):
+@flow(task_runner=WRITERS)
+def refresh_invoice(company: int, invoice: int, dry_run: bool = False) -> State[None]:
     """Read an invoice in Procore again, show what differs from what was judged, and take it over if you say so.
 
     If something differs, the run is suspended: press **Resume** at the top, compare, and answer as an accounting

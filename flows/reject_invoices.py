@@ -1,14 +1,14 @@
 """An accounting approver rejects invoices, those that failed to export as well."""
 
-from prefect import flow
+from prefect import State, flow
 
 from data_contracts.forms import Words
 from tasks import decisions, grids, items, notices, previews, procore, reports
-from tasks._policy import Writers
+from tasks._policy import WRITERS
 from tasks._steps import Steps
 
 
-@flow(task_runner=Writers())
+@flow(task_runner=WRITERS)
 def reject_invoices(
     project: int,
     rejected_by: Words,
@@ -16,7 +16,7 @@ def reject_invoices(
     invoices: list[Words] | None = None,
     code: Words = "",
     dry_run: bool = False,
-):
+) -> State[None]:
     """Send invoices back to their project with a reason, from *Ready to Export* or *Failed to Export*.
 
     Whoever made the invoice in Procore gets a mail with the reason, and the invoice can be edited there again. What

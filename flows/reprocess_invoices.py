@@ -1,18 +1,18 @@
 """Have the automatic import take up again what it did not bring in."""
 
-from prefect import flow
+from prefect import State, flow
 
 from data_contracts.forms import Words
 from tasks import decisions, erp, grids, items, previews, procore, reports
-from tasks._policy import Writers
+from tasks._policy import WRITERS
 from tasks._steps import Steps
 from tieout.ledger.states import ACCEPTED
 
 
-@flow(task_runner=Writers())
+@flow(task_runner=WRITERS)
 def reprocess_invoices(
     project: int, invoices: list[Words], requested_by: Words, code: Words = "", dry_run: bool = False
-):
+) -> State[None]:
     """Request that invoices which are *Not imported* or *Error* in `show-invoices` are read, judged and sent again.
 
     Nothing is exported that nobody accepted: what is sound goes to *Ready to Export*; what was accepted before, at
@@ -38,8 +38,8 @@ def reprocess_invoices(
     steps.go(procore.read_books, visible)
     meant = steps.go(decisions.choose_invoices, project, invoices)
     chosen = list(meant.invoice_ids) if meant else []
-    answers = steps.go(decisions.reprocess, project, chosen, requested_by, code) or []
-    accepted = [each.invoice_id for each in answers if each.outcome == ACCEPTED]
+    answered = steps.go(decisions.reprocess, project, chosen, requested_by, code)
+    accepted = answered.invoice_ids(ACCEPTED) if answered else []
     steps.each(erp.export_chunk, steps.go(erp.list_chunks, accepted), only=accepted)
     steps.go(procore.deliver_letters)
     steps.in_order(items.open_reviews, items.publish)

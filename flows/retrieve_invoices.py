@@ -1,17 +1,17 @@
 """A project administrator takes invoices back before accounting has decided on them."""
 
-from prefect import flow
+from prefect import State, flow
 
 from data_contracts.forms import Words
 from tasks import decisions, grids, items, previews, procore, reports
-from tasks._policy import Writers
+from tasks._policy import WRITERS
 from tasks._steps import Steps
 
 
-@flow(task_runner=Writers())
+@flow(task_runner=WRITERS)
 def retrieve_invoices(
     project: int, retrieved_by: Words, invoices: list[Words] | None = None, code: Words = "", dry_run: bool = False
-):
+) -> State[None]:
     """Take back what waits in *Ready to Export* or is *Held*: it can be edited in Procore again.
 
     What accounting has accepted, or what is in the ERP already, is refused with its reason. Nothing sends an invoice

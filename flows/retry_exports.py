@@ -1,17 +1,17 @@
 """Try many failed invoices again: by cause, by project, or by name."""
 
-from prefect import flow
+from prefect import State, flow
 
 from data_contracts.forms import Words
 from tasks import checks, erp, grids, items, ledger, previews, procore, reports
-from tasks._policy import Writers
+from tasks._policy import WRITERS
 from tasks._steps import Steps
 
 
-@flow(task_runner=Writers())
+@flow(task_runner=WRITERS)
 def retry_exports(
     cause: Words | None = None, project: int | None = None, invoices: list[int] | None = None, dry_run: bool = True
-):
+) -> State[None]:
     """Try all Failed to Export and Held invoices again that fit; one that is still not sound stays where it is.
 
     Args:

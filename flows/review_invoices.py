@@ -1,14 +1,14 @@
 """Ask an accounting approver to accept or reject what is Ready to Export in one project."""
 
-from prefect import flow
+from prefect import State, flow
 
 from tasks import checks, erp, grids, items, notices, previews, procore, reports, reviews
-from tasks._policy import Writers
+from tasks._policy import WRITERS
 from tasks._steps import Steps
 
 
-@flow(task_runner=Writers())
-def review_invoices(project: int, dry_run: bool = False):
+@flow(task_runner=WRITERS)
+def review_invoices(project: int, dry_run: bool = False) -> State[None]:
     """Decide what is exported. Press **Resume** at the top, fill in the form, submit; the rest happens by itself.
 
     The list was frozen when this review was opened: an invoice that changes in Procore meanwhile is not exported by
@@ -29,7 +29,7 @@ def review_invoices(project: int, dry_run: bool = False):
     offered = reviews.offer(project)
     if offered is None:
         return reports.nothing_to_review()
-    decided = steps.note(reviews.record, reviews.ask(offered))
+    decided = steps.note(reviews.ask(offered))
     accepted = list(decided.accepted)
     steps.each(procore.fetch_changed_invoices, [project] if accepted else [])
     steps.go(erp.read_reference)

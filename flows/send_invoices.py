@@ -1,17 +1,17 @@
 """A project administrator sends invoices to the ERP, one or many."""
 
-from prefect import flow
+from prefect import State, flow
 
 from data_contracts.forms import Words
 from tasks import decisions, erp, grids, items, previews, procore, reports
-from tasks._policy import Writers
+from tasks._policy import WRITERS
 from tasks._steps import Steps
 
 
-@flow(task_runner=Writers())
+@flow(task_runner=WRITERS)
 def send_invoices(
     project: int, sent_by: Words, invoices: list[Words] | None = None, code: Words = "", dry_run: bool = False
-):
+) -> State[None]:
     """Send invoices of one project to the ERP for acceptance. Accounting is asked before anything is exported.
 
     Approved, Approved as Noted and Pending Owner Approval can be sent; each other one is refused with its reason.

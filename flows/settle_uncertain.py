@@ -1,14 +1,14 @@
 """A person says what an invoice is that the ERP shows otherwise than it was sent."""
 
-from prefect import flow
+from prefect import State, flow
 
 from tasks import grids, items, previews, procore, repairs
-from tasks._policy import Writers
+from tasks._policy import WRITERS
 from tasks._steps import Steps
 
 
-@flow(task_runner=Writers())
-def settle_uncertain(company: int, invoice: int, dry_run: bool = False):
+@flow(task_runner=WRITERS)
+def settle_uncertain(company: int, invoice: int, dry_run: bool = False) -> State[None]:
     """Settle an *Uncertain* invoice: the answer of the ERP was lost, and what it shows now is not what was sent.
 
     It looks in the ERP again. What is equal by now, or surely not there, settles itself. Else the run is suspended:

@@ -1,6 +1,6 @@
 """List every invoice of a project that Procore ever showed, and whether it was imported."""
 
-from prefect import flow
+from prefect import State, flow
 
 from tasks import grids
 from tasks._steps import Steps
@@ -8,7 +8,7 @@ from tieout.views.grid import DateBasis
 
 
 @flow
-def show_invoices(project: int, past_days: int | None = None, date_basis: DateBasis = "changed"):
+def show_invoices(project: int, past_days: int | None = None, date_basis: DateBasis = "changed") -> State[None]:
     """List the invoices of one project: status, error message, amounts, ERP document, payments. Changes nothing.
 
     The table is on the Artifacts tab, where its older versions are as well; the message names a CSV file that holds

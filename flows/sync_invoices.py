@@ -1,14 +1,14 @@
 """Carry what Procore approved to Ready to Export, and what was accepted into the ERP."""
 
-from prefect import flow
+from prefect import State, flow
 
 from tasks import checks, erp, grids, items, ledger, previews, procore, reports
-from tasks._policy import Writers
+from tasks._policy import WRITERS
 from tasks._steps import Steps
 
 
-@flow(task_runner=Writers())
-def sync_invoices(project: int | None = None, dry_run: bool = False):
+@flow(task_runner=WRITERS)
+def sync_invoices(project: int | None = None, dry_run: bool = False) -> State[None]:
     """Bring invoices from Procore into the ERP now, without waiting for the night. Payments are not touched.
 
     Args:

@@ -1,16 +1,16 @@
 """Bring the ERP's payments back to Procore."""
 
-from prefect import flow
+from prefect import State, flow
 
 from data_contracts.forms import Words
 from tasks import erp, grids, items, ledger, previews, procore, reports
-from tasks._policy import Writers
+from tasks._policy import WRITERS
 from tasks._steps import Steps
 from tasks._turns import PAYMENTS
 
 
-@flow(task_runner=Writers())
-def sync_payments(dry_run: bool = False, asked_by: Words = "", code: Words = ""):
+@flow(task_runner=WRITERS)
+def sync_payments(dry_run: bool = False, asked_by: Words = "", code: Words = "") -> State[None]:
     """Write the ERP's posted payments of our invoices to Payments Issued in Procore, each once. Part of every night.
 
     Voids become a reversing row. What was written already is found, not written again. While a night or another run

@@ -1,17 +1,17 @@
 """An accountant cuts the tie to an AP invoice that was deleted or voided in the ERP."""
 
-from prefect import flow
+from prefect import State, flow
 
 from data_contracts.forms import Words
 from tasks import erp, grids, items, previews, procore, repairs
-from tasks._policy import Writers
+from tasks._policy import WRITERS
 from tasks._steps import Steps
 
 
-@flow(task_runner=Writers())
+@flow(task_runner=WRITERS)
 def unlink_invoice(
     company: int, invoice: int, unlinked_by: Words, reason: Words, code: Words = "", dry_run: bool = False
-):
+) -> State[None]:
     """Cut the tie to an AP invoice that is *gone* from the ERP, so that the invoice can be corrected and sent again.
 
     It looks in the ERP first. An invoice is gone when two looks, some minutes apart, did not find it; the message

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
+from uuid import UUID
 
 from prefect import suspend_flow_run
 from prefect.input import RunInput
@@ -48,7 +49,7 @@ def signature(name: str, code: str) -> Signature:
     A step that is tried again records the same decision; a run that is retried or resumed makes another one.
     """
     with _prefect.open_screen() as client:
-        states = client.read_flow_run_states(run_id())
+        states = client.read_flow_run_states(UUID(run_id()))
     handed_in = [each.timestamp for each in states if each.name in _SUBMITTED and each.timestamp]
     at = datetime.fromtimestamp(max(handed_in).timestamp(), UTC) if handed_in else started_at()
     attempt = sum(each.is_running() for each in states)
@@ -58,12 +59,12 @@ def signature(name: str, code: str) -> Signature:
 def on_schedule() -> bool:
     """Return whether nobody in particular started this run."""
     with _prefect.open_screen() as client:
-        return bool(client.read_flow_run(run_id()).auto_scheduled)
+        return bool(client.read_flow_run(UUID(run_id())).auto_scheduled)
 
 
 def _times_asked(question: str) -> int:
     with _prefect.open_screen() as client:
-        keys = client.read_flow_run(run_id()).empirical_policy.pause_keys or set()
+        keys = client.read_flow_run(UUID(run_id())).empirical_policy.pause_keys or set()
     return sum(key.startswith(f"{question}-") for key in keys)
 
 
@@ -74,5 +75,5 @@ def _form(model: type[Answer], description: str) -> type[RunInput]:
     if settings.approval().proof == "totp":
         words = "The six digits that your authenticator app shows for tieout now; each code counts once."
         fields["code"] = (Words, Field(title="Code", description=words))
-    made = create_model(model.__name__, __base__=(model, RunInput), **fields)
+    made = cast(type[RunInput], create_model(model.__name__, __base__=(model, RunInput), **fields))
     return made.with_initial_data(description=description)

@@ -1,11 +1,12 @@
 """The whole retry story: what is tried again, how often and after how long, and how many steps go on at once."""
 
-from typing import Any
+from typing import Any, Final, cast
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.futures import PrefectFuture
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from tieout import settings
 from tieout.errors import TransientError, UnconfirmedError
@@ -49,3 +50,7 @@ class Writers(ThreadPoolTaskRunner[Any]):
     def duplicate(self) -> "Writers":
         """Return a runner with as many threads as the settings say now."""
         return type(self)(max_workers=settings.export().writers)
+
+
+# A flow asks for a runner of any future whatever, which no runner is; Prefect casts its own one in the same way.
+WRITERS: Final = cast(TaskRunner[PrefectFuture[Any]], Writers())

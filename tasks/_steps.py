@@ -1,8 +1,9 @@
 """How a flow takes its steps: one that fails is noted and the next one goes on; the run's end tells all."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from operator import itemgetter
-from typing import Any, Self
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from prefect import Task, unmapped
 from prefect.logging import get_run_logger
@@ -12,10 +13,15 @@ from tasks._run import run_id, speak_plainly
 from tieout.errors import TieoutError
 from tieout.export.chunk import Chunk
 from tieout.progress import followed
+from tieout.results import Figure, Result
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Value = TypeVar("Value", int, Chunk)  # a project or a chunk
 
 
 class Steps:
-    """The steps of one flow run, their results by the name of the task, and what did not finish.
+    """The steps of one flow run, their results in the order in which they came, and what did not finish.
 
     In a `with` it holds the turns of its jobs: each step renews them, and the end, even a bad one, gives them back.
     `other` is the run whose turn the first job already is: then this run leaves.
@@ -26,7 +32,7 @@ class Steps:
         speak_plainly()
         self.title, self.turns = title, turns
         self.other: str | None = None
-        self.results: dict[str, list[Any]] = {}
+        self.results: list[object] = []
         self.unfinished: list[str] = []
 
     def __enter__(self) -> Self:
@@ -38,19 +44,26 @@ class Steps:
         """Give the turns back."""
         _turns.give_back(self.turns, run_id())
 
-    def go(self, step: Task[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def go(self, step: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
         """Take one step and return its result; None when it did not finish."""
         return self._take(step, step(*args, return_state=True, **kwargs).result(raise_on_failure=False))
 
-    def in_order(self, *steps: Task[..., Any]) -> None:
+    def in_order(self, *steps: Task[[], Any]) -> None:
         """Take steps that need no telling, one after the other."""
         for step in steps:
             self.go(step)
 
-    def each(self, step: Task[..., Any], values: Sequence[Any] | None, **same: Any) -> list[Any]:
+    def each(
+        self,
+        step: Task[Concatenate[Value, P], R],
+        values: Sequence[Value] | None,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> list[R]:
         """Take one step for each project or chunk, a few at a time, and return the results of those that finished."""
         values = list(values or ())
-        futures = step.map(values, **{name: unmapped(value) for name, value in same.items()})
+        same: dict[str, Any] = {name: unmapped(value) for name, value in kwargs.items()}
+        futures = step.map(values, *map(unmapped, args), **same)
         sizes = [value.size if isinstance(value, Chunk) else 1 for value in values]
         things = "invoices" if any(isinstance(value, Chunk) for value in values) else "projects"
         with _progress.shown(_name(step), things) as progress:
@@ -58,23 +71,49 @@ class Steps:
             taken = [self._take(step, future.result(raise_on_failure=False)) for future, _ in going]
         return [result for result in taken if result is not None]
 
-    def note(self, step: Task[..., Any], result: Any) -> Any:
+    def note(self, result: R) -> R:
         """Keep the result of a step that was taken elsewhere, and return it."""
-        self.results.setdefault(step.name, []).append(result)
+        self.results.append(result)
         return result
 
-    def of(self, step: Task[..., Any]) -> list[Any]:
-        """Return all results of this step."""
-        return self.results.get(step.name, [])
+    def of(self, kind: type[R]) -> list[R]:
+        """Return all results of this kind."""
+        return [each for each in self.results if isinstance(each, kind)]
 
-    def _take(self, step: Task[..., Any], result: Any) -> Any:
+    @property
+    def notes(self) -> list[str]:
+        """What is worth knowing, step by step."""
+        return self._told(lambda result: result.notes)
+
+    @property
+    def refused(self) -> list[str]:
+        """What a person asked for and was not done, with the reasons."""
+        return self._told(lambda result: result.refused)
+
+    @property
+    def alarms(self) -> list[str]:
+        """What is wrong that no single run would notice."""
+        return self._told(lambda result: result.alarms)
+
+    @property
+    def figures(self) -> list[Figure]:
+        """The sums of all figures of a name, but for nothing."""
+        sums: Counter[str] = Counter()
+        for name, number in (figure for result in self.of(Result) for figure in result.figures):
+            sums[name] += number
+        return [(name, number) for name, number in sums.items() if number]
+
+    def _told(self, part: Callable[[Result], Sequence[str]]) -> list[str]:
+        return [words for result in self.of(Result) for words in part(result)]
+
+    def _take(self, step: Task[..., R], result: R | Exception) -> R | None:
         _turns.hold(self.turns)
         if isinstance(result, BaseException):
             words = str(result) if isinstance(result, TieoutError) else f"{type(result).__name__}: {result}"
             self.unfinished.append(f"{_name(step)}: {words}")
             get_run_logger().error("%s did not finish: %s", step.name, words)
             return None
-        return self.note(step, result)
+        return self.note(result)
 
 
 def _name(step: Task[..., Any]) -> str:

@@ -6,7 +6,7 @@ from tasks import _asking
 from tasks._policy import remote
 from tasks._run import run_id
 from tieout.clock import now
-from tieout.decisions.answers import Answer
+from tieout.decisions.answers import Answers
 from tieout.decisions.choice import Chosen, choose
 from tieout.decisions.reject import Rejected
 from tieout.decisions.reject import reject as reject_invoices
@@ -25,27 +25,30 @@ def choose_invoices(project: int, names: list[str]) -> Chosen:
 
 
 @task(**remote, task_run_name="send invoices of project {project}")
-def send(project: int, invoices: list[int] | None, sent_by: str, code: str) -> list[Answer]:
+def send(project: int, invoices: list[int] | None, sent_by: str, code: str) -> Answers:
     """Send these invoices, or all that may be sent, to Ready to Export in a person's name."""
     by = _asking.signature(sent_by, code)
     with open_ledger() as ledger, open_erp() as erp:
-        return send_invoices(ledger, load_basis(ledger, erp, now()), project, invoices, by, now)
+        answers = send_invoices(ledger, load_basis(ledger, erp, now()), project, invoices, by, now)
+    return Answers("sent", tuple(answers))
 
 
 @task(**remote, task_run_name="reprocess invoices of project {project}")
-def reprocess(project: int, invoices: list[int], requested_by: str, code: str) -> list[Answer]:
+def reprocess(project: int, invoices: list[int], requested_by: str, code: str) -> Answers:
     """Judge these invoices again for the automatic import, in a person's name."""
     by = _asking.signature(requested_by, code)
     with open_ledger() as ledger, open_erp() as erp:
-        return reprocess_invoices(ledger, load_basis(ledger, erp, now()), project, invoices, by, now)
+        answers = reprocess_invoices(ledger, load_basis(ledger, erp, now()), project, invoices, by, now)
+    return Answers("reprocessed", tuple(answers))
 
 
 @task(**remote, task_run_name="retrieve invoices of project {project}")
-def retrieve(project: int, invoices: list[int] | None, retrieved_by: str, code: str) -> list[Answer]:
+def retrieve(project: int, invoices: list[int] | None, retrieved_by: str, code: str) -> Answers:
     """Take these invoices back, or all that wait for accounting in the project."""
     by = _asking.signature(retrieved_by, code)
     with open_ledger() as ledger:
-        return retrieve_invoices(ledger, project, invoices, by, run_id(), now)
+        answers = retrieve_invoices(ledger, project, invoices, by, run_id(), now)
+    return Answers("retrieved", tuple(answers))
 
 
 @task(**remote, task_run_name="reject invoices of project {project}")

@@ -14,15 +14,16 @@ from tieout.intake import reference
 from tieout.judgement.basis import load_basis
 from tieout.opening import open_erp, open_ledger
 from tieout.payments import collection
+from tieout.results import Told
 
 ALONE = Chunk(number=1, size=1)  # one invoice, which is named
 
 
 @task(**remote)
-def read_reference() -> list[str]:
-    """Read the ERP's vendors, jobs, phases and subcontracts; return what cannot be believed."""
+def read_reference() -> Told:
+    """Read the ERP's vendors, jobs, phases and subcontracts; say what cannot be believed."""
     with open_ledger() as ledger, open_erp() as erp:
-        return reference.read_reference(ledger, erp, now)
+        return Told(notes=tuple(reference.read_reference(ledger, erp, now)))
 
 
 @task(**remote)

@@ -7,12 +7,13 @@ from prefect import State, task
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.states import Completed, Failed
 
-from tasks import _prefect, _progress, procore
+from tasks import _prefect, _progress
 from tasks._policy import remote, screen
 from tasks._run import run_id
 from tasks._steps import Steps
 from tieout import settings
 from tieout.clock import now
+from tieout.intake.invoices import Fetched
 from tieout.opening import open_ledger
 from tieout.progress import followed
 from tieout.views import grid
@@ -48,7 +49,7 @@ def write(projects: list[int], rest: timedelta = timedelta()) -> int:
 
 def keep(steps: Steps, projects: Iterable[int] = ()) -> None:
     """Bring the lists up to date at the end of a run: where it read or moved anything, and these projects anyway."""
-    read = [each.project_id for each in steps.of(procore.fetch_changed_invoices) if each.changed]
+    read = [each.project_id for each in steps.of(Fetched) if each.changed]
     steps.go(write, [*projects, *read])
 
 
@@ -61,7 +62,7 @@ def conclude(steps: Steps) -> State[None]:
     """Return the end of a run that listed invoices: how many are where, and where the list is."""
     if steps.unfinished:
         return Failed(name=FINISHED_WITH_FAILURES, message="; ".join(steps.unfinished))
-    [written] = steps.of(show)
+    [written] = steps.of(Grid)
     where = artifact_at(settings.prefect_section().ui_url, written.scope.key)
     return Completed(
         name="Listed", message=f"{written.project}: {written.in_short} The table with its history: {where}"

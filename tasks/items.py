@@ -23,10 +23,12 @@ from tieout.ledger.links import drifted, to_release
 from tieout.ledger.reviews import read_reviews
 from tieout.opening import open_erp, open_ledger
 from tieout.progress import Progress, followed
+from tieout.results import Told
 from tieout.views import inquiry, standing
 from tieout.views.runs import (
     PASSING,
     Creation,
+    ItemRuns,
     Move,
     Plan,
     ReviewPlan,
@@ -47,7 +49,7 @@ _STORIES = 100  # that are read from the ledger together
 
 
 @task(**screen)
-def publish() -> dict[tuple[int, int], str]:
+def publish() -> ItemRuns:
     """Make the set of item runs equal to the set of invoices that somebody must act on; return the run of each of them.
 
     The landing page is written anew, too.
@@ -68,11 +70,11 @@ def publish() -> dict[tuple[int, int], str]:
         with _progress.shown("explain items") as progress:
             _explain(ledger, erp, client, list(told.values()), stories, progress)
         _today.refresh(ledger, client)
-    return _standing(items, runs)
+    return ItemRuns(_standing(items, runs))
 
 
 @task(**screen)
-def open_reviews() -> list[str]:
+def open_reviews() -> Told:
     """Leave one open review with the present list for each project with something Ready to Export."""
     with open_ledger() as ledger, _prefect.open_screen() as client:
         deployment = _prefect.deployment_id(client, REVIEWS)
@@ -93,7 +95,7 @@ def open_reviews() -> list[str]:
                 tags=[_tag(ready[project][0])],
                 idempotency_key=f"review/{project}/{counts[project]}",
             )
-        return [review_name(items) for items in ready.values()]
+    return Told(figures=(("reviews waiting", len(ready)),))
 
 
 def plans(ledger: Ledger, erp: ERP, client: SyncPrefectClient) -> tuple[Plan, ReviewPlan]:

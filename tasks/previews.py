@@ -5,7 +5,6 @@ What is decided by a person is rehearsed: the very code of the real run, undone 
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State
@@ -47,7 +46,7 @@ _SHOWN = 100  # payloads in one artifact
 _UNKNOWN = "The ledger holds no such invoice: it was never sent."
 
 
-def exports(flow: str) -> State[Any]:
+def exports(flow: str) -> State[None]:
     """Show what would be exported: amounts, batch, accounting date, payload, and whether the ERP has it already."""
     forecasts = _foresee(preview.due)
     sent = [each.item for each in forecasts if each.presence == "new"]
@@ -55,7 +54,7 @@ def exports(flow: str) -> State[Any]:
     return _previewed(flow, preview.as_rows(forecasts), words, forecasts)
 
 
-def retry(chosen: list[int]) -> State[Any]:
+def retry(chosen: list[int]) -> State[None]:
     """List what would be tried again, with amounts and causes, and what would come of it."""
 
     def by_cause(ledger: Ledger, _: Basis) -> list[Item]:
@@ -70,14 +69,14 @@ def retry(chosen: list[int]) -> State[Any]:
     return _previewed("retry-exports", [cause | foreseen for cause, foreseen in pairs], words, forecasts)
 
 
-def export(company: int, invoice: int) -> State[Any]:
+def export(company: int, invoice: int) -> State[None]:
     """Show what would become of one invoice if it were exported now, whatever state it is in."""
     forecasts = _foresee(lambda ledger, _: ledger.items(company_id=company, invoice_id=invoice))
     words = "; ".join(f"{wording.run_name(each.item)}: {each.would}." for each in forecasts)
     return _previewed("export-invoice", preview.as_rows(forecasts), words or _UNKNOWN, forecasts)
 
 
-def review(project: int) -> State[Any]:
+def review(project: int) -> State[None]:
     """Show what an approver would be offered, and what accepting it would lead to."""
     forecasts = _foresee(lambda ledger, _: ledger.items(project_id=project, state=states.READY))
     words = (
@@ -87,7 +86,7 @@ def review(project: int) -> State[Any]:
     return _previewed("review-invoices", preview.as_rows(forecasts), words, forecasts)
 
 
-def payments() -> State[Any]:
+def payments() -> State[None]:
     """List what would be written to Payments Issued."""
     with open_ledger() as ledger, open_erp() as erp:
         owed = collection.foresee(ledger, erp, now, actor())
@@ -105,7 +104,7 @@ def payments() -> State[Any]:
     return _previewed("sync-payments", rows, f"Would be written to Payments Issued: {len(rows)} payments.")
 
 
-def send(project: int, names: list[str], sent_by: str) -> State[Any]:
+def send(project: int, names: list[str], sent_by: str) -> State[None]:
     """Say of each invoice whether it would be Ready to Export, be stopped, or not be sent."""
 
     def act(ledger: Ledger, erp: ERP, wanted: list[int] | None) -> Sequence[Answer]:
@@ -114,7 +113,7 @@ def send(project: int, names: list[str], sent_by: str) -> State[Any]:
     return _decided("send-invoices", project, names, act)
 
 
-def reprocess(project: int, names: list[str], requested_by: str) -> State[Any]:
+def reprocess(project: int, names: list[str], requested_by: str) -> State[None]:
     """Say of each invoice what judging it again would come to."""
 
     def act(ledger: Ledger, erp: ERP, wanted: list[int] | None) -> Sequence[Answer]:
@@ -124,7 +123,7 @@ def reprocess(project: int, names: list[str], requested_by: str) -> State[Any]:
     return _decided("reprocess-invoices", project, names, act)
 
 
-def retrieve(project: int, names: list[str], retrieved_by: str) -> State[Any]:
+def retrieve(project: int, names: list[str], retrieved_by: str) -> State[None]:
     """Say of each invoice whether it would be taken back."""
 
     def act(ledger: Ledger, _: ERP, wanted: list[int] | None) -> Sequence[Answer]:
@@ -133,7 +132,7 @@ def retrieve(project: int, names: list[str], retrieved_by: str) -> State[Any]:
     return _decided("retrieve-invoices", project, names, act)
 
 
-def reject(project: int, names: list[str], rejected_by: str, reason: str) -> State[Any]:
+def reject(project: int, names: list[str], rejected_by: str, reason: str) -> State[None]:
     """Say of each invoice whether it would be rejected."""
 
     def act(ledger: Ledger, erp: ERP, wanted: list[int] | None) -> Sequence[Answer]:
@@ -143,13 +142,13 @@ def reject(project: int, names: list[str], rejected_by: str, reason: str) -> Sta
     return _decided("reject-invoices", project, names, act)
 
 
-def unlink(company: int, invoice: int, unlinked_by: str, reason: str) -> State[Any]:
+def unlink(company: int, invoice: int, unlinked_by: str, reason: str) -> State[None]:
     """Say whether the tie would be cut, by what the last look in the ERP found."""
     by = Signature(unlinked_by)
     return _of_one(company, invoice, lambda ledger: unlink_invoice(ledger, company, invoice, by, reason, run_id(), now))
 
 
-def acknowledge(company: int, invoice: int, acknowledged_by: str, reason: str) -> State[Any]:
+def acknowledge(company: int, invoice: int, acknowledged_by: str, reason: str) -> State[None]:
     """Say what would be let stand."""
     by = Signature(acknowledged_by)
     return _of_one(
@@ -157,13 +156,13 @@ def acknowledge(company: int, invoice: int, acknowledged_by: str, reason: str) -
     )
 
 
-def confirm(company: int, invoice: int, confirmed_by: str, note: str) -> State[Any]:
+def confirm(company: int, invoice: int, confirmed_by: str, note: str) -> State[None]:
     """Say which release by hand would be closed."""
     by = Signature(confirmed_by)
     return _of_one(company, invoice, lambda ledger: confirm_release.confirm(ledger, company, invoice, by, note, now))
 
 
-def settle(company: int, invoice: int) -> State[Any]:
+def settle(company: int, invoice: int) -> State[None]:
     """Look in the ERP; show what an approver would be asked, or how the invoice stands by that look."""
     with open_ledger() as ledger, open_erp() as erp, ledger.rehearsal():
         doubt = examine(ledger, erp, company, invoice, now, actor())
@@ -172,7 +171,7 @@ def settle(company: int, invoice: int) -> State[Any]:
     return _asked("settle-uncertain", settle_form.description(doubt) if doubt else "", stands)
 
 
-def refresh(company: int, invoice: int) -> State[Any]:
+def refresh(company: int, invoice: int) -> State[None]:
     """Look in Procore; show what an approver would be asked, or why nobody would be."""
     with open_ledger() as ledger, open_erp() as erp, open_procore() as procore, ledger.rehearsal():
         if not ledger.items(company_id=company, invoice_id=invoice):
@@ -184,7 +183,7 @@ def refresh(company: int, invoice: int) -> State[Any]:
     return _asked("refresh-invoice", "" if change.refusal else refresh_form.description(change), change.refusal)
 
 
-def keep_watch() -> State[Any]:
+def keep_watch() -> State[None]:
     """List what would be put right, and what rings."""
     with open_ledger() as ledger, open_erp() as erp, _prefect.open_screen() as client:
         ringing = alarms.ringing(ledger, now)
@@ -225,7 +224,7 @@ def _foresee(choose: Callable[[Ledger, Basis], list[Item]]) -> list[Forecast]:
         return preview.foresee(ledger, erp, terms, choose(ledger, terms), now())
 
 
-def _of_one(company: int, invoice: int, act: Callable[[Ledger], None]) -> State[Any]:
+def _of_one(company: int, invoice: int, act: Callable[[Ledger], None]) -> State[None]:
     """Rehearse what a person decides of one invoice; a code is not asked for, and not spent."""
     with open_ledger() as ledger:
         before = ledger.items(company_id=company, invoice_id=invoice)
@@ -241,7 +240,7 @@ def _of_one(company: int, invoice: int, act: Callable[[Ledger], None]) -> State[
     return _unwritten(words.strip())
 
 
-def _asked(flow: str, form: str, otherwise: str) -> State[Any]:
+def _asked(flow: str, form: str, otherwise: str) -> State[None]:
     """Show what an approver would be asked; without a form, why nobody would be."""
     if not form:
         return _unwritten(f"Nobody would be asked. {otherwise}")
@@ -250,11 +249,11 @@ def _asked(flow: str, form: str, otherwise: str) -> State[Any]:
     return _unwritten("What an approver would be asked is on the Artifacts tab.")
 
 
-def _unwritten(words: str) -> State[Any]:
+def _unwritten(words: str) -> State[None]:
     return Completed(name="Previewed", message=f"Nothing was written. {words}")
 
 
-def _decided(flow: str, project: int, names: list[str], act: _Act) -> State[Any]:
+def _decided(flow: str, project: int, names: list[str], act: _Act) -> State[None]:
     """Rehearse what a person asks for; a code is not asked for, and not spent."""
     with open_ledger() as ledger, open_erp() as erp:
         meant = choose(ledger, project, names)
@@ -269,7 +268,7 @@ def _decided(flow: str, project: int, names: list[str], act: _Act) -> State[Any]
     return _previewed(flow, rows, f"{done} of {len(rows)} invoices would be done as asked.")
 
 
-def _previewed(flow: str, rows: list[dict[str, str]], words: str, forecasts: Sequence[Forecast] = ()) -> State[Any]:
+def _previewed(flow: str, rows: list[dict[str, str]], words: str, forecasts: Sequence[Forecast] = ()) -> State[None]:
     with _prefect.open_screen() as client:
         _prefect.attach_table(client, run_id(), rows, f"{flow}-preview", words)
         if bodies := [each for each in forecasts if each.body is not None]:

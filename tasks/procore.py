@@ -11,6 +11,7 @@ from tieout.intake.invoices import Fetched
 from tieout.opening import open_ledger, open_procore
 from tieout.outbox import letters
 from tieout.payments import issued
+from tieout.results import Told
 
 
 @task(**remote)
@@ -34,10 +35,11 @@ def fetch_changed_invoices(project: int) -> Fetched:
 
 
 @task(**remote, task_run_name="take census of project {project}")
-def take_census(project: int) -> str | None:
-    """Count what may be sent in Procore and in the ledger; return a sentence when the two do not agree."""
+def take_census(project: int) -> Told:
+    """Count what may be sent in Procore and in the ledger; say so when the two do not agree."""
     with open_ledger() as ledger, open_procore() as procore:
-        return census.take_census(ledger, procore, project, now)
+        differing = census.take_census(ledger, procore, project, now)
+    return Told(notes=(differing,) if differing else ())
 
 
 @task(**remote, task_run_name="fetch invoice {invoice}")
@@ -48,11 +50,12 @@ def fetch_invoice(invoice: int) -> None:
 
 
 @task(**remote)
-def read_books(projects: list[int]) -> list[str]:
-    """Read the commitments, codes and periods of the projects in which something waits; return what is amiss."""
+def read_books(projects: list[int]) -> Told:
+    """Read the commitments, codes and periods of the projects in which something waits; say what is amiss."""
     shown = _progress.shown("read commitments, codes and periods", "projects")
     with open_ledger() as ledger, open_procore() as procore, shown as progress:
-        return [problem.message for problem in reference.read_books(ledger, procore, projects, now, progress)]
+        problems = reference.read_books(ledger, procore, projects, now, progress)
+    return Told(notes=tuple(problem.message for problem in problems))
 
 
 @task(**remote)

@@ -51,7 +51,7 @@ def ask(change: Change) -> None:
 
 def conclude(steps: Steps, company: int, invoice: int) -> State[None]:
     """Explain how the invoice stands now, and return the end of the run: red where it could not be taken over."""
-    change = next(iter(steps.of(compare)), None)
+    change = next(iter(steps.of(Change)), None)
     with open_ledger() as ledger, open_erp() as erp, _prefect.open_screen() as client:
         found = ledger.items(company_id=company, invoice_id=invoice)
         if not found:

@@ -1,29 +1,26 @@
 """The end of a run: its report as an artifact, and the colour that it deserves."""
 
 from dataclasses import replace
-from typing import Any
 from uuid import UUID
 
 from prefect.client.schemas.objects import State, StateType
 
-from tasks import _prefect, checks, decisions, erp, items, notices, procore, reviews, watch
+from tasks import _prefect, items
 from tasks._run import actor, run_id, started_at
 from tasks._steps import Steps
 from tieout import settings, wording
 from tieout.ledger import audit, states
-from tieout.ledger.book import Ledger
-from tieout.ledger.references import known_projects, project_name
 from tieout.opening import open_erp, open_ledger
 from tieout.views import inquiry
 from tieout.views.quality import Quality
 from tieout.views.run_report import FINISHED_WITH_FAILURES, RunReport
+from tieout.views.runs import ItemRuns
 from tieout.views.standing import FAILING, SUPERSEDED, Standing, key_of, standing_of
 
-_ANSWERING = {decisions.send: "sent", decisions.reprocess: "reprocessed", decisions.retrieve: "retrieved"}
 LEFT_TO_ANOTHER = "Left to Another Run"
 
 
-def conclude(steps: Steps, green: str = "Completed") -> State[Any]:
+def conclude(steps: Steps, green: str = "Completed") -> State[None]:
     """Write the report of the run and return its end: red if anything in this run failed, never for older failures."""
     report = _report(steps)
     with _prefect.open_screen() as client:
@@ -31,7 +28,7 @@ def conclude(steps: Steps, green: str = "Completed") -> State[Any]:
     return _state(report.standing(green))
 
 
-def conclude_item(steps: Steps, company: int, invoice: int) -> State[Any]:
+def conclude_item(steps: Steps, company: int, invoice: int) -> State[None]:
     """Explain how the invoice stands now and return the end of its run."""
     with open_ledger() as ledger, open_erp() as connector, _prefect.open_screen() as client:
         found = ledger.items(company_id=company, invoice_id=invoice)
@@ -48,7 +45,7 @@ def conclude_item(steps: Steps, company: int, invoice: int) -> State[Any]:
     return _state(standing)
 
 
-def left_to(other: str) -> State[Any]:
+def left_to(other: str) -> State[None]:
     """Return the end of a run that leaves its job to the one that does it already."""
     with _prefect.open_screen() as client:
         name = _prefect.name_of(client, other)
@@ -59,7 +56,7 @@ def left_to(other: str) -> State[Any]:
     return _state(Standing("COMPLETED", LEFT_TO_ANOTHER, words))
 
 
-def nothing_to_review() -> State[Any]:
+def nothing_to_review() -> State[None]:
     """Return the end of a review that has nothing to decide."""
     words = "Nothing is Ready to Export here, or a newer review stands for it."
     return _state(Standing("COMPLETED", "Nothing to Review", words))
@@ -69,7 +66,7 @@ def _key(title: str) -> str:
     return title.lower().replace(" ", "-")
 
 
-def _state(end: Standing) -> State[Any]:
+def _state(end: Standing) -> State[None]:
     return State(type=StateType(end.type), name=end.name, message=end.message)
 
 
@@ -86,61 +83,13 @@ def _report(steps: Steps) -> RunReport:
             to_release=inquiry.to_release(ledger),
             not_exportable=ledger.items(state=states.NOT_EXPORTABLE),
             unfinished=steps.unfinished,
-            refused=_refused(steps),
-            alarms=[f"{each.message} {each.remedy}" for rung in steps.of(watch.ring) for each in rung],
-            notes=_notes(steps, ledger),
-            figures=_figures(steps),
-            runs=next(iter(steps.of(items.publish)), {}),
-            quality=next(iter(steps.of(checks.show_quality)), Quality()),
+            refused=steps.refused,
+            alarms=steps.alarms,
+            notes=steps.notes,
+            figures=steps.figures,
+            runs=next((each.runs for each in steps.of(ItemRuns)), {}),
+            quality=next(iter(steps.of(Quality)), Quality()),
             ui_url=settings.prefect_section().ui_url,
             menu_path=connector.capabilities.menu_path,
             head=audit.head(ledger),
         )
-
-
-def _notes(steps: Steps, ledger: Ledger) -> list[str]:
-    answers = steps.of(procore.fetch_changed_invoices)
-    projects = known_projects(ledger, {each.project_id for each in answers})
-    fetched = [(project_name(projects, each.project_id), each) for each in answers]
-    notes = [f"{name} passed over: {each.skipped}" for name, each in fetched if each.skipped]
-    notes += [f"{name}: {problem}" for name, each in fetched for problem in each.problems]
-    for read in (procore.read_books, erp.read_reference):
-        notes += [problem for problems in steps.of(read) for problem in problems]
-    notes += [counted for counted in steps.of(procore.take_census) if counted]
-    notes += [words for vanished in steps.of(watch.list_vanished) for words in vanished]
-    for answers in (*steps.of(decisions.send), *steps.of(decisions.reprocess)):
-        notes += [f"{each.number} {each.outcome}: {each.reason}" for each in answers if each.reason and each.is_done]
-    for rejected in steps.of(decisions.reject):
-        notes += rejected.untold
-    for decided in steps.of(reviews.record):
-        notes += [f"{number}: the decision came too late, {why}" for number, why in decided.refused]
-        notes += decided.untold
-    for mailed in steps.of(notices.deliver_mail):
-        notes += [f"nobody read it: {refusal}" for refusal in mailed.refusals]
-        notes += [f"{mailed.later} mails wait: {mailed.why}"] if mailed.later else []
-    for delivered in steps.of(procore.deliver_letters):
-        notes += delivered.refusals
-        notes += [f"{delivered.later} write-backs wait until Procore takes them"] if delivered.later else []
-    notes += [words for collected in steps.of(erp.collect_payments) for words in collected.not_shown]
-    return notes + [problem for each in steps.of(procore.write_payments) for problem in each.problems]
-
-
-def _refused(steps: Steps) -> list[str]:
-    """Return what a person asked for and was not done, with the reasons."""
-    told = [f"{name}: {why}" for chosen in steps.of(decisions.choose_invoices) for name, why in chosen.unclear]
-    answers = [each for step in _ANSWERING for each in steps.of(step)]
-    answers += [rejected.answers for rejected in steps.of(decisions.reject)]
-    return told + [f"{each.number}: {each.reason}" for group in answers for each in group if not each.is_done]
-
-
-def _figures(steps: Steps) -> list[tuple[str, str]]:
-    figures = [("changed in Procore", sum(each.changed for each in steps.of(procore.fetch_changed_invoices)))]
-    for step, name in _ANSWERING.items():
-        figures += [(name, sum(each.is_done for answers in steps.of(step) for each in answers))]
-    figures += [("rejected", sum(each.is_done for done in steps.of(decisions.reject) for each in done.answers))]
-    for decided in steps.of(reviews.record):
-        figures += [("accepted", len(decided.accepted)), ("rejected", len(decided.rejected))]
-    figures += [("payments written to Procore", sum(each.written for each in steps.of(procore.write_payments)))]
-    figures += [("mails sent", sum(each.sent for each in steps.of(notices.deliver_mail)))]
-    figures += [("reviews waiting", sum(len(each) for each in steps.of(items.open_reviews)))]
-    return [(name, str(number)) for name, number in figures if number]

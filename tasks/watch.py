@@ -6,7 +6,6 @@ from prefect import task
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 
-from data_contracts.reference import Problem
 from tasks import _prefect
 from tasks._policy import remote, screen
 from tasks._run import run_id
@@ -17,6 +16,7 @@ from tieout.ledger.book import Ledger
 from tieout.ledger.reviews import open_run_ids
 from tieout.opening import open_ledger
 from tieout.outbox import notices
+from tieout.results import Told
 from tieout.views import standing
 from tieout.watch import alarms
 
@@ -71,16 +71,16 @@ def note_night() -> None:
 
 
 @task(**remote)
-def list_vanished() -> list[str]:
-    """Return which projects Procore lists no more though their invoices are not done."""
+def list_vanished() -> Told:
+    """Say which projects Procore lists no more though their invoices are not done."""
     with open_ledger() as ledger:
-        return alarms.vanished(ledger, now)
+        return Told(notes=tuple(alarms.vanished(ledger, now)))
 
 
 @task(**remote)
-def ring() -> list[Problem]:
-    """Return what is wrong that no single run would notice; the operators are told of what began or is over."""
+def ring() -> Told:
+    """Say what is wrong that no single run would notice; the operators get a mail about what began or is over."""
     with open_ledger() as ledger:
         found = alarms.ringing(ledger, now)
         notices.tell_of_alarms(ledger, found, now)
-    return found
+    return Told(alarms=tuple(f"{each.message} {each.remedy}" for each in found))

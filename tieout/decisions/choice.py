@@ -9,14 +9,20 @@ from tieout.ledger import sightings
 from tieout.ledger.book import Ledger
 from tieout.ledger.database import Reader
 from tieout.ledger.sightings import Sighting
+from tieout.results import Result
 
 
 @dataclass(frozen=True)
-class Chosen:
+class Chosen(Result):
     """The invoices that were meant, and (name, why not) of each name that means none or several."""
 
     invoice_ids: tuple[int, ...] = ()
     unclear: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def refused(self) -> list[str]:
+        """Which names mean none or several."""
+        return [f"{name}: {why}" for name, why in self.unclear]
 
 
 def choose(ledger: Ledger, project_id: int, names: Sequence[str]) -> Chosen:

@@ -7,7 +7,7 @@ from typing import Any
 from data_contracts.voucher import Voucher
 from tieout.clock import Clock
 from tieout.connectors.base import ERP, invoice_key
-from tieout.decisions.answers import REFUSED, Answer
+from tieout.decisions.answers import REFUSED, Answer, Answers
 from tieout.export import look
 from tieout.ledger import history, states
 from tieout.ledger.book import Ledger, Transaction
@@ -27,11 +27,15 @@ _WHY_NOT = {
 
 
 @dataclass(frozen=True)
-class Rejected:
+class Rejected(Answers):
     """What came of rejecting some invoices; `untold` are sentences about creators whom no mail can reach."""
 
-    answers: tuple[Answer, ...] = ()
     untold: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """Whom no mail can reach."""
+        return [*super().notes, *self.untold]
 
 
 def reject_item(tx: Transaction, item: Item, reason: str, because: dict[str, Any]) -> str:
@@ -78,7 +82,7 @@ def reject(
             untold.append(reject_item(tx, item, reason, because))
             answers.append(Answer(item.invoice_id, item.number, states.REJECTED, ""))
     rights.refuse("the rejection", problems)
-    return Rejected(tuple(answers), tuple(filter(None, untold)))
+    return Rejected("rejected", tuple(answers), tuple(filter(None, untold)))
 
 
 def _chosen(ledger: Ledger, project_id: int, invoice_ids: Sequence[int] | None, run_id: str) -> list[Item]:

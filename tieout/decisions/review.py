@@ -21,6 +21,7 @@ from tieout.ledger.references import known_projects
 from tieout.ledger.reviews import Review, close_review, open_review, read_review
 from tieout.people import rights
 from tieout.people.rights import Signature
+from tieout.results import Figure, Result
 
 _CLOSED = "this review was closed before the answer came; a new one offers what still waits"
 
@@ -58,14 +59,24 @@ class Offer:
 
 
 @dataclass(frozen=True)
-class Decided:
+class Decided(Result):
     """What came of an answer; with problems nothing was recorded and the person is asked again."""
 
     accepted: tuple[int, ...] = ()
     rejected: tuple[int, ...] = ()
-    refused: tuple[tuple[str, str], ...] = ()  # (invoice number, why the decision no longer fits)
+    too_late: tuple[tuple[str, str], ...] = ()  # (invoice number, why the decision no longer fits)
     untold: tuple[str, ...] = ()  # sentences about creators whom no mail can reach
     problems: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """What the decision came too late for, and whom no mail can reach."""
+        return [*(f"{number}: the decision came too late, {why}" for number, why in self.too_late), *self.untold]
+
+    @property
+    def figures(self) -> list[Figure]:
+        """How many were accepted, and how many rejected."""
+        return [("accepted", len(self.accepted)), ("rejected", len(self.rejected))]
 
 
 def offer(ledger: Ledger, run_id: str, project_id: int, clock: Clock) -> Offer | None:
@@ -130,7 +141,7 @@ def decide(
     with ledger.transaction(clock(), by.name) as tx:
         review = read_review(tx.connection, run_id)
         if review is None or not review.is_open:
-            return _earlier(review) or Decided(refused=tuple((row.number, _CLOSED) for row in offered.rows))
+            return _earlier(review) or Decided(too_late=tuple((row.number, _CLOSED) for row in offered.rows))
         problems, rejected = _check(offered, accept, reject)
         problems = rights.objections(tx, by, rights.APPROVER) + problems
         if problems:
@@ -160,7 +171,7 @@ def _record(tx: Transaction, offered: Offer, accepted: Sequence[Row], rejected: 
     items = {item.invoice_id: item for item in tx.items(invoice_id=list(shown))}
     taken: list[int] = []
     dropped: list[int] = []
-    refused: list[tuple[str, str]] = []
+    too_late: list[tuple[str, str]] = []
     untold: list[str] = []
     for row in offered.rows:
         item = items[row.invoice_id]
@@ -168,15 +179,15 @@ def _record(tx: Transaction, offered: Offer, accepted: Sequence[Row], rejected: 
         if not is_accepted and row.invoice_id not in rejected:
             continue
         if item.state != states.READY or item.content_hash != row.content_hash:
-            refused.append((row.number, _why_stale(item, row)))
+            too_late.append((row.number, _why_stale(item, row)))
         elif is_accepted:
             tx.move(item, states.ACCEPT, states.ACCEPTED, because | {"hash": row.content_hash})
             taken.append(row.invoice_id)
         else:
             untold.append(reject_item(tx, item, rejected[row.invoice_id], because))
             dropped.append(row.invoice_id)
-    decided = Decided(tuple(taken), tuple(dropped), tuple(refused), tuple(filter(None, untold)))
-    body = canonical({"accepted": taken, "rejected": dropped, "refused": refused, "untold": decided.untold})
+    decided = Decided(tuple(taken), tuple(dropped), tuple(too_late), tuple(filter(None, untold)))
+    body = canonical({"accepted": taken, "rejected": dropped, "refused": too_late, "untold": decided.untold})
     close_review(tx, offered.run_id, "decided", tx.actor, body)
     return decided
 

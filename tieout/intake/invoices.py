@@ -14,8 +14,10 @@ from tieout.ledger import census, database, sightings, watermarks
 from tieout.ledger.book import Ledger, Transaction
 from tieout.ledger.digests import digest_of, digest_of_facts
 from tieout.ledger.letters import Origin, put_right
+from tieout.ledger.references import known_projects, project_name
 from tieout.ledger.sightings import Sighting
 from tieout.progress import Progress, followed, unseen
+from tieout.results import Figure, Result
 
 # Rows may move between pages while we list, and Procore's clock is not ours: read a little again each time.
 _OVERLAP = timedelta(minutes=5)
@@ -26,14 +28,26 @@ _VOLATILE = ("updated_at", "origin_id", "origin_data", "erp_status", "status", "
 
 
 @dataclass(frozen=True)
-class Fetched:
+class Fetched(Result):
     """What one project's listing gave."""
 
     project_id: int
+    project: str  # its name
     seen: int = 0
     changed: int = 0
     problems: tuple[str, ...] = ()
     skipped: str = ""  # why the project was passed over, in Procore's words
+
+    @property
+    def notes(self) -> list[str]:
+        """Whether the project was passed over, and what could not be read in it."""
+        passed_over = [f"{self.project} passed over: {self.skipped}"] if self.skipped else []
+        return [*passed_over, *(f"{self.project}: {problem}" for problem in self.problems)]
+
+    @property
+    def figures(self) -> list[Figure]:
+        """How many invoices are other ones than before."""
+        return [("changed in Procore", self.changed)]
 
 
 def fetch_changed(
@@ -45,6 +59,7 @@ def fetch_changed(
     after a census in which Procore and the ledger did not agree.
     """
     name, whole, answered = f"procore/{project_id}/invoices", whole_listing(project_id), watermarks.answered(project_id)
+    project = project_name(known_projects(ledger), project_id)
     with ledger.reading() as connection:
         since, listed_at = watermarks.watermark(connection, name), watermarks.moved_at(connection, whole)
         counted = census.last(connection, project_id)
@@ -58,7 +73,7 @@ def fetch_changed(
     except RefusedError as refusal:
         with ledger.transaction(clock(), "intake") as tx:
             watermarks.move_watermark(tx, answered, tx.now)  # a refusal is an answer, and told as such
-        return Fetched(project_id, skipped=str(refusal))
+        return Fetched(project_id, project, skipped=str(refusal))
     listed = {stub.invoice_id_procore for stub in stubs}
     with ledger.reading() as connection:  # as much as was listed, however much is stored
         known = sightings.sightings(connection, project_id) if is_whole else sightings.sightings_of(connection, listed)
@@ -75,7 +90,7 @@ def fetch_changed(
             if is_whole:
                 watermarks.move_watermark(tx, whole, tx.now)
             watermarks.move_watermark(tx, answered, tx.now)
-    return Fetched(project_id, len(stubs), len(news), tuple(complaints))
+    return Fetched(project_id, project, len(stubs), len(news), tuple(complaints))
 
 
 def refetch_one(ledger: Ledger, procore: Procore, invoice_id: int, clock: Clock) -> None:

@@ -15,18 +15,25 @@ from tieout.ledger.book import Ledger, Transaction
 from tieout.ledger.letters import Owed
 from tieout.ledger.sightings import Sighting
 from tieout.progress import Progress, followed, unseen
+from tieout.results import Result
 
 _PIECE = 50  # items per commit
 _ACTOR = "outbox"
 
 
 @dataclass(frozen=True)
-class Delivered:
+class Delivered(Result):
     """What came of a pass; `refusals` need a person, `later` is tried again by the next pass."""
 
     done: int = 0
     later: int = 0
     refusals: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """What Procore refused, and how many wait."""
+        waiting = [f"{self.later} write-backs wait until Procore takes them"] if self.later else []
+        return [*self.refusals, *waiting]
 
 
 @dataclass(frozen=True)

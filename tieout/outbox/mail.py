@@ -11,19 +11,31 @@ from tieout.ledger import errands, mails
 from tieout.ledger.book import Ledger
 from tieout.ledger.mails import Posting
 from tieout.progress import Progress, followed, unseen
+from tieout.results import Figure, Result
 
 _ACTOR = "mail"
 _PATIENCE = timedelta(days=5)  # after so long a mail that is put off again and again comes back (RFC 5321, 4.5.4.1)
 
 
 @dataclass(frozen=True)
-class Mailed:
+class Mailed(Result):
     """What came of a pass; `refusals` need a person, `later` is tried again by the next pass, which `why` explains."""
 
     sent: int = 0
     later: int = 0
     why: str = ""
     refusals: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """Which mails nobody read, and how many wait."""
+        waiting = [f"{self.later} mails wait: {self.why}"] if self.later else []
+        return [*(f"nobody read it: {refusal}" for refusal in self.refusals), *waiting]
+
+    @property
+    def figures(self) -> list[Figure]:
+        """How many left."""
+        return [("mails sent", self.sent)]
 
 
 @dataclass(frozen=True)

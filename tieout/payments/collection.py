@@ -18,16 +18,22 @@ from tieout.ledger.items import Item
 from tieout.ledger.links import LINKED
 from tieout.payments import matching
 from tieout.payments.matching import Entry, LinkKey
+from tieout.results import Result
 
 _OVERLAP = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
-class Collected:
+class Collected(Result):
     """What a pass over the ERP's payments took over, and what it did not, in words."""
 
     new: int = 0
     not_shown: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was not taken over."""
+        return self.not_shown
 
 
 def collect(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> Collected:

@@ -15,19 +15,30 @@ from tieout.ledger import errands, payments
 from tieout.ledger.book import Ledger, Transaction
 from tieout.ledger.payments import Claimed
 from tieout.progress import Progress, followed, unseen
+from tieout.results import Figure, Result
 
 Shown = dict[str, list[FetchedPayment]]  # what a commitment's Payments Issued shows, by origin_id
 _ACTOR = "payments"
 
 
 @dataclass(frozen=True)
-class Written:
+class Written(Result):
     """What a pass over the open payments did."""
 
     written: int = 0
     found: int = 0
     problems: tuple[str, ...] = ()
     is_interrupted: bool = False  # Procore was away: the task tries again
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What could not be written."""
+        return self.problems
+
+    @property
+    def figures(self) -> list[Figure]:
+        """How many were written."""
+        return [("payments written to Procore", self.written)]
 
 
 @dataclass(frozen=True)

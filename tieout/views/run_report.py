@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from data_contracts.money import in_words
 from tieout.judgement.release import open_release
 from tieout.ledger.items import Item
+from tieout.results import Figure
 from tieout.views import today
 from tieout.views.inquiry import colour
 from tieout.views.quality import Quality, told_of
@@ -34,7 +35,7 @@ class RunReport:
     refused: list[str] = field(default_factory=list)  # what a person asked for and was not done, with the reason
     alarms: list[str] = field(default_factory=list)  # what is wrong that no single run would notice
     notes: list[str] = field(default_factory=list)  # projects passed over, odd rows, letters refused
-    figures: list[tuple[str, str]] = field(default_factory=list)  # what else there is to say, in order
+    figures: list[Figure] = field(default_factory=list)  # what else there is to say, in order
     runs: dict[tuple[int, int], str] = field(default_factory=dict)  # the item run of each failing invoice
     quality: Quality = field(default_factory=Quality)  # how often each rule was broken, in the report of a night
     ui_url: str = ""
@@ -58,9 +59,9 @@ class RunReport:
 
     def in_short(self) -> str:
         """Return the figures in one line."""
-        told = [("exported", str(len(self.exported))), *self.figures, ("failing now", str(len(self.failing)))]
-        told += [("drifted now", str(len(self.drifted)))] if self.drifted else []
-        told += [("retention to release by hand", str(len(self.to_release)))] if self.to_release else []
+        told = [("exported", len(self.exported)), *self.figures, ("failing now", len(self.failing))]
+        told += [("drifted now", len(self.drifted))] if self.drifted else []
+        told += [("retention to release by hand", len(self.to_release))] if self.to_release else []
         return ", ".join(f"{name}: {value}" for name, value in told)
 
     def markdown(self) -> str:

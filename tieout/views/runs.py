@@ -46,6 +46,13 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemRuns:
+    """The run of each invoice that somebody must act on, by company and invoice."""
+
+    runs: dict[tuple[int, int], str]
+
+
+@dataclass(frozen=True, slots=True)
 class Creation:
     """A run that must come to be."""
 

@@ -65,7 +65,7 @@ def test_some_are_accepted_some_rejected_and_the_rest_is_offered_again(desk: Des
     one, two, *rest = offered.rows
     decided = desk.decide(offered, accept=[one.number], reject=[(two.number, "  wrong period ")])
 
-    assert (decided.accepted, decided.rejected, decided.refused) == ((one.invoice_id,), (two.invoice_id,), ())
+    assert (decided.accepted, decided.rejected, decided.too_late) == ((one.invoice_id,), (two.invoice_id,), ())
     assert states_of(desk, offered) == ["ACCEPTED", "REJECTED", *["READY"] * len(rest)]
     event = timeline(desk.ledger, desk.item(two.invoice_id))[-1]
     assert (event.actor, event.kind, event.facts["reason"]) == (APPROVER, "rejected", "wrong period")
@@ -168,7 +168,7 @@ def test_an_answer_to_a_list_that_has_changed_is_refused_invoice_by_invoice(desk
 
     others = {row.invoice_id for row in offered.rows} - {changed.invoice_id, taken_back.invoice_id}
     assert set(decided.accepted) == others
-    assert dict(decided.refused) == {
+    assert dict(decided.too_late) == {
         changed.number: "its figures were changed in Procore after this list was shown; a new review offers them",
         taken_back.number: "it is RETRIEVED by now",
     }
@@ -246,7 +246,7 @@ def test_an_answer_to_a_review_that_was_closed_decides_nothing(desk: Desk, how: 
     decided = desk.decide(offered)
 
     assert (decided.accepted, decided.rejected, decided.problems) == ((), (), ())
-    assert {why.partition(" before")[0] for _, why in decided.refused} == {"this review was closed"}
+    assert {why.partition(" before")[0] for _, why in decided.too_late} == {"this review was closed"}
     assert states_of(desk, offered) == ["READY"] * len(offered.rows)
 
 
