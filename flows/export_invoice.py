@@ -28,10 +28,12 @@ def export_invoice(company: int, invoice: int, dry_run: bool = False) -> State[N
     if dry_run:
         return previews.export(company, invoice)
     steps = Steps("Export invoice")
-    projects = ledger.projects_of([invoice])
+    project = steps.go(ledger.find_project, company, invoice)
+    if project is None:
+        return reports.conclude_item(steps, company, invoice)
     steps.go(procore.fetch_invoice, invoice)
     steps.go(erp.read_reference)
-    steps.go(procore.read_books, projects)
+    steps.go(procore.read_books, [project])
     steps.go(erp.release_expired)
     steps.go(erp.settle_uncertain)
     steps.go(erp.observe_invoices, [invoice])

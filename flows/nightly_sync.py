@@ -26,7 +26,7 @@ def nightly_sync(projects: list[int] | None = None, dry_run: bool = False) -> St
     as an *Alarm*, its message says what is wrong. *Left to Another Run* means that another night was going on already.
     """
     if dry_run:
-        return previews.exports("nightly-sync")
+        return previews.exports("nightly-sync", projects or [])
     # The whole night is never left to a run over some projects.
     turns = () if projects else (NIGHT, PAYMENTS)
     with Steps("Nightly sync", *turns) as steps:

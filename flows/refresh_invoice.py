@@ -30,10 +30,12 @@ def refresh_invoice(company: int, invoice: int, dry_run: bool = False) -> State[
     if dry_run:
         return previews.refresh(company, invoice)
     steps = Steps("Refresh invoice")
-    if projects := ledger.projects_of([invoice]):
-        steps.go(procore.fetch_invoice, invoice)
-        steps.go(erp.read_reference)
-        steps.go(procore.read_books, projects)
+    project = steps.go(ledger.find_project, company, invoice)
+    if project is None:
+        return refreshes.conclude(steps, company, invoice)
+    steps.go(procore.fetch_invoice, invoice)
+    steps.go(erp.read_reference)
+    steps.go(procore.read_books, [project])
     change = None if steps.unfinished else steps.go(refreshes.compare, company, invoice)
     if change is not None and not change.refusal:
         refreshes.ask(change)

@@ -37,8 +37,7 @@ def reprocess_invoices(
     steps.go(erp.read_reference)
     steps.go(procore.read_books, visible)
     meant = steps.go(decisions.choose_invoices, project, invoices)
-    chosen = list(meant.invoice_ids) if meant else []
-    answered = steps.go(decisions.reprocess, project, chosen, requested_by, code)
+    answered = steps.go(decisions.reprocess, project, list(meant.invoice_ids), requested_by, code) if meant else None
     accepted = answered.invoice_ids(ACCEPTED) if answered else []
     steps.each(erp.export_chunk, steps.go(erp.list_chunks, accepted), only=accepted)
     steps.go(procore.deliver_letters)

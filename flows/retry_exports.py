@@ -23,10 +23,12 @@ def retry_exports(
 
     When it is red (*Finished with Failures*), some failed again: the Artifacts tab says why.
     """
-    chosen = ledger.list_failed(cause, project, invoices)
     if dry_run:
-        return previews.retry(chosen)
+        return previews.retry(cause, project, invoices)
     steps = Steps("Retry exports")
+    chosen = steps.go(ledger.list_failed, cause, project, invoices)
+    if chosen is None:
+        return reports.conclude(steps)
     projects = ledger.projects_of(chosen)
     steps.each(procore.fetch_changed_invoices, projects)
     steps.go(erp.read_reference)

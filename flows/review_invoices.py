@@ -26,9 +26,9 @@ def review_invoices(project: int, dry_run: bool = False) -> State[None]:
     if dry_run:
         return previews.review(project)
     steps = Steps("Review")
-    offered = reviews.offer(project)
+    offered = steps.go(reviews.offer, project)
     if offered is None:
-        return reports.nothing_to_review()
+        return reports.nothing_to_review(steps)
     decided = steps.note(reviews.ask(offered))
     accepted = list(decided.accepted)
     steps.each(procore.fetch_changed_invoices, [project] if accepted else [])

@@ -19,10 +19,11 @@ def sync_invoices(project: int | None = None, dry_run: bool = False) -> State[No
     When it is red (*Finished with Failures*), open its Artifacts tab: every failure is listed with its cause, and each
     invoice has a run of its own in the view *Failed to Export*. Mend the cause there and press Retry.
     """
+    wanted = None if project is None else [project]
     if dry_run:
-        return previews.exports("sync-invoices")
+        return previews.exports("sync-invoices", wanted or [])
     steps = Steps("Sync invoices")
-    visible = steps.go(procore.list_projects, [project] if project else None) or []
+    visible = steps.go(procore.list_projects, wanted) or []
     steps.each(procore.fetch_changed_invoices, visible)
     steps.go(erp.read_reference)
     steps.go(procore.read_books, visible)

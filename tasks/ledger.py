@@ -1,17 +1,15 @@
 """Steps on the ledger alone: what was decided, what waits."""
 
-from typing import Any
-
 from prefect import task
 
 from tasks import _asking
 from tasks._policy import remote
 from tasks._run import actor
 from tieout.clock import now
+from tieout.decisions import choice
 from tieout.decisions.acknowledge_drift import acknowledge
 from tieout.decisions.confirm_release import confirm
 from tieout.export import outcome
-from tieout.ledger import states
 from tieout.opening import open_ledger
 from tieout.people import rights
 
@@ -26,10 +24,15 @@ def revive_transient() -> int:
 @task(**remote)
 def list_failed(cause: str | None, project: int | None, invoices: list[int] | None) -> list[int]:
     """Return the invoices that failed or are held, by what an operator chooses them by."""
-    chosen: dict[str, Any] = {"cause": cause, "project_id": project, "invoice_id": invoices}
-    where = {name: value for name, value in chosen.items() if value}
     with open_ledger() as ledger:
-        return [item.invoice_id for item in ledger.items(state=(states.FAILED, states.HELD), **where)]
+        return [item.invoice_id for item in choice.failed(ledger, cause, project, invoices)]
+
+
+@task(**remote)
+def find_project(company: int, invoice: int) -> int:
+    """Return the project of an invoice that was sent."""
+    with open_ledger() as ledger:
+        return choice.named_invoice(ledger, invoice, company).project_id
 
 
 @task(**remote)

@@ -55,8 +55,7 @@ def conclude(steps: Steps, company: int, invoice: int) -> State[None]:
     with open_ledger() as ledger, open_erp() as erp, _prefect.open_screen() as client:
         found = ledger.items(company_id=company, invoice_id=invoice)
         if not found:
-            words = "It was never sent, so there is nothing to refresh; send-invoices sends it as it is now."
-            return Completed(name="Nothing to Refresh", message=words)
+            return Failed(name=FINISHED_WITH_FAILURES, message="; ".join(steps.unfinished))
         items.explain(ledger, erp, client, found[0], steps.unfinished)
         taken_over = refresh.refreshed(ledger, found[0], run_id())
         stands = standing.standing_of(found[0], items.places(erp))

@@ -69,7 +69,7 @@ def conclude(steps: Steps, company: int, invoice: int) -> State[None]:
     with open_ledger() as ledger, open_erp() as erp, _prefect.open_screen() as client:
         found = ledger.items(company_id=company, invoice_id=invoice)
         if not found:
-            return Completed(name="Nothing to Decide", message="The ledger holds no such invoice.")
+            return Failed(name=FINISHED_WITH_FAILURES, message="; ".join(steps.unfinished))
         items.explain(ledger, erp, client, found[0], steps.unfinished)
         decided = settle.decision_of(ledger, found[0], run_id())
         stands = settle.how_it_stands(ledger, erp, found[0])

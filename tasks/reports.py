@@ -15,7 +15,7 @@ from tieout.views import inquiry
 from tieout.views.quality import Quality
 from tieout.views.run_report import FINISHED_WITH_FAILURES, RunReport
 from tieout.views.runs import ItemRuns
-from tieout.views.standing import FAILING, SUPERSEDED, Standing, key_of, standing_of
+from tieout.views.standing import FAILING, Standing, key_of, standing_of
 
 LEFT_TO_ANOTHER = "Left to Another Run"
 
@@ -29,19 +29,21 @@ def conclude(steps: Steps, green: str = "Completed") -> State[None]:
 
 
 def conclude_item(steps: Steps, company: int, invoice: int) -> State[None]:
-    """Explain how the invoice stands now and return the end of its run."""
+    """Explain how the invoice stands now and return the end of its run: red where a step did not finish."""
     with open_ledger() as ledger, open_erp() as connector, _prefect.open_screen() as client:
         found = ledger.items(company_id=company, invoice_id=invoice)
         if not found:
-            return _state(Standing("COMPLETED", SUPERSEDED, "The ledger holds no such invoice."))
+            return _red("; ".join(steps.unfinished))
         items.explain(ledger, connector, client, found[0], steps.unfinished)
         standing = standing_of(found[0], items.places(connector))
         is_its_item = client.read_flow_run(UUID(run_id())).idempotency_key == key_of(found[0])
-    if standing.type == "FAILED" and steps.unfinished:
-        standing = replace(standing, message=f"{'; '.join(steps.unfinished)}. Nothing was changed; press Retry again.")
+    unfinished = "; ".join(steps.unfinished)
+    if unfinished and standing.type != "FAILED":
+        return _red(f"{unfinished}. It is {standing.name}: {standing.message}")
+    if unfinished:
+        standing = replace(standing, message=f"{unfinished}. Nothing was changed; press Retry again.")
     if standing.type == "FAILED" and not is_its_item:  # the invoice is shown once, by the run that stands for it
-        words = f"{standing.name}, see its own run in that view. {standing.message}"
-        standing = Standing("FAILED", FINISHED_WITH_FAILURES, words)
+        return _red(f"{standing.name}, see its own run in that view. {standing.message}")
     return _state(standing)
 
 
@@ -56,14 +58,20 @@ def left_to(other: str) -> State[None]:
     return _state(Standing("COMPLETED", LEFT_TO_ANOTHER, words))
 
 
-def nothing_to_review() -> State[None]:
-    """Return the end of a review that has nothing to decide."""
+def nothing_to_review(steps: Steps) -> State[None]:
+    """Return the end of a review that has nothing to decide: red where that could not be found out."""
+    if steps.unfinished:
+        return _red("; ".join(steps.unfinished))
     words = "Nothing is Ready to Export here, or a newer review stands for it."
     return _state(Standing("COMPLETED", "Nothing to Review", words))
 
 
 def _key(title: str) -> str:
     return title.lower().replace(" ", "-")
+
+
+def _red(words: str) -> State[None]:
+    return _state(Standing("FAILED", FINISHED_WITH_FAILURES, words))
 
 
 def _state(end: Standing) -> State[None]:

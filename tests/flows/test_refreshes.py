@@ -22,7 +22,6 @@ def test_a_change_of_what_the_erp_holds_is_refused_with_what_to_do(stage: Any):
 
     assert (run.name, run.is_failed()) == ("Finished with Failures", True)
     assert f"Have accounting delete document {item.document_id_erp} under Accounts Payable > Data Entry" in run.message
-    assert stage.play("refresh-invoice", company=item.company_id, invoice=404).name == "Nothing to Refresh"
 
 
 def test_reprocessing_names_each_refusal_and_exports_what_was_accepted(stage: Any):

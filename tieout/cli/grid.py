@@ -8,6 +8,7 @@ import typer
 
 from tieout import clock
 from tieout.cli.console import notes, out, print_json, readable_ledger, table
+from tieout.decisions.choice import named_project
 from tieout.views import grid as grids
 from tieout.views.grid import DateBasis, Scope, Tally
 
@@ -26,7 +27,7 @@ def grid(
     """Show the invoices of one project with their import status, error message, amounts and ERP documents."""
     scope, tally = Scope(project, past_days, date_basis), Tally(_ALL)
     with readable_ledger() as ledger:
-        name = grids.project_name(ledger, project)
+        name = named_project(ledger, project).name
         rows = tally.of(grids.read(ledger, scope, clock.now))
         if csv:
             grids.write_csv(rows, sys.stdout)

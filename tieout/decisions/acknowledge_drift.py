@@ -1,6 +1,7 @@
 """Let a difference between what was exported and what both sides show now stand."""
 
 from tieout.clock import Clock
+from tieout.decisions.choice import named_invoice
 from tieout.export import drift
 from tieout.ledger import states
 from tieout.ledger.book import Ledger, Transaction
@@ -15,6 +16,7 @@ def acknowledge(ledger: Ledger, company_id: int, invoice_id: int, by: Signature,
 
     Raises RefusedError without an approver's right, without a reason, and where nothing differs.
     """
+    named_invoice(ledger, invoice_id, company_id)
     because = {"reason": reason.strip(), **rights.facts(APPROVER)}
     with ledger.transaction(clock(), by.name) as tx:
         problems = rights.objections(tx, by, APPROVER)

@@ -2,6 +2,7 @@
 
 from data_contracts.money import in_words
 from tieout.clock import Clock
+from tieout.decisions.choice import named_invoice
 from tieout.judgement.release import is_by_hand, open_release
 from tieout.ledger import states
 from tieout.ledger.book import Ledger, Transaction
@@ -16,6 +17,7 @@ def confirm(ledger: Ledger, company_id: int, invoice_id: int, by: Signature, not
 
     Raises RefusedError without an approver's right, without a note, and where nothing is to be released.
     """
+    named_invoice(ledger, invoice_id, company_id)
     because = {"note": note.strip(), **rights.facts(APPROVER)}
     with ledger.transaction(clock(), by.name) as tx:
         problems = rights.objections(tx, by, APPROVER)

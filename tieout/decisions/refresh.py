@@ -12,6 +12,7 @@ from data_contracts.money import in_words, round_half_up
 from tieout.clock import Clock
 from tieout.connectors.base import ERP, Capabilities
 from tieout.connectors.procore import parse_invoice
+from tieout.decisions.choice import named_invoice
 from tieout.export import amendment, drift
 from tieout.judgement import batch, cases, placement
 from tieout.judgement.basis import Basis
@@ -46,22 +47,20 @@ class Change:
 
 def compare(ledger: Ledger, capabilities: Capabilities, company_id: int, invoice_id: int) -> Change | None:
     """Return what differs between the ledger and what Procore showed last; None where nothing does."""
-    found = ledger.items(company_id=company_id, invoice_id=invoice_id)
-    if not found:
-        return None
+    item = named_invoice(ledger, invoice_id, company_id)
     with ledger.reading() as connection:
         seen = sightings.sightings_of(connection, [invoice_id])[invoice_id]
-        bodies = sightings.bodies(connection, filter(None, (found[0].snapshot_id, seen.snapshot_id)))
+        bodies = sightings.bodies(connection, filter(None, (item.snapshot_id, seen.snapshot_id)))
         held, now = (
             parse_invoice(bodies.get(each or 0, ""), company_id, invoice_id)
-            for each in (found[0].snapshot_id, seen.snapshot_id)
+            for each in (item.snapshot_id, seen.snapshot_id)
         )
         whole = cases.completed(connection, [now]) if isinstance(now, Invoice) else {}
-    figures = _figures(found[0], whole.get(invoice_id))
+    figures = _figures(item, whole.get(invoice_id))
     differences = drift.since(held, now, seen)
     if not figures and not differences:
         return None
-    return Change(found[0], seen, figures, differences, _refusal(found[0], seen.may_be_sent, capabilities))
+    return Change(item, seen, figures, differences, _refusal(item, seen.may_be_sent, capabilities))
 
 
 def apply(

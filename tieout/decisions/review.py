@@ -11,6 +11,7 @@ from data_contracts.invoice import Invoice
 from tieout import settings
 from tieout.clock import Clock
 from tieout.connectors.procore import parse_invoice
+from tieout.decisions.choice import named_project
 from tieout.decisions.reject import reject_item
 from tieout.errors import ContractError
 from tieout.ledger import sightings, states
@@ -80,7 +81,11 @@ class Decided(Result):
 
 
 def offer(ledger: Ledger, run_id: str, project_id: int, clock: Clock) -> Offer | None:
-    """Freeze what this review run offers, or return what it offered before; None when nothing is READY."""
+    """Freeze what this review run offers, or return what it offered before; None when nothing is READY.
+
+    Raises RefusedError for a project that Procore never listed.
+    """
+    named_project(ledger, project_id)
     with ledger.transaction(clock(), f"run {run_id}") as tx:
         if read_review(tx.connection, run_id) is None:
             ready = tx.items(project_id=project_id, state=states.READY)

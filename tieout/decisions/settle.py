@@ -8,6 +8,7 @@ from data_contracts.forms import ADOPT, DISOWN, SettleAnswer
 from data_contracts.voucher import ErpInvoice
 from tieout.clock import Clock, lasts
 from tieout.connectors.base import ERP, parse_key
+from tieout.decisions.choice import named_invoice
 from tieout.export import drift, outcome, reasons
 from tieout.export.reasons import in_short
 from tieout.ledger import states
@@ -52,6 +53,7 @@ def examine(ledger: Ledger, erp: ERP, company_id: int, invoice_id: int, clock: C
 
     While our own request may be under way nothing is decided: it could still arrive beside what was adopted.
     """
+    named_invoice(ledger, invoice_id, company_id)
     outcome.settle_uncertain(ledger, erp, clock, actor, only=[invoice_id])
     intent = _uncertain(ledger, company_id, invoice_id)
     if intent is None or not intent.there or lasts(_under_way_until(intent, erp), clock(), _patience(erp)):

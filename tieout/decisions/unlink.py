@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from data_contracts.money import from_minor, in_words
 from tieout.clock import Clock
+from tieout.decisions.choice import named_invoice
 from tieout.export import drift
 from tieout.ledger import states
 from tieout.ledger.book import Ledger, Transaction
@@ -22,6 +23,7 @@ def unlink(
     Raises RefusedError without an approver's right or a reason, where the ERP may still show it, and where a payment
     was made that is not voided.
     """
+    named_invoice(ledger, invoice_id, company_id)
     because = {"reason": reason.strip(), "run": run_id, **rights.facts(APPROVER)}
     with ledger.transaction(clock(), by.name) as tx:
         problems = rights.objections(tx, by, APPROVER)
@@ -35,8 +37,6 @@ def unlink(
 def _why_not_unlinked(found: Sequence[Item], reason: str) -> Iterator[str]:
     if not reason:
         yield "a reason is needed"
-    if not found:
-        yield "it was never sent"
     for item in found:
         if item.state != states.GONE:
             yield f"it is {item.state}; only what is GONE from the ERP is unlinked"

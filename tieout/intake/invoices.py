@@ -59,7 +59,7 @@ def fetch_changed(
     after a census in which Procore and the ledger did not agree.
     """
     name, whole, answered = f"procore/{project_id}/invoices", whole_listing(project_id), watermarks.answered(project_id)
-    project = project_name(known_projects(ledger), project_id)
+    project = project_name(known_projects(ledger, [project_id]), project_id)
     with ledger.reading() as connection:
         since, listed_at = watermarks.watermark(connection, name), watermarks.moved_at(connection, whole)
         counted = census.last(connection, project_id)

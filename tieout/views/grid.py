@@ -16,6 +16,7 @@ from data_contracts.money import from_minor, in_words
 from tieout import settings
 from tieout.clock import Clock
 from tieout.connectors.procore import parse_invoice
+from tieout.decisions.choice import named_project
 from tieout.errors import RefusedError
 from tieout.export.drift import open_drift
 from tieout.judgement.cases import completed
@@ -24,7 +25,6 @@ from tieout.ledger.book import Ledger
 from tieout.ledger.database import Reader
 from tieout.ledger.items import Item
 from tieout.ledger.links import LINKED
-from tieout.ledger.references import known_projects
 from tieout.ledger.sightings import Sighting
 from tieout.views.standing import in_brief
 from tieout.wording import ERROR, IMPORTED, IN_QUEUE, NOT_IMPORTED, STATUSES
@@ -148,7 +148,7 @@ def write(ledger: Ledger, scope: Scope, clock: Clock) -> Grid:
 
     Raises RefusedError for a project that Procore never listed and for a senseless range.
     """
-    project, now = project_name(ledger, scope.project_id), clock()
+    project, now = named_project(ledger, scope.project_id).name, clock()
     file = settings.grid_folder() / f"{scope.key}.csv"
     tally = Tally(settings.grid().rows)
     rows = tally.of(read(ledger, scope, clock))
@@ -187,14 +187,6 @@ def write_csv(rows: Iterable[Row], text: IO[str]) -> None:
 def as_table(rows: Iterable[Row]) -> list[dict[str, str]]:
     """Return the rows as people read them in Prefect, with amounts in words."""
     return [{name: _in_words(value, row.currency) for name, value in _cells(row).items()} for row in rows]
-
-
-def project_name(ledger: Ledger, project_id: int) -> str:
-    """Return what the project is called; RefusedError for one that Procore never listed."""
-    project = known_projects(ledger, [project_id]).get(project_id)
-    if project is None:
-        raise RefusedError("Ledger", f"project {project_id}", "Procore never listed it")
-    return project.name
 
 
 @dataclass

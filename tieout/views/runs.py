@@ -111,6 +111,8 @@ def plan_items(
 
 
 def _move(run: Run, item: Item | None, places: Places) -> Move | None:
+    if item is None and run.key is None:
+        return None  # a form started it with an id that nobody knows; its own end says so
     if item is None:
         standing = Standing("COMPLETED", SUPERSEDED, "The ledger holds no such invoice.")
     elif badge_of(item) is None:

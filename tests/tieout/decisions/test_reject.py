@@ -180,15 +180,17 @@ def test_what_accounting_has_accepted_is_not_taken_back(desk: Desk):
     assert [each.reason for each in retrieve(desk, 1)] == ["it was never sent"]
 
 
-@AFTER_A_NIGHT
+@pytest.mark.sandbox(projects=2, after="night")
 def test_an_invoice_is_meant_by_its_number_or_its_id(desk: Desk):
-    first, second, *_ = desk.items()
+    first, *others = desk.items()
+    second = next(item for item in others if item.project_id == first.project_id)
+    elsewhere = next(item for item in others if item.project_id != first.project_id)
     names = [f" {first.number.lower()} ", str(second.invoice_id), "nonsense", "99", ""]
     chosen = choose(desk.ledger, first.project_id, names)
 
     nothing = "Procore shows no such invoice in this project"
     assert chosen == Chosen((first.invoice_id, second.invoice_id), (("nonsense", nothing), ("99", nothing)))
-    assert choose(desk.ledger, 1, [first.number]).invoice_ids == ()
+    assert choose(desk.ledger, elsewhere.project_id, [str(first.invoice_id)]).invoice_ids == ()
 
 
 @AFTER_A_NIGHT

@@ -228,6 +228,12 @@ def test_a_run_of_an_invoice_that_the_ledger_does_not_hold_is_closed():
     assert (move.standing.type, move.standing.name) == ("COMPLETED", "Superseded")
 
 
+def test_a_run_that_a_form_started_with_an_id_that_nobody_knows_stays_red():
+    run = a_run(an_item(), key=None, standing=Standing("FAILED", "Finished with Failures"))
+
+    assert plan_items([], [run], NOW, PATIENCE).moves == []
+
+
 class Histories(RuleBasedStateMachine):
     """A ledger and a Prefect to which anything may happen between two passes."""
 
