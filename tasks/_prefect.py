@@ -2,11 +2,11 @@
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import groupby, islice
-from typing import Any, TypeVar
+from itertools import groupby
+from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -29,6 +29,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 
 from tieout.errors import SettingsError, TransientError
+from tieout.ledger.database import in_pieces
 from tieout.progress import Progress, followed, unseen
 from tieout.views.runs import Creation, Move, Run
 from tieout.views.standing import Standing
@@ -41,7 +42,6 @@ _BULK_CREATE, _BULK_MOVE = "/deployments/{id}/create_flow_run/bulk", "/flow_runs
 _TRIES = 5
 _NOT_COMPLETED = [type_ for type_ in StateType if type_ != StateType.COMPLETED]
 _AT_WORK = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
-Value = TypeVar("Value")
 
 
 def open_screen() -> SyncPrefectClient:
@@ -89,7 +89,7 @@ def name_of(client: SyncPrefectClient, run: str) -> str:
 def not_ended(client: SyncPrefectClient, run_ids: Iterable[str]) -> set[str]:
     """Return which of these runs are there and have not ended."""
     found: set[str] = set()
-    for piece in pieces(run_ids, _PAGE):
+    for piece in in_pieces(run_ids, _PAGE):
         wanted = FlowRunFilter(
             id=FlowRunFilterId(any_=[UUID(each) for each in piece]),
             state=FlowRunFilterState(type=FlowRunFilterStateType(not_any_=list(TERMINAL_STATES))),
@@ -122,7 +122,7 @@ def count(client: SyncPrefectClient, deployment: UUID, tag: str) -> int:
 def runs_with_keys(client: SyncPrefectClient, deployment: UUID, keys: Iterable[str]) -> list[FlowRun]:
     """Return the deployment's runs with these idempotency keys, in whatever state."""
     found: list[FlowRun] = []
-    for piece in pieces(keys, _PAGE):
+    for piece in in_pieces(keys, _PAGE):
         wanted = FlowRunFilter(
             deployment_id=FlowRunFilterDeploymentId(any_=[deployment]),
             idempotency_key=FlowRunFilterIdempotencyKey(any_=piece),
@@ -157,7 +157,7 @@ def create(
     which their idempotency keys make safe.
     """
     ids: dict[str, str] = {}
-    for piece in followed(pieces(creations, _BULK), len(creations), progress, len):
+    for piece in followed(in_pieces(creations, _BULK), len(creations), progress, len):
         left = piece
         for _ in range(_TRIES):
             rows = [_row(each) for each in left]
@@ -190,7 +190,7 @@ def move(client: SyncPrefectClient, moves: Sequence[Move], progress: Progress = 
 def set_state(client: SyncPrefectClient, run_ids: Iterable[str], seen: Sequence[str], standing: Standing) -> None:
     """Move runs to a state, those only that are still in the states of these names."""
     state = {"type": standing.type, "name": standing.name, "message": standing.message}
-    for piece in pieces(run_ids, _MOVES):
+    for piece in in_pieces(run_ids, _MOVES):
         runs = {"id": {"any_": piece}, "state": {"name": {"any_": list(seen)}}}
         wanted = {"flow_runs": runs, "state": state, "limit": _MOVES}
         client.request("POST", _BULK_MOVE, json=wanted)  # type: ignore[arg-type]
@@ -263,7 +263,7 @@ def next_start(client: SyncPrefectClient, deployment: str) -> datetime | None:
 def tell(client: SyncPrefectClient, words: Mapping[str, Standing]) -> None:
     """Log on each run why it stands so: the logs are what its page opens with."""
     at = datetime.now(UTC).isoformat()
-    for piece in pieces(words.items(), _PAGE):
+    for piece in in_pieces(words.items(), _PAGE):
         lines = [
             {"name": "tieout", "flow_run_id": run_id, "timestamp": at, "message": standing.message,
              "level": logging.ERROR if standing.type == "FAILED" else logging.INFO}
@@ -272,10 +272,22 @@ def tell(client: SyncPrefectClient, words: Mapping[str, Standing]) -> None:
         client.request("POST", "/logs/", json=lines)
 
 
-def _all_runs(client: SyncPrefectClient, **filters: Any) -> list[FlowRun]:
+def _all_runs(
+    client: SyncPrefectClient,
+    flow_run_filter: FlowRunFilter,
+    flow_filter: FlowFilter | None = None,
+    deployment_filter: DeploymentFilter | None = None,
+) -> list[FlowRun]:
     found: list[FlowRun] = []
     while True:
-        page = client.read_flow_runs(**filters, sort=FlowRunSort.ID_DESC, limit=_PAGE, offset=len(found))
+        page = client.read_flow_runs(
+            flow_filter=flow_filter,
+            flow_run_filter=flow_run_filter,
+            deployment_filter=deployment_filter,
+            sort=FlowRunSort.ID_DESC,
+            limit=_PAGE,
+            offset=len(found),
+        )
         found += page
         if len(page) < _PAGE:
             return found
@@ -291,10 +303,3 @@ def _row(each: Creation) -> dict[str, Any]:
         "idempotency_key": each.key,
         "state": state,
     }
-
-
-def pieces(values: Iterable[Value], size: int) -> Iterator[list[Value]]:
-    """Cut the values into lists of at most `size`."""
-    rest = iter(values)
-    while piece := list(islice(rest, size)):
-        yield piece

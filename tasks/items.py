@@ -18,6 +18,7 @@ from tieout.connectors.procore import web_url as procore_web_url
 from tieout.decisions import review
 from tieout.export import preview
 from tieout.ledger.book import Ledger
+from tieout.ledger.database import in_pieces
 from tieout.ledger.items import Item, find_items
 from tieout.ledger.links import drifted, to_release
 from tieout.ledger.reviews import read_reviews
@@ -145,7 +146,7 @@ def _explain(
     told = {run_id: by_invoice[each.invoice] for run_id, each in changed.items() if each.invoice in by_invoice}
     _prefect.tell(client, {run_id: each.standing for run_id, each in changed.items() if run_id in told})
     where = places(erp)
-    for piece in followed(_prefect.pieces(told.items(), _STORIES), len(told), progress, len):
+    for piece in followed(in_pieces(told.items(), _STORIES), len(told), progress, len):
         payloads = preview.payloads(ledger, erp, [item for _, item in piece if standing.badge_of(item)], now)
         happened = inquiry.timelines(ledger, [item for _, item in piece])
         derived = inquiry.derivations(ledger, [item for _, item in piece])
