@@ -9,12 +9,12 @@ from tasks import _prefect, items, watch
 from tasks._run import actor, run_id
 from tieout.clock import now
 from tieout.connectors.base import ERP
-from tieout.decisions import rehearsal
-from tieout.decisions.rehearsal import Rehearsed
 from tieout.errors import RefusedError
 from tieout.ledger.book import Ledger
 from tieout.opening import open_erp, open_ledger, open_procore
 from tieout.people.rights import Signature
+from tieout.views import rehearsal
+from tieout.views.rehearsal import Rehearsed
 from tieout.views.run_report import FINISHED_WITH_FAILURES
 
 
