@@ -7,14 +7,14 @@ from prefect.states import Completed, Failed
 
 from tasks import _prefect, items, watch
 from tasks._run import actor, run_id
+from tieout import rehearsal
 from tieout.clock import now
 from tieout.connectors.base import ERP
 from tieout.errors import RefusedError
 from tieout.ledger.book import Ledger
 from tieout.opening import open_erp, open_ledger, open_procore
 from tieout.people.rights import Signature
-from tieout.views import rehearsal
-from tieout.views.rehearsal import Rehearsed
+from tieout.rehearsal import Rehearsed
 from tieout.views.run_report import FINISHED_WITH_FAILURES
 
 
