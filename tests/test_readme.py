@@ -13,6 +13,7 @@ from tieout.cli import app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+ALL_COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
@@ -44,8 +45,15 @@ def test_a_page_tells_only_of_commands_that_exist(page: Path):
     assert told_commands(page.read_text(encoding="utf-8")) - COMMANDS.keys() == set()
 
 
-def test_readme_tells_of_every_command_that_people_use():
-    assert told_commands(README) == COMMANDS.keys()
+def test_the_page_of_commands_lists_every_command_that_people_use():
+    assert told_commands(ALL_COMMANDS) == COMMANDS.keys() - {"tieout docs"}
+
+
+def test_readme_shows_five_commands_and_leads_to_the_rest():
+    table = README.split("\n## The command\n")[1].split("\n## ")[0]
+
+    assert len(told_commands(table)) == 5
+    assert "](docs/commands.md)" in table
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -69,9 +77,9 @@ def test_readme_tells_what_make_test_installs():
     assert {name for name in installed if f"`{name}`" not in README} == set()
 
 
-def test_json_is_where_readme_says_it_is():
+def test_json_is_where_the_page_of_commands_says_it_is():
     with_json = {name.removeprefix("tieout ") for name, command in COMMANDS.items() if "--json" in options(command)}
-    told = re.search(r"^(.*) take `--json`\.$", README, re.MULTILINE)
+    told = re.search(r"^(.*) take `--json`\.$", ALL_COMMANDS, re.MULTILINE)
 
     assert told is not None
     assert set(re.findall(r"`([\w ]+)`", told[1])) == with_json
