@@ -1,4 +1,4 @@
-"""An accounting approver lets stand what was changed after the export."""
+"""An accounting approver accepts a change that was made after the export."""
 
 from prefect import State, flow
 
@@ -12,20 +12,20 @@ from tasks._steps import Steps
 def acknowledge_drift(
     company: int, invoice: int, acknowledged_by: Words, reason: Words, code: Words = "", dry_run: bool = False
 ) -> State[None]:
-    """Let an exported invoice stay as it is now, though it is no longer as it was exported. Changes neither side.
+    """Leave an exported invoice as it is now, although it differs from what was exported. Changes neither side.
 
-    Its run in the view *Drifted* tells what differs; that is kept with your name and your reason, and the run turns
-    *Exported*. When something else is changed later, the invoice drifts again.
+    The invoice's run in the view *Drifted* shows what differs. tieout keeps that with your name and your reason, and
+    the run turns *Exported*. If something else changes later, the invoice drifts again.
 
     Args:
-        company: The company's number in Procore, as the message of the invoice's run has it.
-        invoice: The invoice's id in Procore, as that message has it; not the number on the paper.
-        acknowledged_by: Your name, as it is among the people of the settings; you must be an accounting approver.
-        reason: Why it may stay so; it is kept with the invoice.
+        company: The company's number in Procore, as the message of the invoice's run shows it.
+        invoice: The invoice's id in Procore, as that message shows it; not the number on the paper.
+        acknowledged_by: Your name, as the settings list it; you must be an accounting approver.
+        reason: Why it may stay as it is now; tieout keeps the reason with the invoice.
         code: The six digits that your authenticator app shows now; each code counts once.
-        dry_run: Switch it on to be told only what would be let stand, by what the last look found; it needs no code.
+        dry_run: Switch it on to see only what would be acknowledged, going by the last look; it needs no code.
 
-    When it is red (*Finished with Failures*), the message says what is missing; nothing was acknowledged.
+    If it turns red (*Finished with Failures*), the message says what is missing; nothing was acknowledged.
     """
     if dry_run:
         return previews.acknowledge(company, invoice, acknowledged_by, reason)

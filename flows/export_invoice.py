@@ -9,21 +9,21 @@ from tasks._steps import Steps
 
 @flow(task_runner=WRITERS)
 def export_invoice(company: int, invoice: int, dry_run: bool = False) -> State[None]:
-    """Try one invoice again. Mend the cause that is told in the state's message, then press **Retry**.
+    """Try one invoice again. Fix the cause that the state's message shows, then press **Retry**.
 
-    It reads the invoice in Procore and the master data of both systems again. If nothing changed since accounting
-    accepted it and every check holds, it is exported and this run turns *Exported*. If it changed in Procore, it goes
-    to *Ready to Export* for a new acceptance and this run ends *Sent*. If the cause is still there, it ends *Failed to
-    Export*, *Held* or *Uncertain* again, with the reason of now.
+    The run reads the invoice in Procore and the master data of both systems again. If nothing changed since accounting
+    accepted the invoice and every check holds, tieout exports it and this run turns *Exported*. If it changed in
+    Procore, it goes to *Ready to Export* for a new acceptance and this run ends *Sent*. If the cause is still there,
+    the run ends *Failed to Export*, *Held* or *Uncertain* again, with the current reason.
 
-    An exported invoice that *Drifted* is looked at on both sides again: as it was exported, this run turns *Exported*,
-    else it tells what differs now. Nothing is exported twice.
+    For a *Drifted* invoice the run looks at both sides again. If both are as exported, it turns *Exported*; if not, it
+    shows what differs now. tieout exports nothing twice.
 
     Args:
         company: The company's number in Procore.
         invoice: The invoice's id in Procore; not the number on the paper.
-        dry_run: Switch it on, in a run of its own, to be shown only what would be exported, beside what the ERP holds;
-            it goes by what was last read of Procore.
+        dry_run: Switch it on, in a separate run, to see only what would be exported, next to what the ERP holds; it
+            goes by the last reading of Procore.
     """
     if dry_run:
         return previews.export(company, invoice)

@@ -1,4 +1,4 @@
-"""Look after what nobody else would: dead runs, abandoned invoices, alarms."""
+"""Look after what no other flow would: dead runs, abandoned invoices, alarms."""
 
 from prefect import State, flow
 
@@ -9,16 +9,16 @@ from tasks._steps import Steps
 
 @flow(task_runner=WRITERS)
 def keep_watch(dry_run: bool = False) -> State[None]:
-    """Put right what a dead worker left behind, and raise the alarms. Runs every half hour; may be run at any time.
+    """Clean up after dead workers, and raise the alarms. Runs every half hour; you may run it at any time.
 
-    Runs whose worker died are closed, the invoices that they had claimed are set free or looked for, expired reviews
-    are opened again, and the views show what the ledger holds.
+    It closes runs whose worker died, frees the invoices that they had claimed or looks for them in the ERP, opens
+    expired reviews again, and makes the views show what the ledger holds.
 
     Args:
-        dry_run: Switch it on to be shown only what would be put right, and which alarms ring.
+        dry_run: Switch it on to see only what it would clean up, and which alarms ring.
 
-    When it is red as an *Alarm*, its message and its Artifacts tab say what is wrong and what to do. It stays red every
-    half hour until that is mended. *Finished with Failures* means that a step of its own did not finish.
+    If it turns red as an *Alarm*, its message and its Artifacts tab say what is wrong and what to do. It stays red
+    every half hour until that is fixed. *Finished with Failures* means that one of its steps did not finish.
     """
     if dry_run:
         return previews.keep_watch()

@@ -1,4 +1,4 @@
-"""The scheduled whole: Procore to the ERP, payments back, everything that fails shown."""
+"""The whole scheduled night: Procore to the ERP, payments back, every failure in view."""
 
 from prefect import State, flow
 
@@ -11,19 +11,19 @@ from tasks._turns import NIGHT, PAYMENTS
 
 @flow(task_runner=WRITERS, flow_run_name=night_name)
 def nightly_sync(projects: list[int] | None = None, dry_run: bool = False) -> State[None]:
-    """Bring invoices from Procore into the ERP and payments back. Runs every night; may be run at any time.
+    """Bring invoices from Procore into the ERP and payments back. Runs every night; you may run it at any time.
 
     It reads what changed in Procore, judges it, opens a review for each project with something Ready to Export,
     exports what was accepted, and writes the ERP's payments to Payments Issued.
 
     Args:
         projects: Only these projects, by their numbers in Procore; None is all of them.
-        dry_run: Switch it on to be shown only what would be exported, payload by payload, beside what the ERP
-            holds; nothing is written anywhere. It goes by what was last read of Procore.
+        dry_run: Switch it on to see only what would be exported, payload by payload, next to what the ERP holds; it
+            writes nothing anywhere. It goes by the last reading of Procore.
 
-    When it is red (*Finished with Failures*), open its Artifacts tab: every failure is listed with its cause, and each
-    invoice has a run of its own in the view *Failed to Export*. Mend the cause there and press Retry. When it is red
-    as an *Alarm*, its message says what is wrong. *Left to Another Run* means that another night was going on already.
+    If it turns red (*Finished with Failures*), open its Artifacts tab: it lists every failure with its cause, and each
+    invoice has its own run in the view *Failed to Export*. Fix the cause there and press Retry. If it turns red
+    as an *Alarm*, its message says what is wrong. *Left to Another Run* means that another night was already going on.
     """
     if dry_run:
         return previews.exports("nightly-sync", projects or [])

@@ -11,21 +11,21 @@ from tasks._steps import Steps
 def refresh_invoice(company: int, invoice: int, dry_run: bool = False) -> State[None]:
     """Read an invoice in Procore again, show what differs from what was judged, and take it over if you say so.
 
-    If something differs, the run is suspended: press **Resume** at the top, compare, and answer as an accounting
-    approver. What is taken over is judged again and waits in *Ready to Export* for a new acceptance. If the invoice
-    is changed once more before you answer, the answer counts for nothing and you are asked again. One that is in the
-    ERP unposted is changed there by your answer, where the ERP lets that be done.
+    If something differs, the run suspends: press **Resume** at the top, compare, and answer as an accounting approver.
+    tieout judges the invoice again, and it waits in *Ready to Export* for a new acceptance. If the invoice changes once
+    more before you answer, your answer decides nothing and the run asks again. If the invoice is in the ERP, unposted,
+    and the ERP allows changes, your answer changes it there.
 
-    It is also the way out where figures moved: the invoice is as it was accepted, but the one before it is not.
+    Use it as well if figures moved: the invoice is as it was accepted, but the previous one is not.
 
     Args:
         company: The company's number in Procore, as the message of the invoice's run or the list of `show-invoices`
-            has it.
+            shows it.
         invoice: The invoice's id in Procore, from the same place; not the number on the paper.
-        dry_run: Switch it on to be shown only what differs in Procore now; nobody is asked.
+        dry_run: Switch it on to see only what differs in Procore now; it asks nobody.
 
-    When it is red (*Finished with Failures*), the message says why it cannot be taken over and what to do instead:
-    what the ERP holds already is not changed from here.
+    If it turns red (*Finished with Failures*), the message says why tieout cannot take the change over and what to do
+    instead; tieout then leaves the ERP as it is.
     """
     if dry_run:
         return previews.refresh(company, invoice)

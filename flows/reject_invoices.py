@@ -1,4 +1,4 @@
-"""An accounting approver rejects invoices, those that failed to export as well."""
+"""An accounting approver rejects invoices, including those that failed to export."""
 
 from prefect import State, flow
 
@@ -19,18 +19,18 @@ def reject_invoices(
 ) -> State[None]:
     """Send invoices back to their project with a reason, from *Ready to Export* or *Failed to Export*.
 
-    Whoever made the invoice in Procore gets a mail with the reason, and the invoice can be edited there again. What
-    the ERP shows under our key, and what is on its way there, is refused with what to do first.
+    The person who made the invoice in Procore gets an email with the reason and can edit the invoice there again. If
+    the ERP shows the invoice under tieout's key, or it is on its way there, the message says what to do first.
 
     Args:
-        project: The project's number in Procore, as the address of its pages there has it.
-        rejected_by: Your name, as it is among the people of the settings; you must be an accounting approver.
-        reason: Why they are sent back; the project's people read it.
+        project: The project's number in Procore, as the address of its pages there shows it.
+        rejected_by: Your name, as the settings list it; you must be an accounting approver.
+        reason: Why you send them back; the project's people read it.
         invoices: The numbers on the paper, or ids in Procore; None rejects all of the project that wait or failed.
         code: The six digits that your authenticator app shows now; each code counts once.
-        dry_run: Switch it on to be told only what would come of each invoice, by what was last read; it needs no code.
+        dry_run: Switch it on to see only the result for each invoice, going by the last reading; it needs no code.
 
-    When it is red (*Finished with Failures*), its message says which invoices stay as they are, and why.
+    If it turns red (*Finished with Failures*), its message says which invoices stay as they are, and why.
     """
     if dry_run:
         return previews.reject(project, invoices or [], rejected_by, reason)

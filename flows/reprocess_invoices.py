@@ -1,4 +1,4 @@
-"""Have the automatic import take up again what it did not bring in."""
+"""Have the automatic import try again what it did not bring in."""
 
 from prefect import State, flow
 
@@ -13,21 +13,20 @@ from tieout.ledger.states import ACCEPTED
 def reprocess_invoices(
     project: int, invoices: list[Words], requested_by: Words, code: Words = "", dry_run: bool = False
 ) -> State[None]:
-    """Request that invoices which are *Not imported* or *Error* in `show-invoices` are read, judged and sent again.
+    """Read, judge and send invoices again that `show-invoices` lists as *Not imported* or *Error*.
 
-    Nothing is exported that nobody accepted: what is sound goes to *Ready to Export*; what was accepted before, at
-    these very figures, is exported. Each invoice that cannot be reprocessed is named with the reason; so are all
-    where the policy sends nothing by itself or passes the project over.
+    tieout exports nothing that nobody accepted: a sound invoice goes to *Ready to Export*, and one that was accepted
+    before at these very figures is exported. The message lists each invoice that cannot be reprocessed, with the
+    reason. If the policy sends nothing by itself or skips the project, it lists all of them.
 
     Args:
-        project: The project's number in Procore, as the address of its pages there has it.
+        project: The project's number in Procore, as the address of its pages there shows it.
         invoices: The numbers on the paper, or ids in Procore.
-        requested_by: Your name, as it is among the people of the settings; it takes Admin on the project's
-            Commitments tool.
+        requested_by: Your name, as the settings list it; you need Admin on the project's Commitments tool.
         code: The six digits that your authenticator app shows now; each code counts once.
-        dry_run: Switch it on to be told only what would come of each invoice, by what was last read; it needs no code.
+        dry_run: Switch it on to see only the result for each invoice, going by the last reading; it needs no code.
 
-    When it is red (*Finished with Failures*), the message says which invoices were not reprocessed, and why.
+    If it turns red (*Finished with Failures*), the message says which invoices were not reprocessed, and why.
     """
     if dry_run:
         return previews.reprocess(project, invoices, requested_by)

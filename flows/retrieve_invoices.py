@@ -12,20 +12,19 @@ from tasks._steps import Steps
 def retrieve_invoices(
     project: int, retrieved_by: Words, invoices: list[Words] | None = None, code: Words = "", dry_run: bool = False
 ) -> State[None]:
-    """Take back what waits in *Ready to Export* or is *Held*: it can be edited in Procore again.
+    """Take back invoices that wait in *Ready to Export* or are *Held*: the project can edit them in Procore again.
 
-    What accounting has accepted, or what is in the ERP already, is refused with its reason. Nothing sends an invoice
-    that was taken back by itself unless it is changed in Procore; `send-invoices` does.
+    If accounting has accepted an invoice, or the ERP has it already, the message says so and it stays. tieout does not
+    send an invoice by itself that was taken back, unless it changes in Procore; `send-invoices` sends it.
 
     Args:
-        project: The project's number in Procore, as the address of its pages there has it.
-        retrieved_by: Your name, as it is among the people of the settings; it takes Admin on the project's
-            Commitments tool.
+        project: The project's number in Procore, as the address of its pages there shows it.
+        retrieved_by: Your name, as the settings list it; you need Admin on the project's Commitments tool.
         invoices: The numbers on the paper, or ids in Procore; None takes back all of the project that wait.
         code: The six digits that your authenticator app shows now; each code counts once.
-        dry_run: Switch it on to be told only what would come of each invoice, by what was last read; it needs no code.
+        dry_run: Switch it on to see only the result for each invoice, going by the last reading; it needs no code.
 
-    When it is red (*Finished with Failures*), its message says which invoices stay as they are, and why.
+    If it turns red (*Finished with Failures*), its message says which invoices stay as they are, and why.
     """
     if dry_run:
         return previews.retrieve(project, invoices or [], retrieved_by)

@@ -12,16 +12,16 @@ from tasks._steps import Steps
 def retry_exports(
     cause: Words | None = None, project: int | None = None, invoices: list[int] | None = None, dry_run: bool = True
 ) -> State[None]:
-    """Try all Failed to Export and Held invoices again that fit; one that is still not sound stays where it is.
+    """Try matching Failed to Export and Held invoices again; one that is still not sound stays where it is.
 
     Args:
         cause: Only this cause, as in the tag `cause:...` of the items; None is every cause.
         project: Only this project, by its number in Procore; None is all of them.
-        invoices: Only these invoices, by their ids in Procore; None is all that fit.
-        dry_run: Leave it on to be shown only what would be tried, with amounts, causes and what would come of it;
-            switch it off to try.
+        invoices: Only these invoices, by their ids in Procore; None is all that match.
+        dry_run: Leave it on to see only what would be tried, with amounts, causes and the result; switch it off to
+            try for real.
 
-    When it is red (*Finished with Failures*), some failed again: the Artifacts tab says why.
+    If it turns red (*Finished with Failures*), some failed again: the Artifacts tab says why.
     """
     if dry_run:
         return previews.retry(cause, project, invoices)

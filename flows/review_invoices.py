@@ -11,17 +11,17 @@ from tasks._steps import Steps
 def review_invoices(project: int, dry_run: bool = False) -> State[None]:
     """Decide what is exported. Press **Resume** at the top, fill in the form, submit; the rest happens by itself.
 
-    The list was frozen when this review was opened: an invoice that changes in Procore meanwhile is not exported by
-    your answer but offered again. What you reject goes back to its project with your reason and can be corrected and
-    sent again. What you neither accept nor reject is offered again in a new review.
+    The list is as it was when this review opened. If an invoice changes in Procore after that, your answer does not
+    export it; tieout offers it again. A rejected invoice goes back to its project with your reason; the project can
+    correct it and send it again. tieout offers in a new review what you neither accept nor reject.
 
     Args:
-        project: The project's number in Procore, as the address of its pages there has it.
-        dry_run: Switch it on to be shown only what would be offered, and what would be exported if it were accepted;
-            nobody is asked.
+        project: The project's number in Procore, as the address of its pages there shows it.
+        dry_run: Switch it on to see only what would be offered, and what would be exported if it were accepted; it
+            asks nobody.
 
     A review that expires or is cancelled loses nothing: the next run opens a new one.
-    When it is red (*Finished with Failures*), see its Artifacts tab and the view *Failed to Export*.
+    If it turns red (*Finished with Failures*), see its Artifacts tab and the view *Failed to Export*.
     """
     if dry_run:
         return previews.review(project)

@@ -12,20 +12,19 @@ from tasks._steps import Steps
 def send_invoices(
     project: int, sent_by: Words, invoices: list[Words] | None = None, code: Words = "", dry_run: bool = False
 ) -> State[None]:
-    """Send invoices of one project to the ERP for acceptance. Accounting is asked before anything is exported.
+    """Send invoices of one project to accounting for acceptance. tieout exports nothing before accounting accepts it.
 
-    Approved, Approved as Noted and Pending Owner Approval can be sent; each other one is refused with its reason.
-    What a check stops goes to the view *Held*; the rest is offered in *Ready to Export*.
+    Approved, Approved as Noted and Pending Owner Approval can be sent; for any other status the message gives the
+    reason. If a check stops an invoice, it goes to the view *Held*; the rest wait in *Ready to Export*.
 
     Args:
-        project: The project's number in Procore, as the address of its pages there has it.
-        sent_by: Your name, as it is among the people of the settings; it takes Admin on the project's
-            Commitments tool.
+        project: The project's number in Procore, as the address of its pages there shows it.
+        sent_by: Your name, as the settings list it; you need Admin on the project's Commitments tool.
         invoices: The numbers on the paper, or ids in Procore; None sends all of the project that may be sent.
         code: The six digits that your authenticator app shows now; each code counts once.
-        dry_run: Switch it on to be told only what would come of each invoice, by what was last read; it needs no code.
+        dry_run: Switch it on to see only the result for each invoice, going by the last reading; it needs no code.
 
-    When it is red (*Finished with Failures*), its message says which invoices were not sent, and why.
+    If it turns red (*Finished with Failures*), its message says which invoices were not sent, and why.
     """
     if dry_run:
         return previews.send(project, invoices or [], sent_by)

@@ -1,4 +1,4 @@
-"""A person says what an invoice is that the ERP shows otherwise than it was sent."""
+"""An approver decides about an invoice that the ERP shows differently from what was sent."""
 
 from prefect import State, flow
 
@@ -11,18 +11,18 @@ from tasks._steps import Steps
 def settle_uncertain(company: int, invoice: int, dry_run: bool = False) -> State[None]:
     """Settle an *Uncertain* invoice: the answer of the ERP was lost, and what it shows now is not what was sent.
 
-    It looks in the ERP again. What is equal by now, or surely not there, settles itself. Else the run is suspended:
-    press **Resume** at the top, compare both sides, and answer as an accounting approver. *Adopt* makes the document
-    of the ERP this invoice, as it stands. *Disown* says that it is not: the invoice goes to *Failed to Export*, with
-    what must be done in the ERP before it is tried again.
+    It looks in the ERP again. If the document is equal by now, or certainly not there, the invoice settles itself.
+    Otherwise the run suspends: press **Resume** at the top, compare both sides, and answer as an accounting approver.
+    *Adopt* says that the document in the ERP is this invoice, as it is there. *Disown* says that it is not: the invoice
+    goes to *Failed to Export*, with what to do in the ERP before it is tried again.
 
     Args:
-        company: The company's number in Procore, as the message of the *Uncertain* run has it.
-        invoice: The invoice's id in Procore, as that message has it; not the number on the paper.
-        dry_run: Switch it on to be shown only what the ERP shows now, and what would come of it; nobody is asked.
+        company: The company's number in Procore, as the message of the *Uncertain* run shows it.
+        invoice: The invoice's id in Procore, as that message shows it; not the number on the paper.
+        dry_run: Switch it on to see only what the ERP shows now, and the result; it asks nobody.
 
-    When it is red (*Finished with Failures*), the message says which step did not finish; press Retry. What was
-    decided is not asked again.
+    If it turns red (*Finished with Failures*), the message says which step did not finish; press Retry. A decision that
+    was made counts, and the run does not ask again.
     """
     if dry_run:
         return previews.settle(company, invoice)

@@ -1,4 +1,4 @@
-"""Carry what Procore approved to Ready to Export, and what was accepted into the ERP."""
+"""Carry approved invoices from Procore to Ready to Export, and accepted ones into the ERP."""
 
 from prefect import State, flow
 
@@ -9,15 +9,15 @@ from tasks._steps import Steps
 
 @flow(task_runner=WRITERS)
 def sync_invoices(project: int | None = None, dry_run: bool = False) -> State[None]:
-    """Bring invoices from Procore into the ERP now, without waiting for the night. Payments are not touched.
+    """Bring invoices from Procore into the ERP now, without waiting for the night. Leaves payments alone.
 
     Args:
         project: Only this project, by its number in Procore; None is all of them.
-        dry_run: Switch it on to be shown only what would be exported, payload by payload, beside what the ERP
-            holds; nothing is written anywhere. It goes by what was last read of Procore.
+        dry_run: Switch it on to see only what would be exported, payload by payload, next to what the ERP holds; it
+            writes nothing anywhere. It goes by the last reading of Procore.
 
-    When it is red (*Finished with Failures*), open its Artifacts tab: every failure is listed with its cause, and each
-    invoice has a run of its own in the view *Failed to Export*. Mend the cause there and press Retry.
+    If it turns red (*Finished with Failures*), open its Artifacts tab: it lists every failure with its cause, and each
+    invoice has its own run in the view *Failed to Export*. Fix the cause there and press Retry.
     """
     wanted = None if project is None else [project]
     if dry_run:

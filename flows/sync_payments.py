@@ -11,18 +11,18 @@ from tasks._turns import PAYMENTS
 
 @flow(task_runner=WRITERS)
 def sync_payments(dry_run: bool = False, asked_by: Words = "", code: Words = "") -> State[None]:
-    """Write the ERP's posted payments of our invoices to Payments Issued in Procore, each once. Part of every night.
+    """Write posted payments of exported invoices to Payments Issued in Procore, each once. Part of every night.
 
-    Voids become a reversing row. What was written already is found, not written again. While a night or another run
-    of this does the same, it ends *Left to Another Run*.
+    A void becomes a reversing row. tieout finds what it has written already and does not write it again. While a night
+    or another run of this flow does the same job, this run ends *Left to Another Run*.
 
     Args:
-        dry_run: Switch it on to be listed only what would be written to Payments Issued; nothing is written.
-        asked_by: Your name, as it is among the people of the settings; you need Admin on ERP Integrations, or be an
-            accounting approver. A schedule leaves it empty.
+        dry_run: Switch it on to see only what would be written to Payments Issued; it writes nothing.
+        asked_by: Your name, as the settings list it; you need Admin on ERP Integrations, or the
+            rights of an accounting approver. A schedule leaves it empty.
         code: The six digits that your authenticator app shows now; each code counts once.
 
-    When it is red (*Finished with Failures*), the Artifacts tab says what could not be written and why; run it again.
+    If it turns red (*Finished with Failures*), the Artifacts tab says what could not be written and why; run it again.
     """
     if dry_run:
         return previews.payments()

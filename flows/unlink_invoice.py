@@ -12,24 +12,23 @@ from tasks._steps import Steps
 def unlink_invoice(
     company: int, invoice: int, unlinked_by: Words, reason: Words, code: Words = "", dry_run: bool = False
 ) -> State[None]:
-    """Cut the tie to an AP invoice that is *gone* from the ERP, so that the invoice can be corrected and sent again.
+    """Cut the tie to an AP invoice that is *gone* from the ERP, to correct the invoice and send it again.
 
-    It looks in the ERP first. An invoice is gone when two looks, some minutes apart, did not find it; the message
-    says when to run this again. Nothing is unlinked on which a payment stands that was not voided.
+    The run looks in the ERP first. An invoice is gone if two looks, some minutes apart, did not find it; the message
+    says when to run this again. If the invoice has a payment that is not voided, tieout refuses.
 
-    Unlinked, the invoice can be edited in Procore again. Nothing sends it by itself unless it is changed there; a
-    person may send it with `send-invoices`, and an approver is asked again.
+    The project can then edit the invoice in Procore again. tieout does not send it by itself unless it changes there; a
+    person may send it with `send-invoices`, and tieout asks an approver again.
 
     Args:
-        company: The company's number in Procore, as the message of the invoice's run has it.
-        invoice: The invoice's id in Procore, as that message has it; not the number on the paper.
-        unlinked_by: Your name, as it is among the people of the settings; you must be an accounting approver.
-        reason: Why it is unlinked; it is kept with the invoice.
+        company: The company's number in Procore, as the message of the invoice's run shows it.
+        invoice: The invoice's id in Procore, as that message shows it; not the number on the paper.
+        unlinked_by: Your name, as the settings list it; you must be an accounting approver.
+        reason: Why you unlink it; tieout keeps the reason with the invoice.
         code: The six digits that your authenticator app shows now; each code counts once.
-        dry_run: Switch it on to be told only whether it would be unlinked, by what the last look found; it needs
-            no code.
+        dry_run: Switch it on to see only whether it would be unlinked, going by the last look; it needs no code.
 
-    When it is red (*Finished with Failures*), nothing was unlinked or a later step did not finish: see the message.
+    If it turns red (*Finished with Failures*), nothing was unlinked or a later step did not finish: see the message.
     """
     if dry_run:
         return previews.unlink(company, invoice, unlinked_by, reason)
