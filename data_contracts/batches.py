@@ -41,21 +41,21 @@ def _rule(name: str, sentence: str, against: str, remedy: str, *checks: Check, o
 
 
 _MEND = "Correct the record in {erp}; the next night reads it again."
-_TELL = "Report this message to whoever runs tieout: the table or the connector's reading of it is amiss."
+_TELL = "Report this message to the person who runs tieout: the table, or how the connector reads it, is wrong."
 
 PAYMENTS = Batch(
     "payments",
     "Payments that the ERP shows",
     "a payment that is shown in Procore with a wrong amount, twice, or under another invoice",
     (
-        _rule("payment-identified", "A payment has an id of its own, a vendor and an invoice number.",
+        _rule("payment-identified", "A payment has its own id, a vendor and an invoice number.",
               "A payment that nobody can find again, or tie to its invoice.", _TELL,
               _holds("is_identified", "(id != '') & (vendor != '') & (invoice_number != '')",
                      "Payment {id} of {amount} names vendor '{vendor}' and invoice '{invoice_number}'."),
               owner=DATA_ENGINEER),
-        _rule("payment-once", "One id stands for one application of a check.",
+        _rule("payment-once", "One id identifies one application of a check.",
               "Money that is shown twice, or a row of one check taken for another.", _TELL,
-              Check("times", "Payment {id} is there {times} times, each time otherwise; {amount} is one of them.",
+              Check("times", "Payment {id} appears {times} times, each time different; {amount} is one of them.",
                     None, kwargs=_ONE),
               owner=DATA_ENGINEER),
         _rule("payment-whole-units", "Amount and discount have no part of the currency's smallest unit.",
@@ -63,8 +63,8 @@ PAYMENTS = Batch(
               _holds("is_whole", "is_whole_units == True",
                      "Payment {id} is of {amount} with a discount of {discount}, a part of the smallest unit.")),
         _rule("payment-settles", "A payment settles something, and its discount is of the same sign.",
-              "A row that says nothing, or a discount that makes an invoice dearer.", _MEND,
-              _holds("settles", "(amount_units != 0) | (discount_units != 0)", "Payment {id} is of nothing."),
+              "An empty row, or a discount that makes an invoice more expensive.", _MEND,
+              _holds("settles", "(amount_units != 0) | (discount_units != 0)", "Payment {id} has no amount."),
               _holds("signs_agree", "amount_units * discount_sign >= 0",
                      "Payment {id} is of {amount}, and its discount of {discount} is of the other sign.")),
         _rule("payment-currency", "A payment is in the currency of its invoice.",
@@ -122,8 +122,8 @@ REFERENCE = Batch(
               _holds("has_vendor", "has_its_vendor == True",
                      "The {kind} {code} belongs to vendor '{vendor}', which is not there.")),
         _rule("reference-once", "A vendor's code and a job's number are there once.",
-              "A code that stands for two things.", _MEND,
-              Check("times", "The {kind} {code} is there {times} times, each time otherwise.", None, kwargs=_ONE)),
+              "A code that means two things.", _MEND,
+              Check("times", "The {kind} {code} appears {times} times, each time different.", None, kwargs=_ONE)),
     ),
 )  # fmt: skip
 

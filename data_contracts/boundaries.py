@@ -65,8 +65,8 @@ def page() -> str:
 
 _OF_BATCHES = """# The rules that batches from the ERP must keep
 
-A record that breaks one is left out, or left as it was known, with this reason; the rest of its batch goes on.
-What is left out is told in the run's report, every night until it is mended.
+A record that breaks one is left out, or keeps its last known state, with this reason; the rest of its batch goes on.
+The run's report lists what is left out, every night until it is fixed.
 """
 _OF_CONTRACTS = """# The contracts
 

@@ -370,8 +370,8 @@ def _held_how(case: Case) -> str:
     if not case.wants_payment_held:
         return ""
     if not case.holds_payment:
-        return f" {case.erp.name} cannot be told to hold its payment, so the invoice itself is held."
-    return f" It is exported with its payment on hold, which accounting lifts in {case.erp.name}."
+        return f" {case.erp.name} cannot hold its payment, so tieout holds the invoice itself."
+    return f" tieout exports it with its payment on hold, which accounting lifts in {case.erp.name}."
 
 
 def _commitment_label(case: Case) -> str:

@@ -48,7 +48,7 @@ class ChangeOrder(Contract):
 
 
 class Paper(Contract):
-    """A document that Procore keeps of a commitment: a policy of the vendor's insurance, a licence, certified payroll.
+    """A document that Procore keeps of a commitment: a policy of the vendor's insurance, a license, certified payroll.
 
     Procore documents the words of neither `kind` nor `status`.
     """

@@ -36,7 +36,7 @@ class UnreadableInvoice(Contract):
 
 
 class FetchedPayment(Contract):
-    """A row of a commitment's Payments Issued tab as Procore holds it, whoever wrote it."""
+    """A row of a commitment's Payments Issued tab as Procore holds it, no matter who wrote it."""
 
     payment_id_procore: int
     commitment_id_procore: int

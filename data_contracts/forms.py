@@ -42,7 +42,7 @@ class Answer(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    decided_by: Words = Field(title="Decided by", description="Your name, as it is among the people of the settings.")
+    decided_by: Words = Field(title="Decided by", description="Your name, as the settings list it.")
     code: SkipJsonSchema[Words] = Field(default="", repr=False)  # shown where a name alone is no proof
 
 
@@ -52,7 +52,7 @@ class ReviewAnswer(Answer):
     accept: Words = Field(
         default="",
         title="Accept",
-        description=f"**{ALL.value}** accepts all that you do not reject; else one invoice number a line.",
+        description=f"**{ALL.value}** accepts all that you do not reject; otherwise write one invoice number a line.",
     )
     reject: Words = Field(
         default="",
@@ -82,14 +82,14 @@ class SettleAnswer(Answer):
 
     decision: Words = Field(
         title="Decision",
-        description=f"**{ADOPT}**: it is this invoice, as it stands in the ERP. **{DISOWN}**: it is not.",
+        description=f"**{ADOPT}**: it is this invoice, as it is in the ERP. **{DISOWN}**: it is not.",
     )
     document: Words = Field(
         default="",
         title="Document",
         description="Which one to adopt, where there are several: its number from the head of the table.",
     )
-    reason: Words = Field(default="", title="Reason", description="What you compared; it is kept with the invoice.")
+    reason: Words = Field(default="", title="Reason", description="What you compared; kept with the invoice.")
 
     def stripped(self) -> "SettleAnswer":
         """Return it without the blanks around its words, the decision in small letters."""

@@ -71,15 +71,15 @@ def _at_most(column: str, largest: int, message: str, formula: str | None = None
     return Check(column, message, formula, "expect_column_values_to_be_between", {"max_value": largest})
 
 
-_FIGURES = "Ask the project manager to correct the invoice in Procore so that its figures tie, then press Retry."
+_FIGURES = "Ask the project manager to correct the invoice in Procore until its figures tie, then press Retry."
 _LINES = ("line-adds-up", "line-identity", "continues-previous")
 
 RULES: tuple[Rule, ...] = (
     Rule(
         "unreadable", "refuse", "header",
         "Procore's answer has every field of an invoice, each of its documented type.",
-        "An invoice made up from an answer that was cut short, or whose fields mean something else than documented.",
-        "Report the message with the request id to whoever runs tieout; Retry reads the invoice again.",
+        "An invoice built from an answer that was cut short, or whose fields do not mean what is documented.",
+        "Report the message with the request id to the person who runs tieout; Retry reads the invoice again.",
         DATA_ENGINEER,
         (),
     ),
@@ -136,7 +136,7 @@ RULES: tuple[Rule, ...] = (
         "number-characters", "hold", "header",
         "The invoice number has printable characters only.",
         "A number that looks like another one on the screen and never matches what is typed or printed.",
-        "Type the invoice number in Procore anew.",
+        "Type the invoice number in Procore again.",
         PROJECT_MANAGER,
         (_holds("number_is_clean", "The invoice number {number} has characters that cannot be printed."),),
     ),
@@ -164,7 +164,7 @@ RULES: tuple[Rule, ...] = (
         "billed-twice", "warn", "header",
         "No other invoice bills the same amount on the same commitment for the same period.",
         "The same month billed a second time under another number.",
-        "Compare the two invoices in Procore; reject this one if it is the other once more.",
+        "Compare the two invoices in Procore; reject this one if it is the same invoice.",
         PROJECT_MANAGER,
         (_at_most("bills_alike", 0, "{commitment} was billed {gross} for the period from {period_start} to "
                                     "{period_end} before: {bill_alike}."),),
@@ -234,7 +234,7 @@ RULES: tuple[Rule, ...] = (
         "continues-previous", "hold", "header",
         "The figures start where the previous invoice of the commitment ended: the header's line 7, and each line.",
         "An earlier invoice changed after it was certified: work is paid twice, or never.",
-        "Undo the change to the earlier invoice in Procore, or recreate this one so that it continues from it.",
+        "Undo the change to the earlier invoice in Procore, or recreate this one to continue from it.",
         PROJECT_MANAGER,
         (
             _holds("previous_is_known",
@@ -262,7 +262,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "sequence", "warn", "header",
         "The invoice follows, without a gap, one of the commitment that is in the ERP or on its way there.",
-        "An invoice in the ERP whose predecessor is missing there, so that its cost to date has a hole.",
+        "An invoice in the ERP whose predecessor is missing there, which leaves a hole in its cost to date.",
         "Look at the earlier invoice in Procore and let it go first; what it bills is not in {erp}.",
         PROJECT_MANAGER,
         (
@@ -298,7 +298,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "unit-price", "hold", "line",
         "Where a line is billed by unit, quantity times unit price is the amount, to the cent: this period and in all.",
-        "Quantities and amounts that tell two stories: paying for more than was measured.",
+        "Quantities and amounts that disagree: paying for more than was measured.",
         "Correct the quantity, the unit price or the amount in Procore.",
         PROJECT_MANAGER,
         (
@@ -345,7 +345,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "vendor-inactive", "hold", "header",
         "The vendor is active in the ERP.",
-        "A payable to a vendor whom accounting has closed.",
+        "A payable to a vendor that accounting has closed.",
         "Activate vendor {vendor_erp} in {erp}, or correct its code in Procore or the mapping table.",
         ACCOUNTING,
         (_holds("vendor_is_active", "{vendor} is {vendor_erp} in {erp}, where that vendor is missing or not active."),),
@@ -361,7 +361,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "subcontract-unmapped", "hold", "header",
         "The commitment has a contract number in the ERP.",
-        "An invoice outside its subcontract, of which neither the contract's balance nor its retention would know.",
+        "An invoice outside its subcontract, missing from the contract's balance and retention.",
         "Export the subcontract to {erp} first, or add a `subcontract` row to the mapping table (`tieout unmapped`).",
         PROJECT_MANAGER,
         (_given("contract_erp", "{commitment} has no contract number in {erp}."),),
@@ -369,7 +369,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "contract-too-long", "hold", "header",
         "The contract number fits the ERP's field.",
-        "A contract number cut off by the ERP, so that the invoice lands on another contract or on none.",
+        "A contract number cut off by the ERP, which puts the invoice on another contract or on none.",
         "Correct the contract number in Procore or the mapping table; {erp} takes {contract_limit} characters.",
         ACCOUNTING,
         (_at_most("contract_excess", 0, "The contract number {contract_erp} has {contract_length} characters; "
@@ -422,7 +422,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "dates", "hold", "header",
         "The billing date is given, from 2000 on and at most a year ahead; the period ends after it starts.",
-        "A date mistyped, which puts the invoice into the wrong year or makes its terms of payment senseless.",
+        "A mistyped date, which puts the invoice into the wrong year or makes its payment terms meaningless.",
         "Correct the billing date or the period in Procore.",
         PROJECT_MANAGER,
         (
@@ -455,7 +455,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "cost-moved", "hold", "header",
         "Where the lines come to nothing together, each of them does.",
-        "Cost moved from one code to another in Procore only, so that the job cost in the ERP stays where it was.",
+        "Cost moved from one code to another in Procore only, while the job cost in the ERP stays where it was.",
         "Move the cost in {erp} by hand, line by line as in the figures below, and release by hand what it releases; "
         "then take the invoice back with retrieve-invoices.",
         ACCOUNTING,
@@ -469,7 +469,7 @@ RULES: tuple[Rule, ...] = (
         "The invoice earns a positive amount and holds back no more than that, unless the ERP takes credit memos from "
         "here; and what it releases is not below nothing.",
         "A credit booked as a payable, a payable that the subcontractor would owe, or more paid than is due.",
-        "Enter it in {erp} by hand, a credit as a credit memo, and take it back with retrieve-invoices; or let it be "
+        "Enter it in {erp} by hand, a credit as a credit memo, and take it back with retrieve-invoices; or have it "
         "billed together with later work.",
         ACCOUNTING,
         (_holds("is_not_credit", "The lines earned {gross} this period, held {held} and released {released} of "
@@ -523,7 +523,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "kind-of-invoice", "warn", "header",
         "Retention is released where the kind of the invoice says so, and nowhere else.",
-        "Retention released by a slip of the pen, or one that nobody notices.",
+        "Retention released by mistake, or without anybody noticing.",
         "Compare the invoice's kind with the retainage that its lines release in Procore.",
         PROJECT_MANAGER,
         (_holds("kind_agrees", "The invoice is called {kind}, and its lines release {released} of retention.",
@@ -532,7 +532,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "release-by-hand", "warn", "header",
         "Retention that a progress invoice also releases is released by hand in the ERP; the rest is exported.",
-        "Retention released in Procore and never paid, because accounting was not told.",
+        "Retention released in Procore and never paid, because accounting did not know.",
         "After the export, release {to_release} on {commitment} by hand in {erp}: {release_path}.",
         ACCOUNTING,
         (_holds("releases_nothing", "The invoice also releases {to_release} of retention, which is not exported: "
@@ -543,7 +543,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "insurance", "hold", "header",
         "The vendor's insurance is in order, as Procore shows it for the commitment, and no policy has expired.",
-        "Paying a subcontractor for whose damage nobody is insured.",
+        "Paying a subcontractor who has no insurance for the damage they may cause.",
         "Have the vendor send a valid certificate and enter it in Procore.",
         PROJECT_MANAGER,
         (_holds("is_insured", "Insurance on {commitment}: {no_insurance}.{held_how}", "no_insurance == ''"),),
@@ -551,7 +551,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "compliance-documents", "hold", "header",
-        "The other papers of the commitment are in order in Procore: licence, certified payroll, whatever it asks for.",
+        "The other papers of the commitment are in order in Procore: license, certified payroll, whatever it asks for.",
         "Paying a subcontractor who may not work, or whose payroll the owner has yet to see.",
         "Have the vendor send what is missing and enter it in Procore.",
         PROJECT_MANAGER,
@@ -560,17 +560,17 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "lien-waiver", "hold", "header",
-        "The waiver of lien for the invoice is signed, and so is every one that was asked for of the one before it.",
+        "The lien waiver for the invoice is signed, and so is every one that was requested for the previous invoice.",
         "Paying for work on which a lien may still be claimed.",
         "Have the subcontractor sign in Procore.",
         PROJECT_MANAGER,
-        (_holds("is_waived", "Waivers of lien: {no_waiver}.{held_how}", "no_waiver == ''"),),
+        (_holds("is_waived", "Lien waivers: {no_waiver}.{held_how}", "no_waiver == ''"),),
         policy="lien_waiver",
     ),
     Rule(
         "period-missing", "warn", "header",
         "The invoice belongs to a billing period of its project.",
-        "An invoice that no billing period contains, and hence no monthly report of the project.",
+        "An invoice that no billing period contains, and therefore no monthly report of the project.",
         "Create a billing period in the Procore project and choose it on the invoice.",
         PROJECT_MANAGER,
         (_given("period", "The invoice belongs to no known billing period of the project."),),
@@ -588,17 +588,17 @@ _PREAMBLE = """# The rules that an invoice must keep
 This page is written by `make docs` from the catalogues and contracts that are run.
 
 Severity: `refuse` = it can never go as it is; `hold` = it waits for its owner; `warn` = it goes, and is reported.
-A rule marked *not exportable* concerns what this ERP does not take at all: the invoice is listed, nobody need act.
-All problems of an invoice are reported together; a problem that only follows from another one is left out.
+A rule marked *not exportable* concerns what this ERP does not take at all: tieout lists it, and nobody has to act.
+tieout reports all problems of an invoice together, and leaves out a problem that only follows from another one.
 Amounts are compared exactly, and the sums of the lines after rounding half up to the smallest unit of the currency.
 
 A single figure that is a cent off breaks the rule that owns it, with one exception: the retainage on stored \
 materials that a line releases.
 Procore's lists show what is held after the release and before it, but not what was newly held, so nothing there \
-tells a larger release with more newly held from a smaller one with less.
-Such a cent moves neither what is billed nor what is due: it is exported as held, and told as to be released by hand.
-It is caught where it passes what was held (`retainage-bounds`), and where the invoice says that nothing is released \
-(`kind-of-invoice`).
+distinguishes a larger release with more newly held from a smaller one with less.
+Such a cent moves neither what is billed nor what is due: tieout exports it as held, and flags it for release by hand.
+Two rules catch it: `retainage-bounds` if it exceeds what was held, and `kind-of-invoice` if the invoice says that it \
+releases nothing.
 """
 
 

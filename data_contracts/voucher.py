@@ -20,7 +20,7 @@ class VoucherLine(Contract):
 
 
 class Voucher(Contract):
-    """An AP invoice as any ERP shall receive it; amounts before tax, retention included in the gross (R34, R92)."""
+    """An AP invoice as any ERP receives it; amounts before tax, retention included in the gross (R34, R92)."""
 
     key: str
     company_erp: str

@@ -70,7 +70,7 @@ def _times_asked(question: str) -> int:
 
 def _form(model: type[Answer], description: str) -> type[RunInput]:
     """Make the form: it names the approvers, and asks for a code where that is the proof."""
-    names = " or ".join(rights.APPROVER.holders()) or "there is no approver among the people of the settings yet"
+    names = " or ".join(rights.APPROVER.holders()) or "the settings list no approver yet"
     fields: dict[str, Any] = {"decided_by": (Words, Field(title="Decided by", description=f"Your name: {names}."))}
     if settings.approval().proof == "totp":
         words = "The six digits that your authenticator app shows for tieout now; each code counts once."

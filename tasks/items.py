@@ -83,7 +83,7 @@ def open_reviews() -> Told:
         plan = _plan_reviews(ledger, ready, _prefect.open_runs(client, deployment))
         for run_id in plan.superseded:
             review.supersede(ledger, run_id, now)
-            words = "The list changed, or another review stands for it."
+            words = "The list changed, or another review shows it."
             client.set_flow_run_state(run_id, Cancelled(name=standing.SUPERSEDED, message=words), force=True)
         # Counted before the runs are read again, so that two passes at once make the same key, hence one run.
         counts = {project: _prefect.count(client, deployment, _tag(ready[project][0])) for project in plan.wanted}

@@ -22,7 +22,7 @@ def list_projects(wanted: list[int] | None = None) -> list[int]:
     unknown = set(wanted or ()) - set(visible)
     if unknown:
         names = ", ".join(map(str, sorted(unknown)))
-        raise SettingsError("Procore", f"project {names}", "it is not shown to us, or the policy passes it over")
+        raise SettingsError("Procore", f"project {names}", "Procore does not show it to tieout, or the policy skips it")
     return wanted or visible
 
 

@@ -27,7 +27,7 @@ def compare(company: int, invoice: int) -> Change | None:
         change = refresh.compare(ledger, erp.capabilities, company, invoice)
         if change is None or refresh.refreshed(ledger, change.item, run_id()):
             return None
-    name, words = f"Refresh · {wording.run_name(change.item)}", "As it was judged beside as Procore shows it now."
+    name, words = f"Refresh · {wording.run_name(change.item)}", "As it was judged, next to what Procore shows now."
     _prefect.introduce(run_id(), name, refresh_form.table(change), f"difference-{invoice}", words)
     return change
 

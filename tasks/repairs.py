@@ -29,7 +29,7 @@ def look(company: int, invoice: int) -> Doubt | None:
     with open_ledger() as ledger, open_erp() as erp:
         doubt = settle.examine(ledger, erp, company, invoice, now, actor())
     if doubt is not None:
-        name, words = f"Settle · {wording.run_name(doubt.item)}", "What was sent beside what the ERP shows."
+        name, words = f"Settle · {wording.run_name(doubt.item)}", "What was sent, next to what the ERP shows."
         _prefect.introduce(run_id(), name, settle_form.description(doubt), f"evidence-{invoice}", words)
     return doubt
 

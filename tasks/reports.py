@@ -53,7 +53,7 @@ def left_to(other: str) -> State[None]:
         name = _prefect.name_of(client, other)
     where = wording.run_at(settings.prefect_section().ui_url, other)
     words = (
-        f"{name} does this just now, see {where}. Nobody needs to act; if it is stuck, cancel it and run this again."
+        f"{name} is doing this right now, see {where}. Nobody has to act; if it is stuck, cancel it and run this again."
     )
     return _state(Standing("COMPLETED", LEFT_TO_ANOTHER, words))
 
@@ -62,7 +62,7 @@ def nothing_to_review(steps: Steps) -> State[None]:
     """Return the end of a review that has nothing to decide: red where that could not be found out."""
     if steps.unfinished:
         return _red("; ".join(steps.unfinished))
-    words = "Nothing is Ready to Export here, or a newer review stands for it."
+    words = "Nothing is Ready to Export here, or a newer review shows it."
     return _state(Standing("COMPLETED", "Nothing to Review", words))
 
 

@@ -212,7 +212,7 @@ def keep_watch(ledger: Ledger, erp: ERP, in_prefect: dict[str, int], clock: Cloc
     rows = [{"what": what, "how many": str(number)} for what, number in figures.items()]
     rows += [{"what": f"rings: {each.message}", "how many": "1"} for each in ringing]
     told = [f"{what}: {number}" for what, number in figures.items() if number]
-    return Rehearsed(f"{'; '.join(told) or 'Nothing to put right'}; alarms: {len(ringing)}.", rows)
+    return Rehearsed(f"{'; '.join(told) or 'Nothing to clean up'}; alarms: {len(ringing)}.", rows)
 
 
 def _foresee(ledger: Ledger, erp: ERP, choose: Callable[[Basis], list[Item]], clock: Clock) -> list[Forecast]:

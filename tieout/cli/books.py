@@ -36,12 +36,12 @@ def backup(file: Annotated[Path, typer.Argument(help="The file to write; it must
 
 @audit.command()
 def verify(
-    anchor: Annotated[str, typer.Option(help="The head that was kept from an earlier time, as `number:hash`.")] = "",
+    anchor: Annotated[str, typer.Option(help="A head kept from an earlier report, as `number:hash`.")] = "",
     json: Json = False,
 ) -> None:
-    """Prove that nothing was changed, removed or added behind the ledger's back; exit status 1 when something was.
+    """Prove that nobody changed, removed or added anything behind the ledger's back; exit status 1 if somebody did.
 
-    Every run's report ends with the head of its time. Give one as --anchor to prove that nothing was cut off since.
+    Every run's report ends with the ledger's head. Give one as --anchor to prove that nobody cut anything off since.
     """
     with readable_ledger() as opened, bar("Checking every commit and invoice", hidden=json) as progress:
         breaks, head = find_breaks(opened, anchor, progress), newest_link(opened)
@@ -50,11 +50,11 @@ def verify(
 
 @audit.command()
 def rebuild(json: Json = False) -> None:
-    """Derive every invoice's state and figures again from its events and compare; exit status 1 when one differs."""
+    """Derive every invoice's state and figures again from its events and compare; exit status 1 if one differs."""
     with readable_ledger() as opened, bar("Deriving every invoice again", hidden=json) as progress:
         derived, differences = derive_again(opened, progress)
     facts = {"derived": derived, "differences": differences}
-    _tell(differences, facts, f"All {derived} invoices stand as their events tell.", json)
+    _tell(differences, facts, f"All {derived} invoices match their events.", json)
 
 
 def _tell(problems: list[str], facts: dict[str, Any], good: str, as_json: bool) -> None:

@@ -25,7 +25,7 @@ _WRAPPED = re.compile(r"(?<!\n)\n(?!\n|- )")
 
 
 def deploy() -> None:
-    """Set up the work pool, deployments, saved views and automations in Prefect. May be run again at any time."""
+    """Set up the work pool, deployments, saved views and automations in Prefect. Safe to run again at any time."""
     root = _checkout()
     with bar("Loading Prefect"):
         from prefect.client.orchestration import get_client  # takes seconds

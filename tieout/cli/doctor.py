@@ -13,7 +13,7 @@ _RIGHTS = ("export", "invoices", "commitments", "payments_issued")
 
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Check settings, ledger, Procore, ERP, mapping and every project; exit status 1 when something blocks."""
+    """Check settings, ledger, Procore, ERP, mapping and every project; exit status 1 if something prevents a night."""
     found = preflight.inspect(clock.now)
     if json:
         print_json(_facts(found))

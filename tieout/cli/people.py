@@ -19,7 +19,7 @@ people = typer.Typer(no_args_is_help=True, help="Show who may do what, and set u
 
 @people.command(name="list")
 def list_people(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List the people of the settings: what each may do, and how their one-time codes stand."""
+    """List the people of the settings: what each may do, and whether their one-time codes are set up."""
     with readable_ledger() as ledger, ledger.reading() as connection:
         rows = [_row(each, read_enrolment(connection, each.name)) for each in settings.people().values()]
     if json:
@@ -31,12 +31,12 @@ def list_people(json: Annotated[bool, typer.Option("--json", help="Print JSON.")
 
 @people.command()
 def enrol(
-    name: Annotated[str, typer.Argument(help="The person's name, as it is in the settings.")],
+    name: Annotated[str, typer.Argument(help="The person's name, as the settings list it.")],
     show_uri: Annotated[bool, typer.Option("--show-uri", help="Print the address in the QR code too.")] = False,
 ) -> None:
-    """Set up a person's authenticator app by a QR code, which is a secret: show it to nobody else.
+    """Set up a person's authenticator app with a QR code, which is a secret: show it to nobody else.
 
-    The codes of an app that was set up before count until the new one has shown a right code.
+    The codes of an earlier app count until the new one has shown a right code.
     """
     _require_known(name)
     if not sys.stdout.isatty():
@@ -51,16 +51,16 @@ def enrol(
             if codes.confirm(ledger, issued, typer.prompt("The six digits that the app shows"), clock.now):
                 notes().print(f"From now on the codes of this app, and of no other, count for {name}.", markup=False)
                 return
-            notes().print("That is not the code of now.", style="red")
+            notes().print("That is not the current code.", style="red")
     notes().print("Nothing was changed; run this again for another QR code.", style="red")
     raise typer.Exit(1)
 
 
 @people.command()
-def unlock(name: Annotated[str, typer.Argument(help="The person's name, as it is in the settings.")]) -> None:
-    """Let a person sign again at once, who was locked for wrong codes.
+def unlock(name: Annotated[str, typer.Argument(help="The person's name, as the settings list it.")]) -> None:
+    """Unlock a person after wrong codes.
 
-    Ask them first whether they typed those: whoever reaches Prefect can.
+    Ask them first whether they typed those: anyone who reaches Prefect can.
     """
     _require_known(name)
     with readable_ledger() as ledger:

@@ -28,9 +28,9 @@ def simulate_policy(
     file: Annotated[Path | None, typer.Option(help="A TOML file with a section [policy]; --set wins over it.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Judge every stored invoice under another policy, too, and show those that would fare otherwise. Writes nothing.
+    """Judge every stored invoice under another policy, too, and show those that would fare differently. Writes nothing.
 
-    Both policies judge today, as if nothing had been sent: what is in the ERP stays there under either.
+    Both policies judge today, as if nothing had been sent: what is in the ERP stays there under both.
     """
     values = _from_file(file) | dict(map(_pair, changed or ()))
     if not values:

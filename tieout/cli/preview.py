@@ -21,7 +21,7 @@ def preview(
     """Show the exact payload of what would be exported now, and whether the ERP has it: new, equal or different.
 
     Without an argument: what the next night exports. For a project, also what waits to be accepted or failed.
-    By what was last read of Procore, and the ERP's master data of now.
+    Goes by the last reading of Procore, and the ERP's current master data.
     Exit status 1: nothing of that name in the ledger.
     """
     with readable_ledger() as ledger, opening.open_erp() as erp:

@@ -13,7 +13,7 @@ from tieout.cli.console import bar, notes
 def sandbox(
     data: Annotated[Path, typer.Option(help="Folder of the stand-ins' databases.")] = Path(".tieout/sandbox"),
     seed: Annotated[int, typer.Option(help="Another seed is another contractor.")] = 1,
-    projects: Annotated[int, typer.Option(min=1, help="Projects that we may see.")] = 4,
+    projects: Annotated[int, typer.Option(min=1, help="Projects that tieout may see.")] = 4,
     invoices: Annotated[int, typer.Option(min=1, help="Invoices over all projects.")] = 60,
     lines: Annotated[int | None, typer.Option(min=1, help="Lines per invoice; default: as it comes.")] = None,
     limits: Annotated[Literal["on", "off"], typer.Option(help="Procore's rate limits.")] = "on",
@@ -21,9 +21,9 @@ def sandbox(
     procore_port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
     spectrum_port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
 ) -> None:
-    """Serve both stand-ins until Ctrl-C. One JSON line says where they are when they take requests.
+    """Serve both stand-ins until Ctrl-C. When they take requests, one JSON line says where they are.
 
-    A data folder that exists is opened as it was left: seed and sizes count for a new one only.
+    It opens an existing data folder as it was left: seed and sizes count for a new one only.
     """
     waiting = ExitStack()
 

@@ -28,7 +28,7 @@ def show(
 ) -> None:
     """Show one invoice: state, reasons and remedies, arithmetic, payments, and everything that happened to it.
 
-    Exit status 1: not in the ledger. 2: several bear that number; they are listed.
+    Exit status 1: not in the ledger. 2: several have that number; the command lists them.
     """
     with readable_ledger() as ledger:
         found = _candidates(ledger, invoice)
@@ -89,7 +89,7 @@ def _list_candidates(found: Sequence[Item], json: bool) -> None:
         names = ("invoice_id_procore", "vendor", "project", "state")
         print_json({"candidates": [dict(zip(names, row, strict=True)) for row in rows]})
     else:
-        title = f"{len(found)} invoices bear this number; name one by its Procore id"
+        title = f"{len(found)} invoices have this number; name one by its Procore id"
         out().print(table(title, ("Procore id", "vendor", "project", "state"), rows))
 
 
@@ -132,7 +132,7 @@ def _in_tables(facts: dict[str, Any], derived: Derivation | UnreadableInvoice) -
     parts: list[Any] = [_heading(facts)]
     for finding in facts["findings"]:
         parts.append(plain(f"\n{finding['severity'].capitalize()} ({finding['rule']}): {finding['message']}"))
-        parts.append(plain(f"  What to do: {finding['remedy']} Whose move: {finding['owner']}."))
+        parts.append(plain(f"  What to do: {finding['remedy']} Who should act: {finding['owner']}."))
     parts += ["", *_proof(derived)]
     if facts["payments"]:
         rows = [

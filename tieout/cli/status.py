@@ -16,7 +16,7 @@ from tieout.watch import alarms
 
 
 def status(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show the alarms, counts by state, causes, batches, payments, and what Procore was not told of yet."""
+    """Show the alarms, counts by state, causes, batches, payments, and what Procore does not show yet."""
     with readable_ledger() as ledger:
         facts = facts_of(ledger)
     if json:
@@ -63,5 +63,5 @@ def in_tables(facts: dict[str, Any]) -> Group:
     parts.append(f"Payments: {payments['in_procore']} in Procore, {payments['not_yet_in_procore']} to be written.")
     if facts["write_backs_undelivered"]:
         letters = [(each["invoice"], each["problem"]) for each in facts["write_backs_undelivered"]]
-        parts.append(table("Procore could not be told", ("invoice", "why"), letters))
+        parts.append(table("Procore refused a write-back", ("invoice", "why"), letters))
     return Group(*parts)

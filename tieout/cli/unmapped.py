@@ -19,10 +19,10 @@ def unmapped(
     rows: Annotated[bool, typer.Option("--csv", help="Print rows of the mapping table to fill in.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the codes that hold invoices because nothing translates them, and which codes the ERP has.
+    """List the codes without a translation that hold invoices, and the codes that the ERP has.
 
-    Candidates are those that are written most alike, and nothing but a help: choose one, and link it in Procore or add
-    a row to the mapping table.
+    The candidates are the codes with the most similar spelling, as a hint only: choose one, and link it in Procore or
+    add a row to the mapping table.
     """
     with readable_ledger() as ledger, opening.open_erp() as erp:
         found = find_unmapped(ledger, read_basis(ledger, erp, settings.policy()), clock.now())

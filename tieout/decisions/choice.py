@@ -77,7 +77,7 @@ def choose(ledger: Ledger, project_id: int, names: Sequence[str]) -> Chosen:
                 chosen[found[0].invoice_id] = None
             elif found:
                 several = "; ".join(_in_words(connection, each) for each in found)
-                unclear.append((name, f"{len(found)} invoices bear this number, name one by its id: {several}"))
+                unclear.append((name, f"{len(found)} invoices have this number, name one by its id: {several}"))
             else:
                 unclear.append((name, "Procore shows no such invoice in this project"))
     return Chosen(tuple(chosen), tuple(unclear))

@@ -13,7 +13,7 @@ from tieout.people.rights import APPROVER, Signature
 
 
 def confirm(ledger: Ledger, company_id: int, invoice_id: int, by: Signature, note: str, clock: Clock) -> None:
-    """Record in an approver's name that the retention was released, or why it need not be; twice is once.
+    """Record in an approver's name that the retention was released, or why no release is needed; twice is once.
 
     Raises RefusedError without an approver's right, without a note, and where nothing is to be released.
     """
@@ -25,7 +25,7 @@ def confirm(ledger: Ledger, company_id: int, invoice_id: int, by: Signature, not
         waiting = [item for item in found if open_release(item)]
         if not waiting and any(is_by_hand(item.reasons) for item in found):
             return
-        problems += [] if because["note"] else ["a note is needed: what was released, or why it need not be"]
+        problems += [] if because["note"] else ["a note is needed: what was released, or why no release is needed"]
         problems += [] if waiting else ["no retention of it is to be released by hand"]
         if not problems:
             _close(tx, waiting[0], because)

@@ -125,24 +125,22 @@ def _refusal(item: Item, may_be_sent: bool, capabilities: Capabilities) -> str:
             ""
             if may_be_sent
             else (
-                f"{system} has it, unposted, and in Procore it may not be sent any more. If it shall not be paid, have "
+                f"{system} has it, unposted, and in Procore it may not be sent any more. If nobody should pay it, have "
                 f"accounting delete document {document} under {menu}, and run unlink-invoice {ids}."
             )
         )
     words = {
         states.EXPORTING: "It is being exported just now; run this again when that is over.",
         states.UNCERTAIN: f"Nobody knows yet whether {system} has it; run settle-uncertain {ids} first.",
-        states.EXPORTED: f"{system} has it, unposted, and takes no change of it from here. "
+        states.EXPORTED: f"{system} has it, unposted, and does not let tieout change it. "
         f"Have accounting delete document {document} under {menu}, {again}.",
         states.GONE: f"It was exported and is gone from {system}: {again}.",
         **dict.fromkeys(
             _PAST_UNPOSTED,
-            f"It is posted in {system} as document {document}, which nothing changes from here. Have accounting enter "
+            f"It is posted in {system} as document {document}, which tieout cannot change. Have accounting enter "
             f"the difference in {system}, or the project manager put the invoice back in Procore; "
-            f"to let it stand, run acknowledge-drift {ids}.",
+            f"to leave both as they are, run acknowledge-drift {ids}.",
         ),
-        **dict.fromkeys(
-            states.OUTSIDE, f"It is {item.state}: nothing of it waits. send-invoices sends it as it is now."
-        ),
+        **dict.fromkeys(states.OUTSIDE, f"It is {item.state}: nothing waits. send-invoices sends it as it is now."),
     }
     return words.get(item.state, "")

@@ -144,4 +144,4 @@ def _why_not(item: Item, is_unmoved: bool, in_erp: str) -> str:
         return _WHY_NOT.get(item.state, f"it is {item.state}")
     if in_erp:
         return in_erp
-    return "" if is_unmoved else f"somebody else moved it meanwhile; it is {item.state}"
+    return "" if is_unmoved else f"somebody else moved it in the meantime; it is {item.state}"

@@ -16,7 +16,7 @@ from tieout.people import rights
 from tieout.people.rights import Signature
 
 _FIRST: dict[str, str] = {  # of what stands under Error in the grid, but is not for judging again
-    states.UNCERTAIN: "nobody knows yet whether the ERP has it; it is looked for, or run settle-uncertain",
+    states.UNCERTAIN: "nobody knows yet whether the ERP has it; wait until tieout finds out, or run settle-uncertain",
     states.GONE: "it was in the ERP and is gone; run unlink-invoice first",
 }
 
@@ -44,7 +44,7 @@ def _why_not(terms: Basis, seen: Sighting, item: Item | None) -> str:
     """Say why this one is not reprocessed; empty where it is."""
     policy, status = terms.policy, wording.STATUSES[item.state] if item else wording.NOT_IMPORTED
     if seen.project_id in policy.skip_projects:
-        return "automatic import is off for this project: the policy passes it over (skip_projects)"
+        return "automatic import is off for this project: the policy skips it (skip_projects)"
     if not policy.auto_send_statuses:
         return "automatic import is off: the policy sends nothing by itself (auto_send_statuses)"
     if item is not None and status not in (wording.NOT_IMPORTED, wording.ERROR):

@@ -98,8 +98,8 @@ def how_it_stands(ledger: Ledger, erp: ERP, item: Item) -> str:
     if intent is not None and intent.absent_at:
         again = intent.absent_at + settles
         return (
-            f"{system} does not show it. It is looked for again, and when nothing is there after "
-            f"{again:%Y-%m-%d %H:%M} UTC either, it is sent again by itself. Do not enter it by hand."
+            f"{system} does not show it. tieout looks again, and if nothing is there after "
+            f"{again:%Y-%m-%d %H:%M} UTC either, it sends it again by itself. Do not enter it by hand."
         )
     if intent is not None:  # the last look found nothing that could be read
         return " ".join(f"{each.message} {each.remedy}" for each in intent.item.reasons[:1])
@@ -109,7 +109,7 @@ def how_it_stands(ledger: Ledger, erp: ERP, item: Item) -> str:
         again = link.absent_at + settles
         return f"{system} does not show it now; a second look after {again:%Y-%m-%d %H:%M} UTC decides: run this again."
     words = {
-        states.ACCEPTED: f"It surely is not in {system}; the next export sends it as it was accepted.",
+        states.ACCEPTED: f"It certainly is not in {system}; the next export sends it as it was accepted.",
         states.EXPORTED: f"It is in {system}, unposted, as document {item.document_id_erp}.",
         states.EXPORTING: "It is being exported just now.",
     }
@@ -148,7 +148,7 @@ def _cannot_be_adopted(tx: Transaction, doubt: Doubt, chosen: ErpInvoice | None,
     if chosen.state == "void":
         return f"document {chosen.document_id_erp} is void; what is void cannot be this invoice"
     if chosen.key not in (None, doubt.intent.voucher.key):
-        return f"document {chosen.document_id_erp} bears the key of another invoice, {parse_key(chosen.key)}"
+        return f"document {chosen.document_id_erp} has the key of another invoice, {parse_key(chosen.key)}"
     others = tx.items(document_id_erp=chosen.document_id_erp, state=LINKED)
     return f"document {chosen.document_id_erp} is invoice {others[0].number} already" if others else ""
 

@@ -54,9 +54,9 @@ def in_erp(item: Item, voucher: Voucher, there: Sequence[ErpInvoice], menu_path:
     differences = _unlike_voucher(voucher, present[0])
     if not differences:
         return []
-    remedy = f"Have it put back in {system} ({menu_path}). If it shall stay so, {_run('acknowledge-drift', item)}."
+    remedy = f"Have it put back in {system} ({menu_path}). If it should stay so, {_run('acknowledge-drift', item)}."
     if {"vendor", "invoice number"} & differences.keys():
-        remedy += " Its payments are not found as long as vendor and number differ."
+        remedy += " tieout does not find its payments as long as vendor and number differ."
     return [_finding("changed-in-erp", f"Changed in {system} since its export", differences, remedy, "accounting")]
 
 
@@ -70,7 +70,7 @@ def in_procore(
     """Compare what Procore showed last with the invoice that was exported."""
     system = item.erp.capitalize()
     known = _run("acknowledge-drift", item)
-    stays = f"If it shall stay so, correct the AP invoice in {system} ({capabilities.menu_path}) and {known}."
+    stays = f"If it should stay so, correct the AP invoice in {system} ({capabilities.menu_path}) and {known}."
     if seen.is_gone:
         told = {"in Procore": "deleted"}
         return [_simple("deleted-in-procore", "Procore no longer has this invoice.", told, stays, "project manager")]
@@ -127,16 +127,14 @@ def _gone(item: Item, system: str, is_void: bool) -> Finding:
     if is_void:
         message = f"This AP invoice is void in {system}."
     told = {f"in {system}": "void" if is_void else "nothing", "document": item.document_id_erp or ""}
-    remedy = (
-        f"Have it restored in {system}; or, so that it can be corrected and sent again, {_run('unlink-invoice', item)}."
-    )
+    remedy = f"Have it restored in {system}; or, to correct it and send it again, {_run('unlink-invoice', item)}."
     return _simple("gone-from-erp", message, told, remedy, "accounting")
 
 
 def _two(item: Item, system: str, there: Sequence[ErpInvoice]) -> Finding:
     """Say that one invoice is there more than once, which may be paid twice; only a person can tell which is right."""
     documents = " and ".join(map(in_short, there))
-    error = MismatchError(system, f"invoice {item.number}", f"{len(there)} AP invoices bear its key: {documents}")
+    error = MismatchError(system, f"invoice {item.number}", f"{len(there)} AP invoices have its key: {documents}")
     told = {f"document {each.document_id_erp}": f"{shown(each, 'gross')}, {each.state}" for each in there}
     remedy = f"Pay none of them before {system} holds only one."
     return _simple(TWO, f"{error}.", told, remedy, "controller")

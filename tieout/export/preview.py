@@ -32,7 +32,7 @@ _SENT: Final = (states.EXPORTING, states.UNCERTAIN, *states.IN_ERP, states.GONE)
 _WOULD: Final = {
     "new": "it is sent",
     "equal": "nothing is sent: document {documents} is found to be this invoice",
-    "different": "nothing is sent: document {documents} bears our key and a person must settle what it is",
+    "different": "nothing is sent: document {documents} has our key and a person must settle what it is",
     "taken": "nothing is sent: it fails, as document {documents} has its number",
     "unreadable": "nothing is sent: it fails, as {error}",
 }

@@ -37,7 +37,7 @@ def refused(intent: Intent, answer: Refused) -> list[Finding]:
             rule="erp-refused",
             severity="refuse",
             message=f"[{system} Error] {reason}{request}",
-            remedy=f"Put it right in {system}, or have the invoice changed in Procore, then press Retry.",
+            remedy=f"Fix it in {system}, or have the invoice changed in Procore, then press Retry.",
             owner="accounting",
             numbers={"gross": shown(intent.voucher, "gross")},
         )
@@ -51,7 +51,7 @@ def number_taken(intent: Intent, there: ErpInvoice) -> Finding:
     theirs, ours = shown(there, "gross"), shown(voucher, "gross")
     same = f"delete the one in {system} and press Retry"
     if not _may_be_deleted(there):
-        same = "have the project manager set this one back in Procore, so that it is not sent"
+        same = "have the project manager set this one back in Procore, so it is not sent"
     return Finding(
         rule="already-in-erp",
         severity="refuse",
@@ -75,9 +75,7 @@ def unreadable(item: Item, error: ContractError, severity: Literal["hold", "warn
         rule=UNREADABLE,
         severity=severity,
         message=f"{error}.",
-        remedy=(
-            f"Have its record corrected in {system}, or report this message to whoever runs tieout; then press Retry."
-        ),
+        remedy=(f"Have its record corrected in {system}, or report this message to the operator; then press Retry."),
         owner="accounting",
         numbers={"document": item.document_id_erp or ""},
     )
@@ -103,7 +101,7 @@ def answer_lost(intent: Intent, why: str) -> Finding:
         severity="hold",
         message=f"Nobody knows yet whether {system} has invoice {voucher.invoice_number}: {why}",
         remedy=(
-            f"Do not enter it by hand. Each night looks for it in {system}, and sends it again only when it surely is "
+            f"Do not enter it by hand. Each night looks for it in {system}, and sends it again only if it certainly is "
             f"not there; press Retry to look now. To see what a look finds, {_ask(intent.item)}."
         ),
         owner="nobody",
@@ -121,7 +119,7 @@ def found_otherwise(intent: Intent, there: Sequence[ErpInvoice]) -> Finding:
     else:
         rule, documents = "two-in-erp", " and ".join(in_short(each) for each in there)
         message = f"{system} has {len(there)} where one was sent: {documents}"
-        mend = f"delete in {system} what is too much"
+        mend = f"delete in {system} the extra ones"
     return Finding(
         rule=rule,
         severity="hold",
@@ -145,7 +143,7 @@ def disowned(intent: Intent, there: Sequence[ErpInvoice], by: str, reason: str) 
         rule="disowned",
         severity="refuse",
         message=f"{by} disowned {documents} in {system}: {reason}",
-        remedy=f"Before anything else, or it is found again: {'; '.join(steps)}. Then press Retry.",
+        remedy=f"Do this first, or tieout finds it again: {'; '.join(steps)}. Then press Retry.",
         owner="accounting",
         numbers=_sent(intent.voucher),
     )

@@ -70,11 +70,11 @@ def _moved(item: Item, voucher: Voucher) -> Finding | None:
     return Finding(
         rule="figures-moved",
         severity="refuse",
-        message=f"Accepted was {accepted}; by the invoice before this one it is {now}.",
+        message=f"Accepted: {accepted}. After the change of the previous invoice it is {now}.",
         remedy=(
-            "See what was changed on the commitment's previous invoice. If the new figures are right, run "
-            f"refresh-invoice with company {item.company_id} and invoice {item.invoice_id}: they are offered for a new "
-            "acceptance. Else have that invoice put back and press Retry."
+            "Check what changed on the commitment's previous invoice. If the new figures are right, run "
+            f"refresh-invoice with company {item.company_id} and invoice {item.invoice_id}: it offers them for a new "
+            "acceptance. Otherwise have that invoice put back and press Retry."
         ),
         owner="project manager",
     )

@@ -41,7 +41,7 @@ class Fetched(Result):
     @property
     def notes(self) -> list[str]:
         """Whether the project was passed over, and what could not be read in it."""
-        passed_over = [f"{self.project} passed over: {self.skipped}"] if self.skipped else []
+        passed_over = [f"{self.project} skipped: {self.skipped}"] if self.skipped else []
         return [*passed_over, *(f"{self.project}: {problem}" for problem in self.problems)]
 
     @property
@@ -198,7 +198,7 @@ def _store(ledger: Ledger, procore: Procore, project_id: int, stubs: list[Invoic
                 sightings.store_sighting(tx, sighting)
     missing = readable.keys() - {each.invoice_id_procore for each in fetched}
     return [
-        f"Procore listed invoice {invoice_id} but did not show it; it is read again next time" for invoice_id in missing
+        f"Procore listed invoice {invoice_id} but did not show it; the next run tries again" for invoice_id in missing
     ]
 
 

@@ -32,13 +32,13 @@ def missing(
 
 def _insurance(shown: Compliance | None, today: date) -> str:
     if shown is None:
-        return "Procore does not show how it stands"
+        return "Procore does not show its status"
     return _not_in_order(shown.insurance_status or shown.insurance_derived, shown.insurance_papers, today)
 
 
 def _documents(shown: Compliance | None, today: date) -> str:
     if shown is None:
-        return "Procore does not show how they stand"
+        return "Procore does not show their status"
     return _not_in_order(shown.documents_status or shown.documents_derived, shown.documents, today)
 
 
@@ -67,9 +67,9 @@ def _waivers(invoice: Invoice, shown: Iterable[LienWaiver]) -> str:
     ours = [each for each in shown if each.invoice_id_procore == invoice.invoice_id_procore]
     before = [each for each in shown if each.invoice_id_procore == invoice.previous_invoice_id_procore]
     told = [f"{_named(each)} waits for its signature" for each in ours if each.status != SIGNED]
-    told += ["none was asked for of this invoice"] if not ours else []
+    told += ["none was requested for this invoice"] if not ours else []
     waiting = [each for each in before if each.status != SIGNED]
-    told += [f"{_named(each)} of the invoice before waits for its signature" for each in waiting]
+    told += [f"{_named(each)} of the previous invoice waits for its signature" for each in waiting]
     return ", ".join(told)
 
 

@@ -23,7 +23,7 @@ from tieout.ledger.items import Item, find_items
 from tieout.ledger.sightings import Sighting
 from tieout.settings import Policy
 
-PASSED_OVER, NOT_SENT = "project passed over", "not sent"
+PASSED_OVER, NOT_SENT = "project skipped", "not sent"
 _PIECE = 1_000  # invoices that are judged together
 
 

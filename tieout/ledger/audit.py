@@ -150,7 +150,7 @@ def _check_intents(connection: Connection, histories: Sequence[History]) -> Iter
         rows = there.get(history.events[0].item_id, []) if history.events else []
         found = [{"key": row.key, "voucher": digest_of(row.voucher), "payload": row.payload_hash} for row in rows]
         if found != [facts for facts in told if facts]:  # one that was taken up again froze nothing new
-            yield f"{history.name}: its intents are not those that its events tell of"
+            yield f"{history.name}: its intents do not match its events"
 
 
 def _check_payments(connection: Connection, histories: Sequence[History]) -> Iterator[str]:
@@ -162,7 +162,7 @@ def _check_payments(connection: Connection, histories: Sequence[History]) -> Ite
         rows = there.get(history.events[0].item_id, []) if history.events else []
         found = {row.origin_id: (row.amount_minor, row.discount_minor, digest_of(row.body)) for row in rows}
         if found != {each["origin_id"]: (each["amount_minor"], each["discount_minor"], each["body"]) for each in told}:
-            yield f"{history.name}: its payments are not those that its events tell of"
+            yield f"{history.name}: its payments do not match its events"
 
 
 def _check_bodies(connection: Connection, histories: Sequence[History]) -> Iterator[str]:

@@ -150,7 +150,7 @@ def _write_one(procore: Procore, owed: Owed, clock: Clock) -> _Reply:
     """Send one letter, unless the lease might end while it is under way."""
     item, (origin_id, origin_data) = owed.body.item, owed.body.origin
     if item.commitment_id is None:
-        return _Reply(owed, refusal=f"{item.number}: its commitment is unknown, so Procore cannot be told")
+        return _Reply(owed, refusal=f"{item.number}: its commitment is unknown, so tieout cannot update it in Procore")
     if not owed.outlasts(clock() + procore.request_timeout):
         return _Reply(owed, later="its lease would end before an answer", is_unsent=True)
     try:
@@ -186,7 +186,7 @@ def _proven(reply: _Reply, newest: set[int]) -> _Reply:
     """An answer proves a delivery where it shows it, and where nobody has seen the invoice later than that."""
     if reply.fetched is None or (reply.owed.body.item.invoice_id in newest and _shows(reply.fetched, reply.owed)):
         return reply
-    return _Reply(reply.owed, later="what was written is not what Procore shows; it is looked for again")
+    return _Reply(reply.owed, later="Procore does not show what was written; tieout looks again")
 
 
 def _record(tx: Transaction, reply: _Reply) -> bool:

@@ -51,7 +51,7 @@ def tell_of_rejection(tx: Transaction, item: Item, reason: str) -> str:
     if address:
         return ""
     name = f"{creator.name}, who made it," if creator and creator.name else "its creator"
-    return f"{item.number}: no mail to {name} for Procore shows no e-mail address; please tell them the reason"
+    return f"{item.number}: no email to {name}, since Procore shows no email address; please tell them the reason"
 
 
 def tell_of_night(ledger: Ledger, night: Night, clock: Clock) -> None:
@@ -71,7 +71,7 @@ def remind_of_reviews(ledger: Ledger, clock: Clock) -> None:
             if now - waiting.since > limit:
                 since = _told_at(waiting.since)
                 body = (
-                    f"Invoices wait in Ready to Export since {since}; the first of them is {waiting.what}.\n\n"
+                    f"Invoices have waited in Ready to Export since {since}; the first is {waiting.what}.\n\n"
                     "Accounting: press Resume on the review of this project, and accept or reject them.\n"
                     f"{_view('Suspended')}\n"
                 )
@@ -130,8 +130,8 @@ def _rejection(tx: Transaction, item: Item, reason: str) -> str:
     return (
         "Accounting has rejected this subcontractor invoice; it will not be exported as it is.\n\n"
         f"{chr(10).join(lines)}\n\nReason:\n{reason}\n\n"
-        "It can be edited in Procore again, on the Invoices tab of its commitment. "
-        "When it is corrected, it can be sent to the ERP again.\n"
+        "You can edit it in Procore again, on the Invoices tab of its commitment. "
+        "Once it is corrected, you can send it to the ERP again.\n"
         f"{Places(procore=web_url()).in_procore(item)}\n"
     )
 

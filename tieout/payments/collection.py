@@ -113,7 +113,7 @@ def _not_shown(item: Item, entry: Entry) -> str:
     amount = in_words(entry.amount, item.currency)
     return (
         f"payment {entry.payment.check_number} of {amount} is on invoice {item.number}, which is {item.state}: "
-        "it is not shown in Procore; see in the ERP what was paid"
+        "tieout does not show it in Procore; check in the ERP what was paid"
     )
 
 

@@ -71,7 +71,7 @@ def write(ledger: Ledger, procore: Procore, clock: Clock, progress: Progress = u
             _release(ledger, claimed, error, clock)
             if isinstance(error, RefusedError):
                 closed[project_id] = str(error)
-                done.append(_Done("refused", f"project {project_id} passed over: {error}"))
+                done.append(_Done("refused", f"project {project_id} skipped: {error}"))
             elif isinstance(error, ContractError):
                 done.append(_Done("refused", str(error)))
             elif isinstance(error, TransientError | UnconfirmedError):
@@ -167,7 +167,7 @@ def _settle(ledger: Ledger, marked: Claimed, payment_id: int, clock: Clock) -> _
         if payments.mark_written(tx, marked, payment_id):
             return _Done("written")
     # We were away for longer than our lease. Whoever took it over finds ours, or was there first.
-    words = "it was written by two workers; see that Procore shows it once"
+    words = "two workers wrote it; check that Procore shows it once"
     return _Done("taken over", str(MismatchError("Procore", f"payment {marked.body.origin_id}", words)))
 
 
@@ -205,7 +205,7 @@ def _settle_found(tx: Transaction, each: Claimed, there: Sequence[FetchedPayment
 
 def _wait(tx: Transaction, each: Claimed, looked_at: datetime) -> _Done:
     """Leave what may have left and is not there to a later look."""
-    words = "its answer was lost; it is written again when two looks did not find it"
+    words = "the answer was lost; tieout writes it again if two looks do not find it"
     problem = str(UnconfirmedError("Procore", f"payment {each.body.origin_id}", words))
     errands.give_back(tx, each, problem, absent_at=first_look(each.absent_at, looked_at))
     return _Done("waits", problem)

@@ -51,12 +51,12 @@ def check(tx: Transaction, name: str, code: str, at: datetime, decision: str = "
     may be right, or cannot be judged, is not counted as wrong.
     """
     if problem := key_problem():
-        return f"no code can be checked: {problem}; whoever runs tieout must mend that"
+        return f"no code can be checked: {problem}; the person who runs tieout must fix that"
     enrolled = read_enrolment(tx.connection, name)
     if not enrolled.generation:
-        return f"{name} has no authenticator yet; whoever runs tieout sets one up with `tieout people enrol`"
+        return f"{name} has no authenticator yet; the person who runs tieout sets one up with `tieout people enrol`"
     if locked := lock_of(enrolled, tx.now):
-        return f"{name} is {locked}; this code was not looked at"
+        return f"{name} is {locked}; tieout did not check this code"
     if not code.strip():
         return "the six digits of your authenticator app are needed as the code"
     if abs(tx.now - at) > _STALE_AFTER:

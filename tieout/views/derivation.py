@@ -247,7 +247,7 @@ def sheets(derivation: Derivation) -> list[Sheet]:
 
 def _left_out(derivation: Derivation) -> Iterator[tuple[str, str]]:
     yield "earned nothing this period", str(derivation.left_out - derivation.twins)
-    yield "beside the line of a change order, of nothing itself", str(derivation.twins)
+    yield "goes with the line of a change order, and is zero itself", str(derivation.twins)
 
 
 def _lines_sheet(title: str, names: dict[str, str], derivation: Derivation) -> Sheet:

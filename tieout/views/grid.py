@@ -32,7 +32,7 @@ from tieout.wording import ERROR, IMPORTED, IN_QUEUE, NOT_IMPORTED, STATUSES
 DateBasis = Literal["changed", "billed"]
 PROVENANCE: Final = "Invoice Imported From Procore"  # R67
 _NO_REASON_YET: Final = {
-    states.UNCERTAIN: "It was sent and the answer was lost; it is looked for in the ERP.",
+    states.UNCERTAIN: "It was sent and the answer was lost; tieout looks for it in the ERP.",
     states.GONE: "It is no longer in the ERP.",
 }
 _IN_ORDER = (NOT_IMPORTED, IN_QUEUE, IMPORTED, ERROR)
@@ -124,7 +124,7 @@ class Grid:
         told = ", ".join(f"{status} {self.counts[status]}" for status in _IN_ORDER)
         total = sum(self.counts.values())
         shown = "" if len(self.first) == total else f" The table shows the {len(self.first)} changed last."
-        where = f" All {total} rows: {self.file}" if self.file else f" There is no file of it: {self.problem}."
+        where = f" All {total} rows: {self.file}" if self.file else f" There is no file: {self.problem}."
         return f"{told} ({self.scope.words}).{shown}{where}"
 
 

@@ -17,7 +17,7 @@ def description(change: Change, problems: Sequence[str] = ()) -> str:
     if not change.differences:
         lines[-1] = (
             f"**{cell(run_name(change.item))}** itself was not changed in Procore, "
-            "but the invoice before it on the commitment was, and with it what this one comes to."
+            "but the previous invoice on the commitment was, which changes the amounts of this one."
         )
     lines += [table(change, _ROWS)]
     if change.item.state == states.EXPORTED:
@@ -26,14 +26,14 @@ def description(change: Change, problems: Sequence[str] = ()) -> str:
             [
                 *lines,
                 f"**{APPLY}**: the unposted invoice in {system} becomes what Procore shows now, "
-                "with no other acceptance than yours.",
+                "with your answer as the acceptance.",
                 f"**{LEAVE}**: nothing is done; it stays Drifted.",
             ]
         )
     lines += [
-        f"**{APPLY}**: it is judged again as it is now, and if it is sound it waits in *Ready to Export* for a new "
-        "acceptance, whoever accepted it before.",
-        f"**{LEAVE}**: nothing is done now. The night takes over by itself what was changed on the invoice itself.",
+        f"**{APPLY}**: tieout judges it again as it is now. If it is sound, it waits in *Ready to Export* for a new "
+        "acceptance, even if it was accepted before.",
+        f"**{LEAVE}**: nothing happens now. The night takes over by itself what changed on the invoice itself.",
     ]
     return "\n\n".join(lines)
 

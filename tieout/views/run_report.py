@@ -73,7 +73,7 @@ class RunReport:
         return "\n\n".join(sections) + "\n"
 
     def _elsewhere(self) -> str:
-        return f"How everything stands now: [today]({artifact_at(self.ui_url, today.KEY)})"
+        return f"The state of everything now: [today]({artifact_at(self.ui_url, today.KEY)})"
 
     def _problems(self) -> list[str]:
         lists = (

@@ -118,7 +118,7 @@ def _move(run: Run, item: Item | None, places: Places) -> Move | None:
     elif badge_of(item) is None:
         standing = standing_of(item, places)
     elif run.key != key_of(item):
-        standing = Standing("COMPLETED", SUPERSEDED, f"Another run stands for revision {item.revision} of it.")
+        standing = Standing("COMPLETED", SUPERSEDED, f"Another run shows revision {item.revision} of it.")
     else:
         return _move_open(run, item, standing_of(item, places))
     # What is settled keeps its own words: only a wrong badge is put right.

@@ -19,8 +19,8 @@ def description(doubt: Doubt, problems: Sequence[str] = ()) -> str:
     lines += [f"**{cell(run_name(doubt.item))}**: {system} shows {there}, under {cell(doubt.menu_path)}."]
     lines += [evidence(doubt)]
     lines += [
-        f"**{ADOPT}**: the document is this invoice, as it stands in {system}. Correct it there if it should be "
-        "otherwise, and delete what is there besides.",
+        f"**{ADOPT}**: the document is this invoice, as it is in {system}. Correct it there if it should be "
+        "different, and delete any other document.",
         f"**{DISOWN}**: it is not this invoice. It goes to *Failed to Export*, and says there what to do in {system} "
         "before it is tried again.",
     ]

@@ -49,8 +49,8 @@ class Standing:
 LOST: Final = Standing(
     "CRASHED",
     "Crashed",
-    "It gave no sign of life any more: its worker died. Nothing is lost or doubled. What it had begun is taken over by "
-    "the next run; to have it done at once, start it again.",
+    "It stopped giving signs of life: its worker died. Nothing is lost or doubled. The next run takes over what it "
+    "had begun; to have it done right away, start it again.",
 )
 
 
@@ -123,7 +123,7 @@ def _why(item: Item, places: Places) -> str:
 
 
 def _lines(reason: Finding) -> list[str]:
-    told = (("", reason.message), ("What to do: ", reason.remedy), ("Whose move: ", reason.owner))
+    told = (("", reason.message), ("What to do: ", reason.remedy), ("Who should act: ", reason.owner))
     return [f"{head}{_full_stop(printable(words, 500))}" for head, words in told if words]
 
 

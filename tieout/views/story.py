@@ -54,7 +54,7 @@ def _in_full(reason: Finding, head: str) -> list[str]:
     line = f" (line {reason.line_id_procore})" if reason.line_id_procore else ""
     lines = [f"## {head} {cell(reason.rule)}{line}", "", cell(reason.message)]
     lines += ["", f"**What to do:** {cell(reason.remedy)}"] if reason.remedy else []
-    lines += ["", f"**Whose move:** {cell(reason.owner)}"] if reason.owner else []
+    lines += ["", f"**Who should act:** {cell(reason.owner)}"] if reason.owner else []
     if reason.numbers:
         lines += ["", "| figure | value |", "|---|---:|"]
         lines += [f"| {cell(name.replace('_', ' '))} | {cell(value)} |" for name, value in reason.numbers.items()]

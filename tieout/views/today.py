@@ -94,7 +94,7 @@ class Today:
     def _nights(self) -> list[str]:
         last = self._at(self.last_night) if self.last_night else "none yet"
         coming = self._at(self.screen.next_night) if self.screen.next_night else "none is scheduled"
-        return [f"- Last night came to its end: {last}", f"- Next night: {coming}"]
+        return [f"- Last night finished: {last}", f"- Next night: {coming}"]
 
     def _in(self, *wanted: str) -> list[Tally]:
         return [each for each in self.waiting if each.state in wanted]

@@ -91,8 +91,8 @@ def vanished(ledger: Ledger, clock: Clock) -> list[str]:
     for item in ledger.items(project_id=list(counts)):
         counts[item.project_id] += item.state not in _DONE
     return [
-        f"Procore has not listed {gone[project_id][0].name} since {look.told(gone[project_id][1])}: it was made "
-        f"inactive, or our access was taken back. Invoices of it that are not done: {count}."
+        f"Procore has not listed {gone[project_id][0].name} since {look.told(gone[project_id][1])}: it became "
+        f"inactive, or Procore took our access back. Its invoices that are not done: {count}."
         for project_id, count in counts.items()
         if count
     ]
@@ -108,10 +108,10 @@ def _night(look: _Look) -> Iterator[Problem]:
     ended_at = watermarks.moved_at(look.connection, watermarks.NIGHT_JOB)
     since = ended_at or ages.began_at(look.connection)
     if since and look.is_over(since, look.limits.night_hours):
-        words = "The last night came to its end at" if ended_at else "No night ever came to its end, and work began at"
+        words = "The last night finished at" if ended_at else "No night ever finished, and work began at"
         remedy = (
-            "Operator: see in Prefect that a worker is online, that the schedule of nightly-sync is active, and where "
-            "its last run stopped; then run nightly-sync."
+            "Operator: check in Prefect that a worker is online, that the schedule of nightly-sync is active, and "
+            "where its last run stopped; then run nightly-sync."
         )
         yield look.ring("night", f"{words} {look.told(since)}.", remedy)
 
@@ -127,26 +127,26 @@ def _payments(look: _Look) -> Iterator[Problem]:
     words = f"were last read at {look.told(read_at)}" if read_at else "were never read"
     message = f"Payments in {look.erp} {words}. Invoices there that may be paid: {count}, the oldest since "
     remedy = (
-        "Operator: see in the last nightly-sync or sync-payments why the step collect payments did not finish; "
+        "Operator: check in the last nightly-sync or sync-payments why the step collect payments did not finish; "
         "then run sync-payments."
     )
     yield look.ring("payments", f"{message}{look.told(linked_at)}.", remedy)
 
 
 def _exporting(look: _Look) -> Iterator[Problem]:
-    what = "Invoices whose worker died while it exported them, and which nobody took over"
+    what = "Invoices whose worker died while it exported them, and which no run took over"
     remedy = (
-        "Operator: see that a worker is online, then run keep-watch: it frees what was surely not sent and looks in "
-        f"{look.erp} for the rest. Do not enter them by hand."
+        "Operator: check that a worker is online, then run keep-watch: it frees what was certainly not sent and looks "
+        f"in {look.erp} for the rest. Do not enter them by hand."
     )
     yield from look.stuck("exporting", look.limits.exporting_hours, ages.exporting(look.connection), what, remedy)
 
 
 def _uncertain(look: _Look) -> Iterator[Problem]:
-    what = f"Invoices that were sent and of which it is still not known whether {look.erp} has them"
+    what = f"Sent invoices that {look.erp} may or may not have"
     remedy = (
         "Accounting: open the invoice in the view Uncertain and do what it says. Do not enter it by hand. "
-        f"Operator: if {look.erp} does not answer, have it put right."
+        f"Operator: if {look.erp} does not answer, have it fixed."
     )
     yield from look.stuck("uncertain", look.limits.uncertain_hours, ages.uncertain(look.connection), what, remedy)
 
@@ -155,7 +155,7 @@ def _accepted(look: _Look) -> Iterator[Problem]:
     waiting = ages.accepted(look.connection, TRANSIENT)
     what = f"Accepted invoices that have not reached {look.erp}"
     remedy = (
-        f"Operator: see with tieout doctor whether {look.erp} answers, and in the last nightly-sync what did not "
+        f"Operator: check with tieout doctor whether {look.erp} answers, and in the last nightly-sync what did not "
         "finish; then run nightly-sync."
     )
     yield from look.stuck("accepted", look.limits.waiting_hours, waiting, what, remedy)
@@ -164,8 +164,8 @@ def _accepted(look: _Look) -> Iterator[Problem]:
 def _letters(look: _Look) -> Iterator[Problem]:
     what = "Locks and confirmations that Procore has not taken"
     remedy = (
-        "Operator: see with tieout doctor whether Procore answers; every run tries again. "
-        "Nothing is held up by it, but people in Procore see an old status."
+        "Operator: check with tieout doctor whether Procore answers; every run tries again. "
+        "This holds nothing up, but people in Procore see an old status."
     )
     yield from look.stuck("letters", look.limits.waiting_hours, ages.letters(look.connection), what, remedy)
 
@@ -183,8 +183,8 @@ def _mails(look: _Look) -> Iterator[Problem]:
     """Other than what waits for the night: every run that decides tries, and so does every watch."""
     what = "Mails that the mail server has not taken"
     remedy = (
-        "Operator: see with tieout doctor whether the mail server answers; every keep-watch tries again. "
-        "No decision is held up by it, but those whom it concerns do not know of it."
+        "Operator: check with tieout doctor whether the mail server answers; every keep-watch tries again. "
+        "Every decision is valid all the same, but the people concerned do not know of it."
     )
     yield from look.stuck("mails", look.limits.waiting_hours, ages.mails(look.connection), what, remedy)
 

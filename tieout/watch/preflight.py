@@ -18,7 +18,7 @@ from tieout.ledger.version import require_current
 from tieout.people import codes, rights
 
 _DAY_HOURS = 24
-_PASSED_OVER = "the policy passes it over (skip_projects)"
+_PASSED_OVER = "the policy skips it (skip_projects)"
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _settings() -> Iterable[Problem]:
 def _approval() -> Iterable[Problem]:
     approval = settings.approval()
     if approval.proof == "name":
-        words = 'approval.proof is "name": whoever types a name is believed.'
+        words = 'approval.proof is "name": tieout believes every name that somebody types.'
         yield _warning("Settings", "approval", words, "For the sandbox and the demo only.")
     elif problem := codes.key_problem():
         yield _warning("Settings", "approval", f"{problem}: nobody can decide anything.", "See docs/deployment.md.")
@@ -133,11 +133,11 @@ def _approval() -> Iterable[Problem]:
 def _mail() -> Iterable[Problem]:
     section = settings.mail()
     if not section.is_on:
-        words = "mail.host is empty: nobody is told of a rejection, of a night that failed or of an alarm."
+        words = "mail.host is empty: nobody gets an email about a rejection, a night that failed or an alarm."
         yield _warning("Settings", "mail", words, "Name the mail server in [mail].")
         return
     if not section.operators:
-        words = "mail.operators is empty: nobody is told of nights that failed and of alarms."
+        words = "mail.operators is empty: nobody gets an email about nights that failed and alarms."
         yield _warning("Settings", "mail", words, "Name their addresses in [mail].")
     with opening.open_mailer() as mailer:
         yield from mailer.check()
@@ -155,7 +155,7 @@ def _watch() -> Iterable[Problem]:
     for name in ("listing_hours", "uncertain_hours", "waiting_hours"):
         if (hours := getattr(limits, name)) < limits.night_hours:
             words = f"watch.{name} is {hours:g}, less than night_hours ({limits.night_hours:g})."
-            yield _warning("Settings", "watch", words, "Give a night the time to come round before the alarm rings.")
+            yield _warning("Settings", "watch", words, "Give the night time to run before the alarm rings.")
 
 
 def _mapping() -> list[Problem]:

@@ -99,13 +99,13 @@ def test_doctor_says_which_project_the_policy_passes_over(desk: Desk, tieout: Co
     [project, _] = [each["id"] for each in desk.look("procore", "contractor")["projects"]]
     desk.set("policy", skip_projects=json.dumps([project]))
 
-    assert "passes it over" in rights(tieout("doctor", "--json"))[project]["export"]
+    assert "the policy skips it" in rights(tieout("doctor", "--json"))[project]["export"]
 
 
 @pytest.mark.parametrize(
     ("proof", "key", "words"),
     [
-        ("name", "", "whoever types a name is believed"),
+        ("name", "", "tieout believes every name that somebody types"),
         ("totp", "", "TIEOUT_APPROVAL__KEY is not set: nobody can decide anything"),
         ("totp", "short", "TIEOUT_APPROVAL__KEY is shorter than 32 bytes: nobody can decide anything"),
     ],

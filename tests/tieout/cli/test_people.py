@@ -66,7 +66,7 @@ def test_a_phone_is_set_up_by_the_qr_code_in_the_terminal(url: str):
         assert str(phone.secret) not in shown  # but for those who can read a QR code
         before = int(time.time()) - 30
         screen.type("000000" if phone.at(before) != "000000" else "000001")
-        assert "That is not the code of now." in screen.read_until(PROMPT)
+        assert "That is not the current code." in screen.read_until(PROMPT)
         screen.type(phone.at(before))
         screen.read_until(f"count for {APPROVER}.")
 

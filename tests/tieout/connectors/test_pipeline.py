@@ -155,7 +155,7 @@ def test_a_change_in_procore_reaches_what_is_unposted_once_and_nothing_else(trad
     desk.bill_more(newest, "100.00")
     change = desk.see_change(newest)
     if not desk.erp.capabilities.update:
-        assert "takes no change of it from here" in change.refusal
+        assert "does not let tieout change it" in change.refusal
         assert clerk.line.asked["write"] == asked
         return
 

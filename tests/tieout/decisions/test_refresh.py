@@ -169,7 +169,7 @@ def test_figures_that_moved_with_the_invoice_before_are_shown_and_judged_again(d
     change = changed(desk, later)
     text = refresh_form.description(change)
     was, is_ = change.figures["retention held"]
-    assert (change.differences, "the invoice before it on the commitment was" in text) == ({}, True)
+    assert (change.differences, "the previous invoice on the commitment was" in text) == ({}, True)
     assert was == f"${failed.held:,.2f}" != is_
     assert f"| retention held | {was} | {is_} |" in text
     assert answer(desk, change) == []

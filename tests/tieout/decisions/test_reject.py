@@ -202,6 +202,6 @@ def test_a_number_that_two_vendors_use_is_asked_for_by_id(desk: Desk):
     [(name, why)] = choose(desk.ledger, first.project_id, [first.number]).unclear
 
     assert name == first.number
-    assert why.startswith("2 invoices bear this number, name one by its id: ")
+    assert why.startswith("2 invoices have this number, name one by its id: ")
     for item in (first, second):
         assert f"{item.invoice_id} ({item.vendor}, " in why

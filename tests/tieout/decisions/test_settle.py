@@ -254,7 +254,7 @@ def test_what_is_void_or_another_invoice_s_cannot_be_adopted(desk: Desk):
     row = desk.arrive(first, Remarks=invoice_key(desk.contractor.company_id, second))
     taken = in_doubt(desk, first)
     [words] = decide(desk, taken, "adopt")
-    assert words.startswith(f"document {row['Document_ID']} bears the key of another invoice")
+    assert words.startswith(f"document {row['Document_ID']} has the key of another invoice")
 
     row = desk.arrive(third, Retention_Amount="0.00")
     desk.play("spectrum", "post", {"invoices": [[row["Vendor_Code"], row["Invoice_Number"]]]})
@@ -290,7 +290,7 @@ def test_what_is_equal_by_now_or_surely_not_there_settles_itself(desk: Desk):
     assert words(desk, first) == f"It is in Spectrum, unposted, as document {row['Document_ID']}."
     assert look(desk, second) is None
     assert desk.states()[second] == "ACCEPTED"
-    assert words(desk, second) == "It surely is not in Spectrum; the next export sends it as it was accepted."
+    assert words(desk, second) == "It certainly is not in Spectrum; the next export sends it as it was accepted."
 
 
 @AFTER_A_NIGHT
@@ -299,7 +299,7 @@ def test_what_is_not_there_yet_says_until_when_to_wait(desk: Desk):
 
     assert look(desk, first) is None
     assert desk.states()[first] == "UNCERTAIN"
-    assert "nothing is there after 2026-03-04 17:02 UTC either, it is sent again by itself" in words(desk, first)
+    assert "nothing is there after 2026-03-04 17:02 UTC either, it sends it again by itself" in words(desk, first)
 
 
 @AFTER_A_NIGHT
@@ -553,7 +553,7 @@ def test_a_payment_of_what_was_unlinked_is_not_written_to_procore(desk: Desk):
     for _ in range(2):
         desk.night()
 
-    assert f"is on invoice {desk.item(first).number}, which is UNLINKED: it is not shown in Procore" in told
+    assert f"is on invoice {desk.item(first).number}, which is UNLINKED: tieout does not show it in Procore" in told
     assert desk.payments_issued() == []
     assert desk.item(first).settled_minor == 0
 

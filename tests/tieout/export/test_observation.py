@@ -87,7 +87,7 @@ def test_a_changed_vendor_is_told_with_what_it_does_to_the_payments(desk: Desk):
 
     [found] = findings(desk, first)
     assert found.numbers == {"vendor": f"{row['Vendor_Code']} → {other}"}
-    assert "payments are not found" in found.remedy
+    assert "tieout does not find its payments" in found.remedy
 
 
 def test_a_key_that_a_clerk_wiped_and_a_new_date_are_told(desk: Desk):

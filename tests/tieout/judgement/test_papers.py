@@ -69,7 +69,7 @@ def test_with_a_hold_on_its_payment_the_invoice_is_exported_and_says_so(desk: De
     severity, message = reasons(desk, invoice["id"])["compliance-documents"]
     assert severity == "warn"
     assert "not compliant" in message
-    assert "exported with its payment on hold" in message
+    assert "exports it with its payment on hold" in message
 
 
 @SMALL
@@ -85,8 +85,8 @@ def test_an_unsigned_waiver_of_this_invoice_or_the_one_before_is_told(desk: Desk
 
     severity, message = reasons(desk, later["id"])["lien-waiver"]
     assert severity == "warn"
-    assert "none was asked for of this invoice" in message
-    assert "unconditional progress one of the invoice before waits for its signature" in message
+    assert "none was requested for this invoice" in message
+    assert "unconditional progress one of the previous invoice waits for its signature" in message
     assert desk.item(later["id"]).state == "READY"
 
 
@@ -118,4 +118,4 @@ def test_where_an_erp_cannot_hold_a_payment_the_invoice_is_held_and_says_so(desk
     severity, message = reasons(desk, invoice["id"])["compliance-documents"]
 
     assert (desk.item(invoice["id"]).state, severity) == ("HELD", "hold")
-    assert "Spectrum cannot be told to hold its payment, so the invoice itself is held" in message
+    assert "Spectrum cannot hold its payment, so tieout holds the invoice itself" in message

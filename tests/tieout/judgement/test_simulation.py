@@ -72,7 +72,7 @@ def test_a_policy_also_says_what_is_sent_accepted_and_passed_over(desk: Desk):
     assert [(each.invoice_id, each.now.state, each.then.state) for each in sent if each.now.state != "READY"] == [
         (first, "not sent", "READY")
     ]
-    assert {each.then.state for each in passed} == {"project passed over", "ACCEPTED"}
+    assert {each.then.state for each in passed} == {"project skipped", "ACCEPTED"}
 
 
 def test_what_the_erp_would_get_otherwise_is_told(desk: Desk):

@@ -73,7 +73,7 @@ def test_a_payment_that_somebody_changed_added_or_removed_is_found(desk: Desk):
     paid(desk)
     [item] = desk.items("PAID", "PART_PAID")
     columns = "item_id, project_id, amount_minor, discount_minor, currency, check_number, paid_on, body, opened_at"
-    said = [f"invoice {item.number} (item {item.item_id}): its payments are not those that its events tell of"]
+    said = [f"invoice {item.number} (item {item.item_id}): its payments do not match its events"]
 
     assert found_after(desk, "UPDATE payment SET amount_minor = amount_minor + 1") == said
     assert found_after(desk, "UPDATE payment SET amount_minor = amount_minor - 1") == []

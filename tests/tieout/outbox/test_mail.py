@@ -66,7 +66,7 @@ def test_whoever_made_a_rejected_invoice_is_told_once_with_everything_to_mend_it
         REASON,
         APPROVER,
         "2026-03-04 12:00 EST",
-        "edited in Procore",
+        "edit it in Procore",
     ):
         assert words in body
     assert f"https://app.procore.com/{item.project_id}/" in body
@@ -200,7 +200,7 @@ def test_where_the_creator_has_no_address_the_approver_is_told_and_the_rejection
     decided = desk.decide(offer, [], [(desk.item(item.invoice_id).number, REASON)])
 
     assert decided.untold == (
-        f"{item.number}: no mail to Åsa Ström, who made it, for Procore shows no e-mail address; "
+        f"{item.number}: no email to Åsa Ström, who made it, since Procore shows no email address; "
         "please tell them the reason",
     )
     assert desk.decide(offer, [], []) == decided  # the same answer again is told the same
@@ -283,7 +283,7 @@ def test_an_alarm_is_told_when_it_begins_and_when_it_is_over(desk: Desk, post_of
         desk.mail()
     [begun] = [each for each in post_office.to(OPERATORS) if "night" in each["Subject"]]
     assert begun["Subject"] == "tieout: Alarm: night"
-    assert "came to its end" in begun.get_content()
+    assert "finished" in begun.get_content()
 
     alarms.note_night(desk.ledger, desk.clock)
     for _ in range(2):

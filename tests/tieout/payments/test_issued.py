@@ -242,7 +242,7 @@ def test_a_write_that_may_not_have_arrived_is_written_again_after_two_looks_with
     waits = desk.pay()
     assert (waits.written, waits.is_interrupted) == (2, False)
     assert len(waits.problems) == 1
-    assert "written again when two looks did not find it" in waits.problems[0]
+    assert "tieout writes it again if two looks do not find it" in waits.problems[0]
     desk.clock.advance(seconds=119)
     desk.pay()
     assert desk.requests("procore")[WRITE] == 3
@@ -486,7 +486,7 @@ def test_one_that_wakes_up_before_its_payment_is_written_again_is_told_of_and_fo
 
     [problem] = written_by(desk, StoppingClock(desk.clock, lambda: bool(marked(desk)), the_others)).problems
 
-    assert "see that Procore shows it once" in problem
+    assert "check that Procore shows it once" in problem
     assert open_payments(desk.ledger) == 1  # it was not its own to settle
     assert desk.pay().found == 1
     assert issued(desk) == {each: [due(desk, each)] for each in ours}

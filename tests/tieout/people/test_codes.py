@@ -127,7 +127,7 @@ def test_five_wrong_codes_in_a_row_lock_for_a_quarter_of_an_hour(desktop: Deskto
     assert desktop.sign_wrongly(4, phone) == [f"the code is wrong; 1 more wrong one and {APPROVER} is locked"]
     locked = f"{APPROVER} is locked until 12:16 (EST) for 5 wrong codes in a row"
     assert desktop.sign_wrongly(1, phone) == [f"the code is wrong, and {locked}"]
-    assert desktop.sign(phone.at(desktop.clock())) == [f"{locked}; this code was not looked at"]
+    assert desktop.sign(phone.at(desktop.clock())) == [f"{locked}; tieout did not check this code"]
     desktop.clock.advance(minutes=14, seconds=59)
     assert desktop.sign(phone.at(desktop.clock())) != []
     desktop.clock.advance(seconds=1)

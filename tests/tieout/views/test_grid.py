@@ -259,7 +259,7 @@ def test_a_folder_that_takes_no_file_leaves_the_table(desk: Desk):
     written = grid.write(desk.ledger, Scope(only_project(desk)), desk.clock)
 
     assert (written.file, len(written.first)) == (None, len(desk.requisitions()))
-    assert "There is no file of it" in written.in_short
+    assert "There is no file: " in written.in_short
 
 
 @ON_BOTH_DATABASES

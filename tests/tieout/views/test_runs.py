@@ -87,7 +87,7 @@ def test_the_message_says_what_is_wrong_what_to_do_and_whose_move_it_is():
 
     lines = message.splitlines()
     assert lines[:2] == ["Vendor ACME01 is inactive in Spectrum.", "What to do: Reactivate the vendor."]
-    assert "Whose move: bookkeeper." in lines
+    assert "Who should act: bookkeeper." in lines
     assert "press Retry" in message
 
 

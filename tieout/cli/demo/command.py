@@ -38,7 +38,7 @@ Facts = dict[str, Any]
 
 
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="End by itself; exit status 1 when something is off.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="End by itself; exit status 1 if something is off.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
     projects: Annotated[int, typer.Option(min=2, help="Projects of the contractor.")] = 4,
     invoices: Annotated[int, typer.Option(min=1, help="Invoices over all projects.")] = 60,
@@ -46,7 +46,7 @@ def demo(
     data: Annotated[Path, typer.Option(help="Folder of everything that the demo keeps.")] = Path(".tieout/demo"),
     keep: Annotated[bool, typer.Option("--keep", help="Go on with that folder instead of emptying it.")] = False,
 ) -> None:
-    """Run a night on stand-ins for Procore and the ERP, with a Prefect server and worker of its own.
+    """Run a night on stand-ins for Procore and the ERP, with its own Prefect server and worker.
 
     Everything that it starts ends with it.
     """
@@ -259,7 +259,7 @@ def _print_links(links: Facts, console: Console) -> None:
     for name, place in places:
         console.print(f"  {name}\n    {place}", markup=False, soft_wrap=True)
     for name, command in links["mend"].items():
-        console.print(f"\nMend the cause of {name} in the ERP, then press Retry on it:", markup=False)
+        console.print(f"\nFix the cause of {name} in the ERP, then press Retry on it:", markup=False)
         console.print(f"  {command}", markup=False, soft_wrap=True)
     console.print("\nTo answer the review, open it, press Resume, fill in the form.")
     console.print(f"To use the command on this data: . {links['environment']}; .venv/bin/tieout status", soft_wrap=True)

@@ -116,7 +116,7 @@ class Procore:
             message = f"The service account does not see company {self.company_id}."
             problems.append(_blocking("company", message, "Check company_id; have the app connected to it."))
         elif not self.projects():
-            remedy = "In Procore, permit the service account on the projects it shall serve."
+            remedy = "In Procore, permit the service account on the projects that it should serve."
             problems.append(_blocking("projects", "The service account sees no active project.", remedy))
         return problems
 

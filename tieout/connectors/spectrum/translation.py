@@ -45,7 +45,7 @@ _DETAIL: dict[str, tuple[str, Callable[[Voucher, VoucherLine], str | None]]] = {
 }
 # What an accountant may look for and not find, with the reason: the same page lists it.
 _NOT_SENT = (
-    ("payee, remit-to, pay location", "Spectrum takes those of its own vendor record; Procore is not asked for them"),
+    ("payee, remit-to, pay location", "Spectrum takes them from its vendor record, not from Procore"),
     ("second payee of a joint check", "it belongs to the payment, and comes back as a note on Payments Issued"),
     ("payment due date, terms, pay-when-paid", "Spectrum's own settings of vendor and subcontract decide"),
     ("tax", "no connector field carries it yet; an invoice with tax is held by the rule `tax-not-carried`"),

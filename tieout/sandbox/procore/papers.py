@@ -64,7 +64,7 @@ def _in_order(store: Store, commitment: Document) -> Document:
     since = (now - timedelta(days=165)).strftime("%Y-%m-%dT%H:%M:%SZ")
     common = {"status": "compliant", "effective_at": since, "expires_at": until, "attachments": []}
     policy = {"id": commitment["id"] + 1, "name": "Certificate", "insurance_type": "General Liability"}
-    licence = {"id": commitment["id"] + 2, "name": "Contractor licence", "type": "License", "notes": ""}
+    licence = {"id": commitment["id"] + 2, "name": "Contractor license", "type": "License", "notes": ""}
     return {
         "updated_at": commitment["updated_at"],
         "updated_by_id": None,
