@@ -314,17 +314,17 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "retainage-bounds", "hold", "line",
-        "The retainage held to date lies between nothing and all that is completed and stored; what is released of it "
-        "is not below nothing, and on stored materials no more than was held on them; on either side of zero.",
+        "The retainage held to date lies between zero and the total completed and stored, on either side of zero; a "
+        "release is not below zero, and on stored materials it is no more than was held on them.",
         "Holding back more than was ever earned, owing retention that was never held, or paying out what a release "
-        "below nothing holds back.",
+        "below zero holds back.",
         _FIGURES, PROJECT_MANAGER,
         (_holds("retained_is_within",
                 "{line}: {retained_to_date} of retainage is held on {completed_to_date} completed and stored.",
                 "(retained_to_date * sign_of_work >= 0)"
                 " & (retained_to_date * sign_of_work <= completed_to_date * sign_of_work)"),
          _holds("work_is_released",
-                "{line}: {work_released} of retainage on work is released; what is held again is to be entered as "
+                "{line}: {work_released} of retainage on work is released; enter what is held again as "
                 "retained.",
                 "work_released * sign_of_work >= 0"),
          _holds("released_is_within",

@@ -40,7 +40,7 @@ def _mapping(erp: str, fields: list[tuple[str, str]], left: list[tuple[str, str]
 
 _PREAMBLE = """This page is written by `make docs` from the connector that it describes.
 What is not in the table is not sent.
-*Mapped* means: Procore's own ERP code where it holds one, else a row of the mapping table; never a name.
+*Mapped* means: Procore's own ERP code where it holds one, otherwise a row of the mapping table; never a name.
 `tieout show INVOICE` has the figures of one invoice, line by line."""
 _HEAD = ("| field | where it comes from |", "|---|---|")
 

@@ -133,7 +133,7 @@ def test_the_server_itself_closes_a_dead_run_misses_the_night_and_tells_of_what_
     stage.set("watch", night_hours=10 / 3600)
     save_automations(stage.client, ROOT)
     stage.worker.go_on()  # it runs what automations start
-    switched_off = automations(stage)["tieout: tell that no worker is there"]["id"]
+    switched_off = automations(stage)["tieout: notify when no worker is online"]["id"]
     stage.client.request("PATCH", f"/automations/{switched_off}", json={"enabled": False})
     for _ in range(2):
         save_automations(stage.client, ROOT)
