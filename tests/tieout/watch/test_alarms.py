@@ -391,7 +391,7 @@ def test_a_worker_that_was_killed_with_items_in_hand_rings_until_they_are_taken_
     words = the_alarm(desk)
     desk.settle()
 
-    assert f"nobody took over: {len(accepted)}. The oldest is " in words
+    assert f"no run took over: {len(accepted)}. The oldest is " in words
     assert rings(desk) == []
 
 
