@@ -51,7 +51,7 @@ def tell_of_rejection(tx: Transaction, item: Item, reason: str) -> str:
     if address:
         return ""
     name = f"{creator.name}, who made it," if creator and creator.name else "its creator"
-    return f"{item.number}: no email to {name}, since Procore shows no email address; please tell them the reason"
+    return f"{item.number}: no email to {name} because Procore shows no email address; please tell them the reason"
 
 
 def tell_of_night(ledger: Ledger, night: Night, clock: Clock) -> None:

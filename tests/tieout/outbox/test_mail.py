@@ -200,7 +200,7 @@ def test_where_the_creator_has_no_address_the_approver_is_told_and_the_rejection
     decided = desk.decide(offer, [], [(desk.item(item.invoice_id).number, REASON)])
 
     assert decided.untold == (
-        f"{item.number}: no email to Åsa Ström, who made it, since Procore shows no email address; "
+        f"{item.number}: no email to Åsa Ström, who made it, because Procore shows no email address; "
         "please tell them the reason",
     )
     assert desk.decide(offer, [], []) == decided  # the same answer again is told the same
