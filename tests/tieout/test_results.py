@@ -22,7 +22,7 @@ REFUSED_ONE = Answer(3, "A-3", REFUSED, "it is a draft")
     ("result", "notes", "figures", "refused"),
     [
         (Fetched(7, "Mill", 9, 4), [], [("changed in Procore", 4)], []),
-        (Fetched(7, "Mill", skipped="403"), ["Mill passed over: 403"], [("changed in Procore", 0)], []),
+        (Fetched(7, "Mill", skipped="403"), ["Mill skipped: 403"], [("changed in Procore", 0)], []),
         (Fetched(7, "Mill", 2, 1, ("odd", "bad")), ["Mill: odd", "Mill: bad"], [("changed in Procore", 1)], []),
         (
             Answers("sent", (SOUND, HELD_ONE, REFUSED_ONE)),
