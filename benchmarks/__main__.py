@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _measure(folder: Path, facts: dict[str, Any], invoices: int) -> bool:
-    upgrade(settings.ledger_url())
+    upgrade(settings.read().ledger_url)
     port = free_port()
     os.environ.update(
         {

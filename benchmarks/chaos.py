@@ -24,8 +24,8 @@ from pathlib import Path
 from benchmarks import crash, postgresql, storm
 from benchmarks.crash import BOUNDARIES
 from benchmarks.figures import figure
-from benchmarks.office import KeptLedger, Office, OnPostgreSQL, OnSQLite, an_office
 from benchmarks.postgresql import PostgreSQL
+from benchmarks.scene import KeptLedger, OnPostgreSQL, OnSQLite, Scene, a_scene
 from benchmarks.workers import TRY_AGAIN, Child, HarmError, Worker, at_work, end_with_parent, nothing_waits
 from tieout.errors import TieoutError
 
@@ -90,13 +90,13 @@ class _Lane:
         """Kill, and stop, a worker at every boundary so many times, at each of several crossings in turn."""
         harmed: list[str] = []
         began = time.monotonic()
-        with self._office(invoices=4) as office:
-            crash.prepare(office)
-            crossed = crash.record(office)
+        with self._scene(invoices=4) as scene:
+            crash.prepare(scene)
+            crossed = crash.record(scene)
             for boundary, number, act in product(BOUNDARIES, range(times), (crash.kill, crash.stop)):
                 hits = 1 + number % crossed[BOUNDARIES[boundary]][boundary]
                 try:
-                    act(office, boundary, hits)
+                    act(scene, boundary, hits)
                 except (HarmError, TieoutError) as harm:  # a step that a task would take again counts here too
                     harmed.append(boundary)
                     print(f"{self.database}: {act.__name__} {boundary}, crossing {hits}: {harm}", file=sys.stderr)
@@ -115,16 +115,16 @@ class _Lane:
         chance, done, played = random.Random(seed), 0, 0
         counts: Counter[str] = Counter()
         began = time.monotonic()
-        with self._office(settings=_IN_PIECES, invoices=_INVOICES, projects=4) as office:
-            office.begin()
-            office.accept_everything()
-            office.keep("accepted")
+        with self._scene(settings=_IN_PIECES, invoices=_INVOICES, projects=4) as scene:
+            scene.begin()
+            scene.accept_everything()
+            scene.keep("accepted")
             while done < kills:
-                office.begin("accepted")
-                done += _kill_until_done(office, chance, kills - done)
-                office.pay()
-                done += _kill_until_done(office, chance, kills - done)
-                counts.update(office.tally())
+                scene.begin("accepted")
+                done += _kill_until_done(scene, chance, kills - done)
+                scene.pay()
+                done += _kill_until_done(scene, chance, kills - done)
+                counts.update(scene.tally())
                 played += 1
         told = {"SIGKILL at a random moment": done, f"times that {_INVOICES} invoices were carried through": played}
         return self._tell(told | {"seconds of the random kills": time.monotonic() - began}, counts)
@@ -133,20 +133,20 @@ class _Lane:
         """Weather a storm."""
         began = time.monotonic()
         projects = max(4, invoices // 100)
-        with self._office(storm.RATE, storm.SETTINGS, invoices=invoices, projects=projects) as office:
-            office.begin()
-            office.accept_everything()
-            office.keep("accepted")
-            facts, counts = storm.blow(office, "accepted", _KILL_EVERY, _LONGEST_STORM, seed)
+        with self._scene(storm.RATE, storm.SETTINGS, invoices=invoices, projects=projects) as scene:
+            scene.begin()
+            scene.accept_everything()
+            scene.keep("accepted")
+            facts, counts = storm.blow(scene, "accepted", _KILL_EVERY, _LONGEST_STORM, seed)
         facts["seconds of the storm"] = time.monotonic() - began
         return self._tell(facts | {"invoices in the storm": invoices}, counts)
 
-    def _office(
+    def _scene(
         self, rate: float = 0.0, settings: Mapping[str, str] | None = None, **sizes: int
-    ) -> AbstractContextManager[Office]:
+    ) -> AbstractContextManager[Scene]:
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         ledger: KeptLedger = OnPostgreSQL(self.server) if self.server else OnSQLite(folder)
-        return an_office(folder, ledger, rate, settings, **sizes)
+        return a_scene(folder, ledger, rate, settings, **sizes)
 
     def _tell(self, facts: Mapping[str, float], must_be_zero: Mapping[str, float]) -> bool:
         bounds = {**dict.fromkeys(facts, ""), **dict.fromkeys(must_be_zero, "== 0")}
@@ -155,27 +155,27 @@ class _Lane:
         return all(kept)
 
 
-def _kill_until_done(office: Office, chance: random.Random, most: int) -> int:
+def _kill_until_done(scene: Scene, chance: random.Random, most: int) -> int:
     """Let workers come and die until nothing is left to do; after so many kills one may finish. Return the kills."""
     kills = 0
     while kills < most:
-        with Child(partial(_one_night, office)) as child:
+        with Child(partial(_one_night, scene)) as child:
             time.sleep(chance.uniform(_SOONEST, _LATEST))
             child.send(signal.SIGKILL)
             status = child.wait()
-        office.clock.advance(_LONG)
+        scene.clock.advance(_LONG)
         if status == os.EX_OK:
             return kills
         if status not in (-signal.SIGKILL, TRY_AGAIN):
             raise HarmError(f"a worker ended with {status}")
         kills += status == -signal.SIGKILL
-    with at_work(office.ledger, office.clock) as worker:
+    with at_work(scene.ledger, scene.clock) as worker:
         worker.finish(*_STEPS)
     return kills
 
 
-def _one_night(office: Office) -> int:
-    with at_work(office.ledger, office.clock) as worker:
+def _one_night(scene: Scene) -> int:
+    with at_work(scene.ledger, scene.clock) as worker:
         for step in _STEPS:
             step(worker)
         return os.EX_OK if nothing_waits(worker.ledger) else TRY_AGAIN

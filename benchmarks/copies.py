@@ -25,22 +25,22 @@ _PIECE = 100  # bodies in memory, before they are copied
 _LINE_IDS = ("id", "line_item_id", "commitment_line_item_id")
 
 
-def multiply(ledger: Ledger, terms: Basis, times: int, now: datetime) -> None:
+def multiply(ledger: Ledger, basis: Basis, times: int, now: datetime) -> None:
     """Add to each invoice in the ledger so many copies that it is there `times` times."""
     with ledger.reading() as connection:
-        terms = terms.with_books(connection, projects_with_books(connection))
-        seen = [each for project_id in terms.books for each in sightings.sightings(connection, project_id).values()]
+        basis = basis.with_books(connection, projects_with_books(connection))
+        seen = [each for project_id in basis.books for each in sightings.sightings(connection, project_id).values()]
     with ledger.transaction(now, "copies") as tx:
-        for project_id, books in terms.books.items():
-            body = _more_commitments(terms, books, times, now).model_dump_json()
+        for project_id, books in basis.books.items():
+            body = _more_commitments(basis, books, times, now).model_dump_json()
             references.store_reference(tx, f"books/{project_id}", body)
     for piece in database.in_pieces(seen, _PIECE):
         with ledger.transaction(now, "copies") as tx:
             _more_invoices(tx, piece, times)
 
 
-def _more_commitments(terms: Basis, books: ProjectBooks, times: int, now: datetime) -> ProjectBooks:
-    code_of = terms.mapping(books.project.project_id_procore, now.date()).subcontract
+def _more_commitments(basis: Basis, books: ProjectBooks, times: int, now: datetime) -> ProjectBooks:
+    code_of = basis.mapping(books.project.project_id_procore, now.date()).subcontract
     copies = [
         _moved(each, copy * _STEP, code_of(each.commitment_id_procore))
         for copy in range(1, times)

@@ -23,7 +23,7 @@ from typing import Any
 from sqlalchemy import event
 
 import tieout
-from benchmarks.office import Office
+from benchmarks.scene import Scene
 from benchmarks.workers import TRY_AGAIN, Child, HarmError, Worker, at_work
 from tieout.errors import SettingsError
 
@@ -171,28 +171,28 @@ class Story:
 
     begins: str
     play: Callable[[Worker], None]
-    arrange: Callable[[Office], None] = lambda office: None
+    arrange: Callable[[Scene], None] = lambda scene: None
     steps: Sequence[Callable[[Worker], None]] = (Worker.settle, Worker.export, Worker.deliver)
-    mend: Callable[[Office], None] = lambda office: None
+    mend: Callable[[Scene], None] = lambda scene: None
     is_refused: bool = False
-    also: Mapping[str, Callable[[Office], None]] = field(default_factory=dict)  # what breaks at a boundary
+    also: Mapping[str, Callable[[Scene], None]] = field(default_factory=dict)  # what breaks at a boundary
 
 
-def _lose(kind: str, system: str, route: str, **more: Any) -> Callable[[Office], None]:
-    return lambda office: office.fault(system, route, kind, **more)
+def _lose(kind: str, system: str, route: str, **more: Any) -> Callable[[Scene], None]:
+    return lambda scene: scene.fault(system, route, kind, **more)
 
 
-def _lose_entry(kind: str, **more: Any) -> Callable[[Office], None]:
-    return lambda office: office.fault(office.erp.name, office.erp.entering, kind, **more)
+def _lose_entry(kind: str, **more: Any) -> Callable[[Scene], None]:
+    return lambda scene: scene.fault(scene.erp.name, scene.erp.entering, kind, **more)
 
 
-def _lose_mail(office: Office) -> None:
-    office.mails.answers = ["lose"]
+def _lose_mail(scene: Scene) -> None:
+    scene.mails.answers = ["lose"]
 
 
-def _retire_vendors(office: Office) -> None:
-    for each in office.contractor.books.vendors:
-        office.play(office.erp.name, "vendors", {"code": each.code, "status": "N"})
+def _retire_vendors(scene: Scene) -> None:
+    for each in scene.contractor.books.vendors:
+        scene.play(scene.erp.name, "vendors", {"code": each.code, "status": "N"})
 
 
 # The first request is lost, and the ERP refuses the second: it takes nothing of these vendors any more.
@@ -213,16 +213,16 @@ STORIES = {
         "accepted",
         _settled_later,
         _lose_entry("reset_before"),
-        mend=Office.show_invoices,
+        mend=Scene.show_invoices,
         is_refused=True,
-        also={**_REFUSED, "chunk._send: after create": Office.hide_invoices},
+        also={**_REFUSED, "chunk._send: after create": Scene.hide_invoices},
     ),
     "the ledger was restored": Story("forgotten", Worker.export),
     "a worker has died": Story("left", Worker.settle),
     "letters": Story("accepted", _told, steps=_TELLING),
     "the answer to a letter is lost": Story("accepted", _delivered_later, _lose("reset_after", *_TELL), _TELLING),
     "Procore turns us away": Story(
-        "accepted", _turned_away, _lose("5xx_before", *_TELL, status=401, times=8), _TELLING, Office.heal
+        "accepted", _turned_away, _lose("5xx_before", *_TELL, status=401, times=8), _TELLING, Scene.heal
     ),
     "mails": Story("rejected", Worker.mail, steps=_MAILING, is_refused=True),
     "the answer to a mail is lost": Story("rejected", Worker.mail, _lose_mail, _MAILING, is_refused=True),
@@ -231,7 +231,7 @@ STORIES = {
     "a payment is lost": Story("paid", _paid_later, _lose("reset_before", *_PAY), _PAYING),
     "a payment is surely not sent": Story("paid", Worker.pay, _lose("429", *_PAY, retry_after=3600), _PAYING),
     "the ledger was restored after payments": Story("unpaid", Worker.pay, steps=_PAYING),
-    "Payments Issued is off": Story("paid", Worker.pay, Office.close_payments, _PAYING, Office.open_payments),
+    "Payments Issued is off": Story("paid", Worker.pay, Scene.close_payments, _PAYING, Scene.open_payments),
 }
 
 # What cannot be done together with anything else, and the story in which a worker is killed or stopped around it.
@@ -284,80 +284,80 @@ BOUNDARIES = {
 }
 
 
-def prepare(office: Office) -> None:
+def prepare(scene: Scene) -> None:
     """Keep how the stories begin."""
-    office.begin()
-    office.keep("begun")
-    office.reject_everything()
-    office.keep("rejected")
-    office.begin("begun")
-    office.accept_everything()
-    office.keep("accepted")
-    with at_work(office.ledger, office.clock) as worker:
+    scene.begin()
+    scene.keep("begun")
+    scene.reject_everything()
+    scene.keep("rejected")
+    scene.begin("begun")
+    scene.accept_everything()
+    scene.keep("accepted")
+    with at_work(scene.ledger, scene.clock) as worker:
         _told(worker)
-    office.keep("told")
-    office.forget("accepted")
-    office.keep("forgotten")
-    office.begin("told")
-    office.pay(of_each_vendor=1)
-    office.keep("paid")
-    with at_work(office.ledger, office.clock) as worker:
+    scene.keep("told")
+    scene.forget("accepted")
+    scene.keep("forgotten")
+    scene.begin("told")
+    scene.pay(of_each_vendor=1)
+    scene.keep("paid")
+    with at_work(scene.ledger, scene.clock) as worker:
         worker.pay()
-    office.forget("paid")
-    office.keep("unpaid")
-    office.begin("accepted")
+    scene.forget("paid")
+    scene.keep("unpaid")
+    scene.begin("accepted")
     watch = Watch("chunk._send: after create", partial(_signal, signal.SIGKILL))
-    with _child(office, STORIES["an export"], watch) as child:
+    with _child(scene, STORIES["an export"], watch) as child:
         child.wait()
-    office.clock.advance(_LONG)
-    office.keep("left")
+    scene.clock.advance(_LONG)
+    scene.keep("left")
 
 
-def record(office: Office) -> dict[str, Counter[str]]:
+def record(scene: Scene) -> dict[str, Counter[str]]:
     """Play every story to its end and return how often each boundary was crossed in it."""
     crossed = {}
     for name, story in STORIES.items():
-        watch = _begin(office, story)
-        with at_work(office.ledger, office.clock) as worker, watch.over(worker) as watched:
+        watch = _begin(scene, story)
+        with at_work(scene.ledger, scene.clock) as worker, watch.over(worker) as watched:
             story.play(watched)
         crossed[name] = watch.crossed
     return crossed
 
 
-def kill(office: Office, boundary: str, hits: int = 1) -> None:
+def kill(scene: Scene, boundary: str, hits: int = 1) -> None:
     """Kill a worker when it comes by the boundary for this time, let another one finish, and count."""
     story = STORIES[BOUNDARIES[boundary]]
-    watch = replace(_begin(office, story), act_at=boundary, act=partial(_signal, signal.SIGKILL), hits=hits)
-    with _child(office, story, watch) as child:
+    watch = replace(_begin(scene, story), act_at=boundary, act=partial(_signal, signal.SIGKILL), hits=hits)
+    with _child(scene, story, watch) as child:
         if (status := child.wait()) != -signal.SIGKILL:
             raise HarmError(f"it was not reached: the worker ended with {status}")
-    _finish(office, story)
-    _count(office, story)
+    _finish(scene, story)
+    _count(scene, story)
     if not story.is_refused:
-        _count_writes(office)
+        _count_writes(scene)
 
 
-def stop(office: Office, boundary: str, hits: int = 1) -> None:
+def stop(scene: Scene, boundary: str, hits: int = 1) -> None:
     """Stop a worker there for longer than its lease, let another one finish, continue the first, and count.
 
     Inside a transaction it holds what all others wait for, on either database: there it is continued before they begin.
     """
     story = STORIES[BOUNDARIES[boundary]]
-    watch = replace(_begin(office, story), act_at=boundary, act=partial(_signal, signal.SIGSTOP), hits=hits)
-    with _child(office, story, watch) as child:
+    watch = replace(_begin(scene, story), act_at=boundary, act=partial(_signal, signal.SIGSTOP), hits=hits)
+    with _child(scene, story, watch) as child:
         if not child.wait_for_stop():
             raise HarmError("it was not reached")
-        office.clock.advance(_LONG)
+        scene.clock.advance(_LONG)
         if "before commit" in boundary:
             child.send(signal.SIGCONT)
-            _finish(office, story)
+            _finish(scene, story)
         else:
-            _finish(office, story)
+            _finish(scene, story)
             child.send(signal.SIGCONT)
         if (status := child.wait()) not in (os.EX_OK, TRY_AGAIN):
             raise HarmError(f"the worker that was continued ended with {status}")
-    _finish(office, story)
-    _count(office, story)
+    _finish(scene, story)
+    _count(scene, story)
 
 
 def unlisted_functions() -> set[str]:
@@ -372,42 +372,42 @@ def unlisted_functions() -> set[str]:
     return found - {place.partition(":")[0] for place in PLACES} - {*_PASSING_ON, *_ELSEWHERE}
 
 
-def _begin(office: Office, story: Story) -> Watch:
-    office.begin(story.begins)
-    story.arrange(office)
-    return Watch(also={name: partial(act, office) for name, act in story.also.items()})
+def _begin(scene: Scene, story: Story) -> Watch:
+    scene.begin(story.begins)
+    story.arrange(scene)
+    return Watch(also={name: partial(act, scene) for name, act in story.also.items()})
 
 
 def _signal(what: signal.Signals) -> None:
     os.kill(os.getpid(), what)
 
 
-def _child(office: Office, story: Story, watch: Watch) -> Child:
+def _child(scene: Scene, story: Story, watch: Watch) -> Child:
     def work() -> None:
-        with at_work(office.ledger, office.clock) as worker, watch.over(worker) as watched:
+        with at_work(scene.ledger, scene.clock) as worker, watch.over(worker) as watched:
             story.play(watched)
 
     return Child(work)
 
 
-def _finish(office: Office, story: Story) -> None:
+def _finish(scene: Scene, story: Story) -> None:
     """Be the one who takes over, and work until nothing is left."""
-    story.mend(office)
-    with at_work(office.ledger, office.clock) as worker:
+    story.mend(scene)
+    with at_work(scene.ledger, scene.clock) as worker:
         worker.finish(*story.steps)
 
 
-def _count(office: Office, story: Story) -> None:
+def _count(scene: Scene, story: Story) -> None:
     """Count in both systems; HarmError when anything is there twice, is missing, or is not equal to the cent."""
-    if wrong := {name: number for name, number in office.tally(story.is_refused).items() if number}:
+    if wrong := {name: number for name, number in scene.tally(story.is_refused).items() if number}:
         raise HarmError(f"{wrong}")
-    told = Counter(each["Subject"] for each in office.mails.shown)
-    if story.begins == "rejected" and (len(told), told.total()) != (len(office.requisitions()),) * 2:
-        raise HarmError(f"mailboxes show {told} of {len(office.requisitions())} rejections")
+    told = Counter(each["Subject"] for each in scene.mails.shown)
+    if story.begins == "rejected" and (len(told), told.total()) != (len(scene.requisitions()),) * 2:
+        raise HarmError(f"mailboxes show {told} of {len(scene.requisitions())} rejections")
 
 
-def _count_writes(office: Office) -> None:
+def _count_writes(scene: Scene) -> None:
     """Nothing that arrived was sent again, though both systems would have refused it."""
-    entered, paid = (office.arrived(*each) for each in ((office.erp.name, office.erp.entering), _PAY))
-    if entered > 1 or paid > len(office.requisitions()):
+    entered, paid = (scene.arrived(*each) for each in ((scene.erp.name, scene.erp.entering), _PAY))
+    if entered > 1 or paid > len(scene.requisitions()):
         raise HarmError(f"the invoices were entered {entered} times, and {paid} payments were written")

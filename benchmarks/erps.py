@@ -1,4 +1,4 @@
-"""The ERPs that an office may have: the stand-in for Spectrum, or a real Tryton behind its front."""
+"""The ERPs that an scene may have: the stand-in for Spectrum, or a real Tryton behind its front."""
 
 import shutil
 import sqlite3
@@ -16,14 +16,14 @@ from tieout.sandbox.faults import ASGIApp
 from tieout.sandbox.spectrum import app
 
 if TYPE_CHECKING:
-    from benchmarks.office import Office
+    from benchmarks.scene import Scene
 
 _AUTHORIZATION_ID = "SANDBOX-AUTH-1"
 _BREAKABLE = "VN_INVOICE_APPROVAL_HDR_MC"
 
 
 class Erp(Protocol):
-    """What an office does with its ERP. Its people have the control endpoints of the stand-in for Spectrum."""
+    """What an scene does with its ERP. Its people have the control endpoints of the stand-in for Spectrum."""
 
     name: str
     entering: str  # the request that creates invoices, as the log of requests has it
@@ -37,10 +37,10 @@ class Erp(Protocol):
     def section(self, url: str, now: Path) -> dict[str, Any]:
         """Return the settings that lead to it; `now` is a link to the folder of the story that is played."""
 
-    def hide(self, office: "Office") -> None:
+    def hide(self, scene: "Scene") -> None:
         """Let whoever looks for invoices see an error."""
 
-    def show(self, office: "Office") -> None:
+    def show(self, scene: "Scene") -> None:
         """Let everybody look again."""
 
 
@@ -69,13 +69,13 @@ class SpectrumStandIn:
             "info_link_url": f"sqlite:///file:{_database(now)}?mode=ro&uri=true",
         }
 
-    def hide(self, office: "Office") -> None:
+    def hide(self, scene: "Scene") -> None:
         """A table of Info-Link is there, but reading it fails."""
-        with closing(sqlite3.connect(_database(office.now))) as database:
+        with closing(sqlite3.connect(_database(scene.now))) as database:
             database.executescript(f"DROP VIEW {_BREAKABLE}; CREATE VIEW {_BREAKABLE} AS SELECT * FROM nowhere")
 
-    def show(self, office: "Office") -> None:
-        office.play("spectrum", "info_link", {"table": _BREAKABLE, "enabled": True})
+    def show(self, scene: "Scene") -> None:
+        scene.play("spectrum", "info_link", {"table": _BREAKABLE, "enabled": True})
 
 
 def _database(folder: Path) -> Path:
@@ -109,11 +109,11 @@ class RealTryton:
     def section(self, url: str, now: Path) -> dict[str, Any]:
         return settings_of(url, _COMPANY, self._company_name)
 
-    def hide(self, office: "Office") -> None:
-        office.fault("tryton", self._looking, "5xx_before", times=1000)
+    def hide(self, scene: "Scene") -> None:
+        scene.fault("tryton", self._looking, "5xx_before", times=1000)
 
-    def show(self, office: "Office") -> None:
-        office.heal()
+    def show(self, scene: "Scene") -> None:
+        scene.heal()
 
 
 _COMPANY = "company"

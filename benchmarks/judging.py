@@ -20,8 +20,7 @@ from sqlalchemy import func, select
 from benchmarks.copies import multiply
 from benchmarks.figures import figure
 from benchmarks.stage import stand_ins
-from tieout import settings
-from tieout.clock import now
+from tieout.cli.console import open_office
 from tieout.intake import invoices, reference
 from tieout.judgement import batch
 from tieout.judgement.basis import load_basis
@@ -84,18 +83,19 @@ def _judge_apart(size: int, lines: int) -> tuple[dict[str, Any], dict[str, Any] 
 
 def _fill(size: int, shapes: int) -> None:
     """Bring everything into the ledger."""
+    office = open_office()
     if size % shapes:
         raise SystemExit(f"of {size} invoices there cannot be whole copies: more than {shapes} are a multiple of it")
-    upgrade(settings.ledger_url())
-    with open_ledger() as ledger, open_erp() as erp, open_procore() as procore:
-        projects = reference.list_projects(ledger, procore, now)
-        changed = [invoices.fetch_changed(ledger, procore, project, now).changed for project in projects]
-        reference.read_reference(ledger, erp, now)
-        reference.read_books(ledger, procore, projects, now)
+    upgrade(office.settings.ledger_url)
+    with open_ledger(office) as ledger, open_erp(office) as erp, open_procore(office) as procore:
+        projects = reference.list_projects(ledger, procore, office)
+        changed = [invoices.fetch_changed(ledger, procore, project, office).changed for project in projects]
+        reference.read_reference(ledger, erp, office)
+        reference.read_books(ledger, procore, projects, office)
         if sum(changed) != shapes:
             raise AssertionError(f"{sum(changed)} of {shapes} invoices were read")
         if size > shapes:
-            multiply(ledger, load_basis(ledger, erp, now()), size // shapes, now())
+            multiply(ledger, load_basis(ledger, erp, office), size // shapes, office.clock())
 
 
 def _run(what: str) -> dict[str, Any]:
@@ -106,13 +106,14 @@ def _run(what: str) -> dict[str, Any]:
 
 
 def _judge() -> dict[str, float]:
+    office = open_office()
     import great_expectations  # noqa: F401
     import pandas  # noqa: F401
 
-    with open_ledger() as ledger, open_erp() as erp:
+    with open_ledger(office) as ledger, open_erp(office) as erp:
         began = time.perf_counter(), time.process_time()
-        terms = load_basis(ledger, erp, now())
-        batch.judge_projects(ledger, terms, known_projects(ledger), now, "run b")
+        basis = load_basis(ledger, erp, office)
+        batch.judge_projects(ledger, basis, known_projects(ledger), office)
         cost = _cost(began)
         with ledger.reading() as connection:
             sound = connection.scalar(select(func.count()).where(schema.item.c.state == states.READY))
@@ -120,13 +121,14 @@ def _judge() -> dict[str, float]:
 
 
 def _simulate() -> dict[str, float]:
+    office = open_office()
     import great_expectations  # noqa: F401
     import pandas  # noqa: F401
 
-    with open_ledger() as ledger, open_erp() as erp:
+    with open_ledger(office) as ledger, open_erp(office) as erp:
         began = time.perf_counter(), time.process_time()
-        terms = load_basis(ledger, erp, now())
-        result = simulate(ledger, terms, settings.policy_with(_OTHERWISE), now())
+        basis = load_basis(ledger, erp, office)
+        result = simulate(ledger, basis, office.settings.policy_with(_OTHERWISE), office.clock())
         return {"invoices": result.judged, **_cost(began)}
 
 

@@ -23,9 +23,9 @@ from benchmarks.figures import figure
 from benchmarks.stage import stand_ins
 from data_contracts.forms import ALL
 from tieout import settings
+from tieout.cli.console import open_office
 from tieout.cli.demo.processes import Processes
 from tieout.cli.demo.screen import Run, Screen
-from tieout.clock import now
 from tieout.decisions import review
 from tieout.ledger.database import upgrade
 from tieout.opening import open_ledger
@@ -107,7 +107,7 @@ def _office(folder: Path, facts: dict[str, Any], database: str | None) -> Iterat
     }
     with ExitStack() as stack:
         os.environ.update(ours)
-        upgrade(settings.ledger_url())
+        upgrade(settings.read().ledger_url)
         processes = stack.enter_context(Processes(os.environ, folder / "logs"))
         server = [sys.executable, "-m", "tieout.cli", "server", "--host", "127.0.0.1", "--port", str(port)]
         processes.start("prefect-server", server)
@@ -115,20 +115,21 @@ def _office(folder: Path, facts: dict[str, Any], database: str | None) -> Iterat
         stack.callback(screen.close)
         screen.await_ready(120)
         subprocess.run([sys.executable, "-m", "tieout.cli", "deploy"], check=True, stderr=subprocess.DEVNULL)
-        worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", settings.prefect_section().work_pool]
+        worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", settings.read().prefect.work_pool]
         for number in range(_WORKERS):
             processes.start(f"worker-{number}", [*worker, "--type", "process"])
         yield screen
 
 
 def _accept_all() -> None:
-    with open_ledger() as ledger:
+    office = open_office()
+    with open_ledger(office) as ledger:
         for project_id in review.waiting_projects(ledger):
-            offered = review.offer(ledger, f"bench-{project_id}", project_id, now)
+            offered = review.offer(ledger, f"bench-{project_id}", project_id, office)
             if offered is None:
                 raise RuntimeError(f"nothing is Ready to Export in project {project_id}")
             by = Signature(str(_APPROVER["name"]))
-            if decided := review.decide(ledger, offered.run_id, by, ALL, [], now).problems:
+            if decided := review.decide(ledger, offered.run_id, by, ALL, [], office).problems:
                 raise RuntimeError("; ".join(decided))
 
 

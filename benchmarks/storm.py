@@ -10,7 +10,7 @@ from functools import partial
 from itertools import chain, cycle
 from typing import Any
 
-from benchmarks.office import Office
+from benchmarks.scene import Scene
 from benchmarks.workers import Child, HarmError, Worker, at_work, nothing_waits
 from tieout.errors import TransientError, UnconfirmedError
 from tieout.ledger import states
@@ -50,7 +50,7 @@ _LONGEST = 600  # seconds that a worker may live
 _STEPS = (Worker.settle, Worker.export, Worker.deliver, Worker.write_payments, Worker.pay)
 
 
-def blow(office: Office, story: str, kill_every: float, longest: float, seed: int = 1) -> tuple[Facts, Facts]:
+def blow(scene: Scene, story: str, kill_every: float, longest: float, seed: int = 1) -> tuple[Facts, Facts]:
     """Have four workers carry everything through, invoices and then payments.
 
     Returns what happened, and what is not as it must be.
@@ -58,21 +58,21 @@ def blow(office: Office, story: str, kill_every: float, longest: float, seed: in
     `story` begins when everything is accepted. A worker is killed every few seconds; HarmError when one half takes
     longer than `longest` seconds.
     """
-    office.begin(story)
-    everything, others = len(office.requisitions()), _entered(office)
+    scene.begin(story)
+    everything, others = len(scene.requisitions()), _entered(scene)
     for (system, route), weather in _WEATHER.items():
         for number, (kind, fault) in enumerate(weather.items()):
-            office.fault(system, route, kind, seed=seed + number, **fault)
-    with Crew(partial(_work, office), kill_every, seed) as crew:
-        crew.work_until(lambda: _entered(office) == others + everything, longest, partial(_burst, office))
-        office.pay()
-        crew.work_until(lambda: _written(office) == everything and _is_done(office), longest, partial(_burst, office))
-    struck = sum(fault["fired"] for system in office.urls for fault in office.look(system, "faults")["faults"])
-    office.heal()
-    with at_work(office.ledger, office.clock) as worker:
+            scene.fault(system, route, kind, seed=seed + number, **fault)
+    with Crew(partial(_work, scene), kill_every, seed) as crew:
+        crew.work_until(lambda: _entered(scene) == others + everything, longest, partial(_burst, scene))
+        scene.pay()
+        crew.work_until(lambda: _written(scene) == everything and _is_done(scene), longest, partial(_burst, scene))
+    struck = sum(fault["fired"] for system in scene.urls for fault in scene.look(system, "faults")["faults"])
+    scene.heal()
+    with at_work(scene.ledger, scene.clock) as worker:
         worker.finish(Worker.read, *_STEPS)  # the last lease may have been a dead one's
         stuck = [item for item in worker.ledger.items() if item.state != states.PAID]
-    wrong = {"invoices that are stuck": len(stuck), **office.tally()}
+    wrong = {"invoices that are stuck": len(stuck), **scene.tally()}
     return {"workers killed in the storm": crew.kills, "requests that went wrong": struck}, wrong
 
 
@@ -116,8 +116,8 @@ class Crew:
         self._workers.append(self._stack.enter_context(Child(self._work, _LONGEST)))
 
 
-def _work(office: Office) -> None:
-    with at_work(office.ledger, office.clock) as worker:
+def _work(scene: Scene) -> None:
+    with at_work(scene.ledger, scene.clock) as worker:
         # Anywhere: else whoever is killed sooner than a slow step ends would never come to the next one.
         begin = os.getpid() % len(_STEPS)
         for step in chain((Worker.read,), cycle((*_STEPS[begin:], *_STEPS[:begin], _rest))):
@@ -129,19 +129,19 @@ def _rest(_: Worker) -> None:
     time.sleep(_REST)
 
 
-def _burst(office: Office) -> None:
+def _burst(scene: Scene) -> None:
     for system, route in _WEATHER:
-        office.fault(system, route, "429", **_BURST)
+        scene.fault(system, route, "429", **_BURST)
 
 
-def _entered(office: Office) -> int:
-    return sum(each["count"] for each in office.look("spectrum", "state")["invoices"].values())
+def _entered(scene: Scene) -> int:
+    return sum(each["count"] for each in scene.look("spectrum", "state")["invoices"].values())
 
 
-def _written(office: Office) -> int:
-    return int(office.look("procore", "state")["contract_payments"])
+def _written(scene: Scene) -> int:
+    return int(scene.look("procore", "state")["contract_payments"])
 
 
-def _is_done(office: Office) -> bool:
-    with office.ledger as ledger:  # closed again: who is hired next must not inherit a connection
+def _is_done(scene: Scene) -> bool:
+    with scene.ledger as ledger:  # closed again: who is hired next must not inherit a connection
         return nothing_waits(ledger)

@@ -15,8 +15,8 @@ from benchmarks.stage import stand_ins
 from deployments.tryton import company, server
 from deployments.tryton.__main__ import plan_of, settings_of
 from deployments.tryton.rpc import Row, Tryton
-from tieout import opening, settings
-from tieout.clock import now
+from tieout import opening
+from tieout.cli.console import open_office
 from tieout.decisions import review
 from tieout.export import chunk
 from tieout.intake import reference
@@ -84,19 +84,24 @@ def _session(url: str, database: str) -> Tryton:
 
 def _in_turns(ours: Tryton, theirs: Tryton) -> tuple[float, float]:
     """Read and accept everything, then export it; return the seconds of the export alone, and of the bare calls."""
-    upgrade(settings.ledger_url())
-    with opening.open_ledger() as ledger, opening.open_procore() as procore, opening.open_erp() as erp:
-        projects = reference.list_projects(ledger, procore, now)
+    office = open_office()
+    upgrade(office.settings.ledger_url)
+    with (
+        opening.open_ledger(office) as ledger,
+        opening.open_procore(office) as procore,
+        opening.open_erp(office) as erp,
+    ):
+        projects = reference.list_projects(ledger, procore, office)
         for project in projects:
-            fetch_changed(ledger, procore, project, now)
-        reference.read_reference(ledger, erp, now)
-        reference.read_books(ledger, procore, projects, now)
-        terms = load_basis(ledger, erp, now())
-        _accept(ledger, terms)
+            fetch_changed(ledger, procore, project, office)
+        reference.read_reference(ledger, erp, office)
+        reference.read_books(ledger, procore, projects, office)
+        basis = load_basis(ledger, erp, office)
+        _accept(ledger, basis)
         exported, bare, last, is_left = 0.0, 0.0, 0, True
         while is_left:
             began = time.monotonic()
-            is_left = bool(chunk.export_chunk(ledger, erp, terms, now, _ACTOR).invoice_ids)
+            is_left = bool(chunk.export_chunk(ledger, erp, basis, office).invoice_ids)
             exported += time.monotonic() - began
             last, documents = _documents(ours, last)
             began = time.monotonic()
@@ -105,11 +110,12 @@ def _in_turns(ours: Tryton, theirs: Tryton) -> tuple[float, float]:
     return exported, bare
 
 
-def _accept(ledger: Ledger, terms: Basis) -> None:
+def _accept(ledger: Ledger, basis: Basis) -> None:
+    office = open_office()
     projects = list(known_projects(ledger))
-    batch.judge_projects(ledger, terms, projects, now, _ACTOR)
+    batch.judge_projects(ledger, basis, projects, office)
     os.environ["TIEOUT_POLICY__AUTO_ACCEPT_PROJECTS"] = json.dumps(projects)
-    review.accept_by_policy(ledger, projects, now, terms.policy_version)
+    review.accept_by_policy(ledger, projects, office, basis.policy_version)
 
 
 def _documents(tryton: Tryton, after: int) -> tuple[int, list[Row]]:

@@ -23,6 +23,7 @@ from tieout.intake import invoices, reference
 from tieout.judgement.basis import load_basis
 from tieout.ledger import audit, letters, mails, states
 from tieout.ledger.book import Ledger
+from tieout.office import Office
 from tieout.outbox.letters import deliver as deliver_letters
 from tieout.outbox.mail import deliver as deliver_mail
 from tieout.payments import collection, issued
@@ -134,46 +135,51 @@ class Worker:
     clock: Clock
     mailer: Mailer
 
+    @property
+    def office(self) -> Office:
+        """What a step works by now: settings may have changed since the one before it."""
+        return Office(settings.read(), self.clock, ACTOR)
+
     def read(self) -> None:
-        for project_id in reference.list_projects(self.ledger, self.procore, self.clock):
-            invoices.fetch_changed(self.ledger, self.procore, project_id, self.clock)
+        for project_id in reference.list_projects(self.ledger, self.procore, self.office):
+            invoices.fetch_changed(self.ledger, self.procore, project_id, self.office)
 
     def settle(self) -> None:
-        outcome.release_expired(self.ledger, self.erp, self.clock, ACTOR)
-        outcome.settle_uncertain(self.ledger, self.erp, self.clock, ACTOR)
-        outcome.revive_transient(self.ledger, self.clock, ACTOR)
+        outcome.release_expired(self.ledger, self.erp, self.office)
+        outcome.settle_uncertain(self.ledger, self.erp, self.office)
+        outcome.revive_transient(self.ledger, self.office)
 
     def export(self) -> None:
         """Export until nothing is left; a step that is told to try again does so, as its task would."""
         if not chunk.waiting(self.ledger):
             return
-        terms = load_basis(self.ledger, self.erp, self.clock())
-        tries = settings.export().attempts
+        basis = load_basis(self.ledger, self.erp, self.office)
+        tries = self.office.settings.export.attempts
         while tries:
             try:
-                if not chunk.export_chunk(self.ledger, self.erp, terms, self.clock, ACTOR).invoice_ids:
+                if not chunk.export_chunk(self.ledger, self.erp, basis, self.office).invoice_ids:
                     return
             except TransientError:
                 tries -= 1
 
     def deliver(self) -> None:
-        deliver_letters(self.ledger, self.procore, self.clock)
+        deliver_letters(self.ledger, self.procore, self.office)
 
     def mail(self) -> None:
-        deliver_mail(self.ledger, self.mailer, self.clock)
+        deliver_mail(self.ledger, self.mailer, self.office)
 
     def pay(self) -> None:
-        collection.collect(self.ledger, self.erp, self.clock, ACTOR)
-        observation.observe(self.ledger, self.erp, self.clock, ACTOR)
+        collection.collect(self.ledger, self.erp, self.office)
+        observation.observe(self.ledger, self.erp, self.office)
         self.write_payments()
 
     def write_payments(self) -> None:
-        issued.write(self.ledger, self.procore, self.clock)
+        issued.write(self.ledger, self.procore, self.office)
 
     def wait(self) -> None:
         """Let so much time go by that a dead worker's work is taken over, and that two looks are far enough apart."""
         can = self.erp.capabilities
-        longest = max(can.request_timeout, self.procore.request_timeout) + settings.export().lease
+        longest = max(can.request_timeout, self.procore.request_timeout) + self.office.settings.export.lease
         self.clock.advance(max(longest, can.settles_within, self.procore.settles_within) + timedelta(seconds=1))
 
     def finish(self, *steps: Callable[["Worker"], None]) -> None:
@@ -200,5 +206,7 @@ def nothing_waits(ledger: Ledger) -> bool:
 @contextmanager
 def at_work(ledger: Ledger, clock: Clock) -> Iterator[Worker]:
     """Open what a worker works with; the ledger may be its parent's, which knows its statements already."""
-    with ledger, opening.open_procore() as procore, opening.open_erp() as erp, opening.open_mailer() as mailer:
+    office = Office(settings.read(), clock, ACTOR)
+    opened = opening.open_procore(office), opening.open_erp(office), opening.open_mailer(office)
+    with ledger, opened[0] as procore, opened[1] as erp, opened[2] as mailer:
         yield Worker(ledger, procore, erp, clock, mailer)

@@ -30,7 +30,7 @@ class FetchedInvoice(Contract):
 
 
 class UnreadableInvoice(Contract):
-    """What stands for an invoice whose body cannot be believed: why, in plain sentences."""
+    """An invoice whose body nobody can read, with the reasons in plain sentences."""
 
     reasons: tuple[str, ...]
 

@@ -11,10 +11,10 @@ from pydantic import Field, create_model
 
 from data_contracts.forms import Answer, Words
 from tasks import _prefect
-from tasks._run import run_id, started_at
-from tieout import settings
+from tasks._run import open_office, run_id, started_at
 from tieout.people import rights
 from tieout.people.rights import Signature
+from tieout.settings import Settings
 
 _SUBMITTED = ("Scheduled", "Resuming")  # the states into which a form of the Prefect UI puts a run
 AnyAnswer = TypeVar("AnyAnswer", bound=Answer)
@@ -32,14 +32,15 @@ def ask(
     Only the newest answer counts: an older one, refused then, might be valid by now, or its code count as wrong again.
     An answer counts for its question only: name another one when something else is shown.
     """
-    timeout = timedelta(days=settings.approval().review_days).total_seconds()
+    office = open_office()
+    timeout = timedelta(days=office.settings.approval.review_days).total_seconds()
     asked, problems = _times_asked(question), list[str]()
     if asked:
-        form = _form(model, describe(problems))
+        form = _form(office.settings, model, describe(problems))
         given = suspend_flow_run(wait_for_input=form, timeout=int(timeout), key=f"{question}-{asked}")
         problems = list(record(model(**given.model_dump())))
     if problems or not asked:
-        form = _form(model, describe(problems))
+        form = _form(office.settings, model, describe(problems))
         suspend_flow_run(wait_for_input=form, timeout=int(timeout), key=f"{question}-{asked + 1}")
 
 
@@ -68,11 +69,11 @@ def _times_asked(question: str) -> int:
     return sum(key.startswith(f"{question}-") for key in keys)
 
 
-def _form(model: type[Answer], description: str) -> type[RunInput]:
+def _form(settings: Settings, model: type[Answer], description: str) -> type[RunInput]:
     """Make the form: it names the approvers, and asks for a code where that is the proof."""
-    names = " or ".join(rights.APPROVER.holders()) or "the settings list no approver yet"
+    names = " or ".join(rights.APPROVER.holders(settings.people)) or "the settings list no approver yet"
     fields: dict[str, Any] = {"decided_by": (Words, Field(title="Decided by", description=f"Your name: {names}."))}
-    if settings.approval().proof == "totp":
+    if settings.approval.proof == "totp":
         words = "The six digits that your authenticator app shows for tieout now; each code counts once."
         fields["code"] = (Words, Field(title="Code", description=words))
     made = cast(type[RunInput], create_model(model.__name__, __base__=(model, RunInput), **fields))

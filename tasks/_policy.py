@@ -25,7 +25,7 @@ class Delays(list[float]):
 
     def __getitem__(self, attempt: Any) -> Any:
         """Return the seconds before the try of this number."""
-        return settings.export().retry_delay_seconds * super().__getitem__(attempt)
+        return settings.read().export.retry_delay_seconds * super().__getitem__(attempt)
 
 
 # Every step opens the ledger, which may be away for a moment like Procore and the ERP.
@@ -49,7 +49,7 @@ class Writers(ThreadPoolTaskRunner[Any]):
 
     def duplicate(self) -> "Writers":
         """Return a runner with as many threads as the settings say now."""
-        return type(self)(max_workers=settings.export().writers)
+        return type(self)(max_workers=settings.read().export.writers)
 
 
 # A flow asks for a runner of any future whatever, which no runner is; Prefect casts its own one in the same way.

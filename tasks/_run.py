@@ -7,7 +7,9 @@ from prefect import runtime
 from prefect.exceptions import FailedRun
 
 from tieout import settings
+from tieout.clock import now
 from tieout.errors import TieoutError
+from tieout.office import Office
 
 _SPEAKERS = ("prefect.flow_runs", "prefect.task_runs", "prefect.engine")
 
@@ -27,6 +29,11 @@ def actor() -> str:
     return f"run {run_id()}"
 
 
+def open_office() -> Office:
+    """Return what this step works by: the settings as they stand now, the one clock, and the run as who acts."""
+    return Office(settings.read(), now, actor())
+
+
 def started_at() -> datetime:
     """Return the moment at which the flow run was due; everything that it did came later."""
     due = runtime.flow_run.scheduled_start_time
@@ -36,7 +43,7 @@ def started_at() -> datetime:
 
 def night_name() -> str:
     """Return what a nightly run is called: the day on which it was due, in the company's time zone."""
-    return f"Night of {started_at().astimezone(settings.company().zone):%Y-%m-%d}"
+    return f"Night of {started_at().astimezone(settings.read().company.zone):%Y-%m-%d}"
 
 
 def speak_plainly() -> None:

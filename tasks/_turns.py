@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from tasks import _prefect
-from tasks._run import actor, run_id
-from tieout import settings
-from tieout.clock import now
+from tasks._run import actor, open_office, run_id
 from tieout.errors import TieoutError
 from tieout.ledger.turns import end_turn, take_turn
 from tieout.opening import open_ledger
@@ -32,9 +30,10 @@ def hold(turns: Sequence[str]) -> str | None:
     """Take or renew the turns of these jobs; return the run that has the first of them, if it is not this one."""
     if not turns:
         return None
-    lease = settings.export().lease
+    office = open_office()
+    lease = office.settings.export.lease
     # A ledger that is away is told of by the step that needs it.
-    with suppress(TieoutError), open_ledger() as ledger, ledger.transaction(now(), actor()) as tx:
+    with suppress(TieoutError), open_ledger(office) as ledger, ledger.transaction(office.clock(), actor()) as tx:
         for turn in turns:
             other = take_turn(tx, turn, run_id(), lease)
             if other and turn == turns[0]:
@@ -44,7 +43,8 @@ def hold(turns: Sequence[str]) -> str | None:
 
 def give_back(turns: Sequence[str], holder: str) -> None:
     """Let the next run have the turns of this holder at once."""
-    with suppress(TieoutError), open_ledger() as ledger, ledger.transaction(now(), actor()) as tx:
+    office = open_office()
+    with suppress(TieoutError), open_ledger(office) as ledger, ledger.transaction(office.clock(), actor()) as tx:
         for turn in turns:
             end_turn(tx, turn, holder)
 

@@ -3,9 +3,7 @@
 from prefect import task
 
 from tasks._policy import remote
-from tasks._run import actor
-from tieout import settings
-from tieout.clock import now
+from tasks._run import open_office
 from tieout.export import amendment, observation, outcome
 from tieout.export.chunk import Chunk, Exported, in_chunks
 from tieout.export.chunk import export_chunk as export_one_chunk
@@ -22,15 +20,17 @@ ALONE = Chunk(number=1, size=1)  # one invoice, which is named
 @task(**remote)
 def read_reference() -> Told:
     """Read the ERP's vendors, jobs, phases and subcontracts; say what cannot be believed."""
-    with open_ledger() as ledger, open_erp() as erp:
-        return Told(notes=tuple(reference.read_reference(ledger, erp, now)))
+    office = open_office()
+    with open_ledger(office) as ledger, open_erp(office) as erp:
+        return Told(notes=tuple(reference.read_reference(ledger, erp, office)))
 
 
 @task(**remote)
 def list_chunks(only: list[int] | None = None) -> list[Chunk]:
     """Return the chunks in which all that is accepted can be exported."""
-    with open_ledger() as ledger, open_erp() as erp:
-        size = min(settings.export().chunk, erp.capabilities.invoices_per_call)
+    office = open_office()
+    with open_ledger(office) as ledger, open_erp(office) as erp:
+        size = min(office.settings.export.chunk, erp.capabilities.invoices_per_call)
         waiting = count_waiting(ledger) if only is None else len(only)
     return in_chunks(waiting, size)
 
@@ -38,34 +38,39 @@ def list_chunks(only: list[int] | None = None) -> list[Chunk]:
 @task(**remote, task_run_name="export chunk {chunk.number}")
 def export_chunk(chunk: Chunk, only: list[int] | None = None) -> Exported:
     """Claim the next accepted invoices and export them. Safe to run again after any failure."""
-    with open_ledger() as ledger, open_erp() as erp:
-        return export_one_chunk(ledger, erp, load_basis(ledger, erp, now()), now, actor(), only)
+    office = open_office()
+    with open_ledger(office) as ledger, open_erp(office) as erp:
+        return export_one_chunk(ledger, erp, load_basis(ledger, erp, office), office, only)
 
 
 @task(**remote)
 def release_expired() -> int:
     """Take over what a dead run had claimed."""
-    with open_ledger() as ledger, open_erp() as erp:
-        return outcome.release_expired(ledger, erp, now, actor())
+    office = open_office()
+    with open_ledger(office) as ledger, open_erp(office) as erp:
+        return outcome.release_expired(ledger, erp, office)
 
 
 @task(**remote)
 def settle_uncertain() -> dict[str, int]:
     """Look in the ERP for every invoice, and every change of one, whose outcome is unknown."""
-    with open_ledger() as ledger, open_erp() as erp:
-        amendment.settle(ledger, erp, now, actor())
-        return outcome.settle_uncertain(ledger, erp, now, actor())
+    office = open_office()
+    with open_ledger(office) as ledger, open_erp(office) as erp:
+        amendment.settle(ledger, erp, office)
+        return outcome.settle_uncertain(ledger, erp, office)
 
 
 @task(**remote)
 def observe_invoices(only: list[int] | None = None) -> dict[str, int]:
     """See which of our invoices were posted, are gone, or were changed on either side since their export."""
-    with open_ledger() as ledger, open_erp() as erp:
-        return observation.observe(ledger, erp, now, actor(), only)
+    office = open_office()
+    with open_ledger(office) as ledger, open_erp(office) as erp:
+        return observation.observe(ledger, erp, office, only)
 
 
 @task(**remote)
 def collect_payments() -> collection.Collected:
     """Read the posted payments of our invoices into the ledger."""
-    with open_ledger() as ledger, open_erp() as erp:
-        return collection.collect(ledger, erp, now, actor())
+    office = open_office()
+    with open_ledger(office) as ledger, open_erp(office) as erp:
+        return collection.collect(ledger, erp, office)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from prefect import State, task
 from prefect.client.orchestration import SyncPrefectClient
@@ -9,10 +10,8 @@ from prefect.states import Completed, Failed
 
 from tasks import _prefect, _progress
 from tasks._policy import remote, screen
-from tasks._run import run_id
+from tasks._run import open_office, run_id
 from tasks._steps import Steps
-from tieout import settings
-from tieout.clock import now
 from tieout.intake.invoices import Fetched
 from tieout.opening import open_ledger
 from tieout.progress import followed
@@ -27,23 +26,25 @@ _REST = timedelta(minutes=1)
 @task(**remote)
 def show(project: int, past_days: int | None, date_basis: DateBasis) -> Grid:
     """List the invoices of one project."""
-    with open_ledger() as ledger, _prefect.open_screen() as client:
-        written = grid.write(ledger, Scope(project, past_days, date_basis), now)
-        _attach(client, written)
+    office = open_office()
+    with open_ledger(office) as ledger, _prefect.open_screen() as client:
+        written = grid.write(ledger, Scope(project, past_days, date_basis), office)
+        _attach(client, written, office.settings.company.zone)
     return written
 
 
 @task(**screen)
 def write(projects: list[int], rest: timedelta = timedelta()) -> int:
     """Write the lists of these projects, and of those in which anything happened since lists were written last."""
+    office = open_office()
     shown = _progress.shown("list invoices", "projects")
-    with open_ledger() as ledger, _prefect.open_screen() as client, shown as progress:
-        event_id, moved = grid.moved_projects(ledger, now, rest)
+    with open_ledger(office) as ledger, _prefect.open_screen() as client, shown as progress:
+        event_id, moved = grid.moved_projects(ledger, office, rest)
         wanted = sorted({*projects, *moved})
         for project in followed(wanted, len(wanted), progress):
-            _attach(client, grid.write(ledger, Scope(project), now))
+            _attach(client, grid.write(ledger, Scope(project), office), office.settings.company.zone)
         if moved:
-            grid.note_written(ledger, event_id, now)
+            grid.note_written(ledger, event_id, office)
     return len(wanted)
 
 
@@ -60,16 +61,17 @@ def keep_at_leisure(steps: Steps) -> None:
 
 def conclude(steps: Steps) -> State[None]:
     """Return the end of a run that listed invoices: how many are where, and where the list is."""
+    office = open_office()
     if steps.unfinished:
         return Failed(name=FINISHED_WITH_FAILURES, message="; ".join(steps.unfinished))
     [written] = steps.of(Grid)
-    where = artifact_at(settings.prefect_section().ui_url, written.scope.key)
+    where = artifact_at(office.settings.prefect.ui_url, written.scope.key)
     return Completed(
         name="Listed", message=f"{written.project}: {written.in_short} The table with its history: {where}"
     )
 
 
-def _attach(client: SyncPrefectClient, written: Grid) -> None:
-    at = written.written_at.astimezone(settings.company().zone)
+def _attach(client: SyncPrefectClient, written: Grid, zone: ZoneInfo) -> None:
+    at = written.written_at.astimezone(zone)
     words = f"**{cell(written.project)}** at {at:%Y-%m-%d %H:%M}. {cell(written.in_short)}"
     _prefect.attach_table(client, run_id(), grid.as_table(written.first), written.scope.key, words)

@@ -1,6 +1,7 @@
 """Steps that make Prefect show the ledger: item runs and reviews. Safe at any time; the ledger never waits for them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from prefect import task
@@ -10,22 +11,20 @@ from prefect.states import Cancelled
 
 from tasks import _prefect, _progress, _today
 from tasks._policy import screen
-from tasks._run import run_id
-from tieout import settings
-from tieout.clock import now
+from tasks._run import open_office, run_id
 from tieout.connectors.base import ERP
 from tieout.connectors.procore import web_url as procore_web_url
 from tieout.decisions import review
-from tieout.export import preview
 from tieout.ledger.book import Ledger
 from tieout.ledger.database import in_pieces
 from tieout.ledger.items import Item, find_items
 from tieout.ledger.links import drifted, to_release
 from tieout.ledger.reviews import read_reviews
+from tieout.office import Office
 from tieout.opening import open_erp, open_ledger
 from tieout.progress import Progress, followed
 from tieout.results import Told
-from tieout.views import inquiry, standing
+from tieout.views import standing
 from tieout.views.runs import (
     PASSING,
     Creation,
@@ -40,7 +39,7 @@ from tieout.views.runs import (
     review_name,
 )
 from tieout.views.standing import FAILING
-from tieout.views.story import Story, explanation
+from tieout.views.story import Story, explanation, stories
 from tieout.views.today import ITEMS, REVIEWS
 from tieout.wording import Places
 
@@ -55,11 +54,12 @@ def publish() -> ItemRuns:
 
     The landing page is written anew, too.
     """
-    with open_ledger() as ledger, open_erp() as erp, _prefect.open_screen() as client:
+    office = open_office()
+    with open_ledger(office) as ledger, open_erp(office) as erp, _prefect.open_screen() as client:
         deployment, stories = _prefect.deployment_id(client, ITEMS), dict[str, Creation | Move]()
         told: dict[int, Item] = {}  # also what is settled by the first look and gone from the next one
         for _ in range(_LOOKS):
-            items, runs, plan = _compare(ledger, erp, client, deployment)
+            items, runs, plan = _compare(office, ledger, erp, client, deployment)
             told |= {item.item_id: item for item in items}
             if not plan:
                 break
@@ -69,7 +69,7 @@ def publish() -> ItemRuns:
                 _prefect.move(client, plan.moves, progress)
             stories |= {each.run_id: each for each in plan.moves}
         with _progress.shown("explain items") as progress:
-            _explain(ledger, erp, client, list(told.values()), stories, progress)
+            _explain(office, ledger, erp, client, list(told.values()), stories, progress)
         _today.refresh(ledger, client)
     return ItemRuns(_standing(items, runs))
 
@@ -77,12 +77,13 @@ def publish() -> ItemRuns:
 @task(**screen)
 def open_reviews() -> Told:
     """Leave one open review with the present list for each project with something Ready to Export."""
-    with open_ledger() as ledger, _prefect.open_screen() as client:
+    office = open_office()
+    with open_ledger(office) as ledger, _prefect.open_screen() as client:
         deployment = _prefect.deployment_id(client, REVIEWS)
         ready = review.waiting_projects(ledger)
         plan = _plan_reviews(ledger, ready, _prefect.open_runs(client, deployment))
         for run_id in plan.superseded:
-            review.supersede(ledger, run_id, now)
+            review.supersede(ledger, run_id, office)
             words = "The list changed, or another review shows it."
             client.set_flow_run_state(run_id, Cancelled(name=standing.SUPERSEDED, message=words), force=True)
         # Counted before the runs are read again, so that two passes at once make the same key, hence one run.
@@ -99,29 +100,29 @@ def open_reviews() -> Told:
     return Told(figures=(("reviews waiting", len(ready)),))
 
 
-def plans(ledger: Ledger, erp: ERP, client: SyncPrefectClient) -> tuple[Plan, ReviewPlan]:
+def plans(office: Office, ledger: Ledger, erp: ERP, client: SyncPrefectClient) -> tuple[Plan, ReviewPlan]:
     """Return what `publish` and `open_reviews` would do now."""
-    _, _, items = _compare(ledger, erp, client, _prefect.deployment_id(client, ITEMS))
+    _, _, items = _compare(office, ledger, erp, client, _prefect.deployment_id(client, ITEMS))
     runs = _prefect.open_runs(client, _prefect.deployment_id(client, REVIEWS))
     return items, _plan_reviews(ledger, review.waiting_projects(ledger), runs)
 
 
-def places(erp: ERP) -> Places:
+def places(office: Office, erp: ERP) -> Places:
     """Return where people click."""
-    return Places(erp.capabilities.menu_path, procore_web_url())
+    return Places(erp.capabilities.menu_path, procore_web_url(office.settings))
 
 
 def _compare(
-    ledger: Ledger, erp: ERP, client: SyncPrefectClient, deployment: UUID
+    office: Office, ledger: Ledger, erp: ERP, client: SyncPrefectClient, deployment: UUID
 ) -> tuple[list[Item], list[Run], Plan]:
     """Read both sets and plan what makes the second one equal to the first."""
     items, runs = _both(ledger, _prefect.open_runs(client, deployment, PASSING))
-    patience = settings.export().lease * _PATIENCE
-    plan = plan_items(items, runs, now(), patience, places(erp))
+    patience = office.settings.export.lease * _PATIENCE
+    plan = plan_items(items, runs, office.clock(), patience, places(office, erp))
     ended_well = _prefect.runs_with_keys(client, deployment, [each.key for each in plan.creations])
     if ended_well:  # and their invoices fail or drifted since
         runs += [run for run in map(_prefect.as_run, ended_well) if run]
-        plan = plan_items(items, runs, now(), patience, places(erp))
+        plan = plan_items(items, runs, office.clock(), patience, places(office, erp))
     return items, runs, plan
 
 
@@ -135,6 +136,7 @@ def _both(ledger: Ledger, found: list[FlowRun]) -> tuple[list[Item], list[Run]]:
 
 
 def _explain(
+    office: Office,
     ledger: Ledger,
     erp: ERP,
     client: SyncPrefectClient,
@@ -145,22 +147,19 @@ def _explain(
     by_invoice = {(item.company_id, item.invoice_id): item for item in items}
     told = {run_id: by_invoice[each.invoice] for run_id, each in changed.items() if each.invoice in by_invoice}
     _prefect.tell(client, {run_id: each.standing for run_id, each in changed.items() if run_id in told})
-    where = places(erp)
+    where = places(office, erp)
     for piece in followed(in_pieces(told.items(), _STORIES), len(told), progress, len):
-        payloads = preview.payloads(ledger, erp, [item for _, item in piece if standing.badge_of(item)], now)
-        happened = inquiry.timelines(ledger, [item for _, item in piece])
-        derived = inquiry.derivations(ledger, [item for _, item in piece])
+        found = stories(ledger, erp, [item for _, item in piece], office)
         for run, item in piece:
-            story = Story(happened[item.item_id], (), payloads.get(item.item_id), derived[item.item_id])
-            _tell_story(client, item, run, story, where)
+            _tell_story(client, item, run, found[item.item_id], where)
 
 
-def explain(ledger: Ledger, erp: ERP, client: SyncPrefectClient, item: Item, unfinished: Sequence[str] = ()) -> None:
+def explain(
+    office: Office, ledger: Ledger, erp: ERP, client: SyncPrefectClient, item: Item, unfinished: Sequence[str] = ()
+) -> None:
     """Hang the whole story of an item on this run, beginning with the steps that did not finish just now."""
-    happened, payload = inquiry.timelines(ledger, [item]), preview.payloads(ledger, erp, [item], now)
-    derived = inquiry.derivations(ledger, [item])
-    story = Story(happened[item.item_id], unfinished, payload.get(item.item_id), derived[item.item_id])
-    _tell_story(client, item, run_id(), story, places(erp))
+    story = stories(ledger, erp, [item], office, also_settled=True)[item.item_id]
+    _tell_story(client, item, run_id(), replace(story, unfinished=unfinished), places(office, erp))
 
 
 def _tell_story(client: SyncPrefectClient, item: Item, run: str, story: Story, places: Places) -> None:

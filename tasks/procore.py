@@ -4,7 +4,7 @@ from prefect import task
 
 from tasks import _progress
 from tasks._policy import remote
-from tieout.clock import now
+from tasks._run import open_office
 from tieout.errors import SettingsError, TransientError
 from tieout.intake import census, invoices, reference
 from tieout.intake.invoices import Fetched
@@ -17,8 +17,9 @@ from tieout.results import Told
 @task(**remote)
 def list_projects(wanted: list[int] | None = None) -> list[int]:
     """Return the projects to work on: those that Procore shows and the policy does not pass over."""
-    with open_ledger() as ledger, open_procore() as procore:
-        visible = reference.list_projects(ledger, procore, now)
+    office = open_office()
+    with open_ledger(office) as ledger, open_procore(office) as procore:
+        visible = reference.list_projects(ledger, procore, office)
     unknown = set(wanted or ()) - set(visible)
     if unknown:
         names = ", ".join(map(str, sorted(unknown)))
@@ -29,41 +30,46 @@ def list_projects(wanted: list[int] | None = None) -> list[int]:
 @task(**remote, task_run_name="fetch changed invoices of project {project}")
 def fetch_changed_invoices(project: int) -> Fetched:
     """Store what changed in one project since the last time."""
+    office = open_office()
     words = f"fetch changed invoices of project {project}"
-    with open_ledger() as ledger, open_procore() as procore, _progress.shown(words) as progress:
-        return invoices.fetch_changed(ledger, procore, project, now, progress)
+    with open_ledger(office) as ledger, open_procore(office) as procore, _progress.shown(words) as progress:
+        return invoices.fetch_changed(ledger, procore, project, office, progress)
 
 
 @task(**remote, task_run_name="take census of project {project}")
 def take_census(project: int) -> Told:
     """Count what may be sent in Procore and in the ledger; say so when the two do not agree."""
-    with open_ledger() as ledger, open_procore() as procore:
-        differing = census.take_census(ledger, procore, project, now)
+    office = open_office()
+    with open_ledger(office) as ledger, open_procore(office) as procore:
+        differing = census.take_census(ledger, procore, project, office)
     return Told(notes=(differing,) if differing else ())
 
 
 @task(**remote, task_run_name="fetch invoice {invoice}")
 def fetch_invoice(invoice: int) -> None:
     """Read one invoice again."""
-    with open_ledger() as ledger, open_procore() as procore:
-        invoices.refetch_one(ledger, procore, invoice, now)
+    office = open_office()
+    with open_ledger(office) as ledger, open_procore(office) as procore:
+        invoices.refetch_one(ledger, procore, invoice, office)
 
 
 @task(**remote)
 def read_books(projects: list[int]) -> Told:
     """Read the commitments, codes and periods of the projects in which something waits; say what is amiss."""
+    office = open_office()
     shown = _progress.shown("read commitments, codes and periods", "projects")
-    with open_ledger() as ledger, open_procore() as procore, shown as progress:
-        problems = reference.read_books(ledger, procore, projects, now, progress)
+    with open_ledger(office) as ledger, open_procore(office) as procore, shown as progress:
+        problems = reference.read_books(ledger, procore, projects, office, progress)
     return Told(notes=tuple(problem.message for problem in problems))
 
 
 @task(**remote)
 def write_payments() -> issued.Written:
     """Write the ERP's payments to Payments Issued, each once."""
+    office = open_office()
     shown = _progress.shown("write to Payments Issued", "payments")
-    with open_ledger() as ledger, open_procore() as procore, shown as progress:
-        done = issued.write(ledger, procore, now, progress)
+    with open_ledger(office) as ledger, open_procore(office) as procore, shown as progress:
+        done = issued.write(ledger, procore, office, progress)
     if done.is_interrupted:
         raise TransientError("Procore", "Payments Issued", "it went away while payments were written")
     return done
@@ -72,5 +78,10 @@ def write_payments() -> issued.Written:
 @task(**remote)
 def deliver_letters() -> letters.Delivered:
     """Write locks and origin data back; what Procore refuses is reported and delays no export."""
-    with open_ledger() as ledger, open_procore() as procore, _progress.shown("write back to Procore") as progress:
-        return letters.deliver(ledger, procore, now, progress)
+    office = open_office()
+    with (
+        open_ledger(office) as ledger,
+        open_procore(office) as procore,
+        _progress.shown("write back to Procore") as progress,
+    ):
+        return letters.deliver(ledger, procore, office, progress)

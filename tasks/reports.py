@@ -6,10 +6,11 @@ from uuid import UUID
 from prefect.client.schemas.objects import State, StateType
 
 from tasks import _prefect, items
-from tasks._run import actor, run_id, started_at
+from tasks._run import actor, open_office, run_id, started_at
 from tasks._steps import Steps
-from tieout import settings, wording
+from tieout import wording
 from tieout.ledger import audit, states
+from tieout.office import Office
 from tieout.opening import open_erp, open_ledger
 from tieout.views import inquiry
 from tieout.views.quality import Quality
@@ -22,7 +23,7 @@ LEFT_TO_ANOTHER = "Left to Another Run"
 
 def conclude(steps: Steps, green: str = "Completed") -> State[None]:
     """Write the report of the run and return its end: red if anything in this run failed, never for older failures."""
-    report = _report(steps)
+    report = _report(steps, open_office())
     with _prefect.open_screen() as client:
         _prefect.attach(client, run_id(), report.markdown(), _key(steps.title), report.in_short())
     return _state(report.standing(green))
@@ -30,12 +31,13 @@ def conclude(steps: Steps, green: str = "Completed") -> State[None]:
 
 def conclude_item(steps: Steps, company: int, invoice: int) -> State[None]:
     """Explain how the invoice stands now and return the end of its run: red where a step did not finish."""
-    with open_ledger() as ledger, open_erp() as connector, _prefect.open_screen() as client:
+    office = open_office()
+    with open_ledger(office) as ledger, open_erp(office) as connector, _prefect.open_screen() as client:
         found = ledger.items(company_id=company, invoice_id=invoice)
         if not found:
             return _red("; ".join(steps.unfinished))
-        items.explain(ledger, connector, client, found[0], steps.unfinished)
-        standing = standing_of(found[0], items.places(connector))
+        items.explain(office, ledger, connector, client, found[0], steps.unfinished)
+        standing = standing_of(found[0], items.places(office, connector))
         is_its_item = client.read_flow_run(UUID(run_id())).idempotency_key == key_of(found[0])
     unfinished = "; ".join(steps.unfinished)
     if unfinished and standing.type != "FAILED":
@@ -49,9 +51,10 @@ def conclude_item(steps: Steps, company: int, invoice: int) -> State[None]:
 
 def left_to(other: str) -> State[None]:
     """Return the end of a run that leaves its job to the one that does it already."""
+    office = open_office()
     with _prefect.open_screen() as client:
         name = _prefect.name_of(client, other)
-    where = wording.run_at(settings.prefect_section().ui_url, other)
+    where = wording.run_at(office.settings.prefect.ui_url, other)
     words = (
         f"{name} is doing this right now, see {where}. Nobody has to act; if it is stuck, cancel it and run this again."
     )
@@ -78,8 +81,8 @@ def _state(end: Standing) -> State[None]:
     return State(type=StateType(end.type), name=end.name, message=end.message)
 
 
-def _report(steps: Steps) -> RunReport:
-    with open_ledger() as ledger, open_erp() as connector:
+def _report(steps: Steps, office: Office) -> RunReport:
+    with open_ledger(office) as ledger, open_erp(office) as connector:
         exported, failed = inquiry.brought_about(ledger, actor(), started_at())
         return RunReport(
             title=steps.title,
@@ -97,7 +100,7 @@ def _report(steps: Steps) -> RunReport:
             figures=steps.figures,
             runs=next((each.runs for each in steps.of(ItemRuns)), {}),
             quality=next(iter(steps.of(Quality)), Quality()),
-            ui_url=settings.prefect_section().ui_url,
+            ui_url=office.settings.prefect.ui_url,
             menu_path=connector.capabilities.menu_path,
             head=audit.head(ledger),
         )

@@ -7,8 +7,7 @@ from prefect import task
 from data_contracts.forms import ReviewAnswer
 from tasks import _asking, _prefect
 from tasks._policy import remote
-from tasks._run import run_id
-from tieout.clock import now
+from tasks._run import open_office, run_id
 from tieout.decisions.review import Decided, Offer, decide, waiting_projects
 from tieout.decisions.review import earlier_decision as decision_of
 from tieout.decisions.review import offer as offer_review
@@ -21,8 +20,9 @@ from tieout.views.runs import review_name
 @task(**remote)
 def offer(project: int) -> Offer | None:
     """Freeze what this run offers, or find what it offered before; None when there is nothing to decide here."""
-    with open_ledger() as ledger:
-        offered = offer_review(ledger, run_id(), project, now)
+    office = open_office()
+    with open_ledger(office) as ledger:
+        offered = offer_review(ledger, run_id(), project, office)
         with ledger.reading() as connection:
             review = read_review(connection, run_id())
         if offered is None or review is None or review.outcome in ("superseded", "lapsed"):
@@ -37,18 +37,20 @@ def offer(project: int) -> Offer | None:
 @task(**remote)
 def record(offered: Offer, answer: ReviewAnswer) -> Decided:
     """Record the decision before anything follows from it; with problems nothing is recorded."""
+    office = open_office()
     if problems := answer.problems():
         return Decided(problems=tuple(problems))
     rejected = answer.rejected(row.number for row in offered.rows)
     by = _asking.signature(answer.decided_by, answer.code)
-    with open_ledger() as ledger:
-        return decide(ledger, run_id(), by, answer.accepted(), rejected, now)
+    with open_ledger(office) as ledger:
+        return decide(ledger, run_id(), by, answer.accepted(), rejected, office)
 
 
 @task(**remote)
 def earlier_decision() -> Decided | None:
     """Return what was decided in this run already, so that a run that is retried asks nobody again."""
-    with open_ledger() as ledger:
+    office = open_office()
+    with open_ledger(office) as ledger:
         return decision_of(ledger, run_id())
 
 

@@ -8,9 +8,7 @@ from prefect.client.schemas.objects import FlowRun
 
 from tasks import _prefect
 from tasks._policy import remote, screen
-from tasks._run import run_id
-from tieout import settings
-from tieout.clock import now
+from tasks._run import open_office, run_id
 from tieout.decisions import review
 from tieout.ledger.book import Ledger
 from tieout.ledger.reviews import open_run_ids
@@ -40,7 +38,8 @@ def close_dead_runs() -> list[str]:
 
 def dead_runs(client: SyncPrefectClient) -> list[FlowRun]:
     """Return our runs that say they work but have given no sign of life for too long."""
-    since = now() - settings.prefect_section().silence
+    office = open_office()
+    since = office.clock() - office.settings.prefect.silence
     at_work = [run for run in _prefect.runs_at_work(client, deployments()) if str(run.id) != run_id()]
     quiet = {str(run.id): run for run in at_work if run.state and run.state.timestamp < since}
     heard_of = _prefect.heard_of(client, quiet, since)
@@ -50,9 +49,10 @@ def dead_runs(client: SyncPrefectClient) -> list[FlowRun]:
 @task(**screen)
 def close_reviews() -> int:
     """Close in the ledger what nobody can answer any more: reviews whose runs have ended without a decision."""
-    with open_ledger() as ledger, _prefect.open_screen() as client:
+    office = open_office()
+    with open_ledger(office) as ledger, _prefect.open_screen() as client:
         lapsed = lapsed_reviews(ledger, client)
-        review.lapse(ledger, lapsed, now)
+        review.lapse(ledger, lapsed, office)
     return len(lapsed)
 
 
@@ -66,21 +66,24 @@ def lapsed_reviews(ledger: Ledger, client: SyncPrefectClient) -> list[str]:
 @task(**remote)
 def note_night() -> None:
     """Note that a whole night came to its end, however it went: when none does, an alarm rings."""
-    with open_ledger() as ledger:
-        alarms.note_night(ledger, now)
+    office = open_office()
+    with open_ledger(office) as ledger:
+        alarms.note_night(ledger, office)
 
 
 @task(**remote)
 def list_vanished() -> Told:
     """Say which projects Procore lists no more though their invoices are not done."""
-    with open_ledger() as ledger:
-        return Told(notes=tuple(alarms.vanished(ledger, now)))
+    office = open_office()
+    with open_ledger(office) as ledger:
+        return Told(notes=tuple(alarms.vanished(ledger, office)))
 
 
 @task(**remote)
 def ring() -> Told:
     """Say what is wrong that no single run would notice; the operators get a mail about what began or is over."""
-    with open_ledger() as ledger:
-        found = alarms.ringing(ledger, now)
-        notices.tell_of_alarms(ledger, found, now)
+    office = open_office()
+    with open_ledger(office) as ledger:
+        found = alarms.ringing(ledger, office)
+        notices.tell_of_alarms(ledger, found, office)
     return Told(alarms=tuple(f"{each.message} {each.remedy}" for each in found))

@@ -7,12 +7,18 @@ from typing import Any
 from data_contracts.case import Case, Others
 from data_contracts.commitment import BillingPeriod, Commitment, CommitmentLine, CostCode, Project, ProjectBooks, Vendor
 from data_contracts.invoice import Invoice, InvoiceLine, Summary
-from data_contracts.reference import ErpJob, ErpPhase, ErpSubcontract, ErpVendor, Reference
+from data_contracts.reference import ErpJob, ErpPhase, ErpSubcontract, ErpVendor, Finding, Reference
 from data_contracts.voucher import Payment, Voucher, VoucherLine
+from tieout import settings
+from tieout.clock import Clock, now
 from tieout.connectors.base import Capabilities, invoice_key
+from tieout.export.drift import as_text
 from tieout.judgement.cases import build_case
 from tieout.judgement.coding import Codes
 from tieout.judgement.mapping import CodeMap, MappingRow
+from tieout.ledger import states
+from tieout.ledger.items import Item
+from tieout.office import Office
 from tieout.settings import Policy
 
 TODAY = date(2026, 3, 4)
@@ -26,6 +32,22 @@ SPECTRUM = {
     "contract_number_length": 10,
     "release_path": "Accounts Payable > Retention Release",
 }
+REASON = Finding(
+    rule="vendor-inactive",
+    severity="refuse",
+    message="Vendor ACME01 is inactive in Spectrum",
+    remedy="Reactivate the vendor",
+    owner="bookkeeper",
+    numbers={"vendor": "ACME01"},
+)
+CHANGED = Finding(
+    rule="changed-in-erp",
+    severity="warn",
+    message="Changed in Spectrum since its export: gross $12,500.00 → $13,000.00",
+    remedy="Have it put back in Spectrum",
+    owner="accounting",
+    numbers={"gross": "$12,500.00 → $13,000.00"},
+)
 
 
 def money(value: Any) -> Decimal:
@@ -324,3 +346,21 @@ def a_payment(**changes: Any) -> Payment:
         "currency": "USD",
     }
     return Payment(**fields | changes)
+
+
+def an_item(**changes: Any) -> Item:
+    """An item of the ledger that failed for a reason, long ago; `reasons` and `drifted` are findings."""
+    reasons = changes.pop("reasons", [REASON])
+    fields: dict[str, Any] = dict.fromkeys(Item._fields, None)
+    fields |= {"item_id": 1, "company_id": 4, "invoice_id": 1042, "project_id": 41, "erp": "spectrum"}
+    fields |= {"state": states.FAILED, "revision": 1, "cause": "vendor-inactive", "currency": "USD"}
+    fields |= {"number": "INV-1042", "vendor": "Acme Concrete", "project": "Riverside Tower"}
+    fields |= {"gross_minor": 1_250_000, "held_minor": 125_000, "changed_at": datetime(2026, 9, 9, 12, 0, tzinfo=UTC)}
+    fields["drift"] = as_text(changes.pop("drifted", []))
+    fields["findings"] = "[" + ",".join(reason.model_dump_json() for reason in reasons) + "]"
+    return Item(**fields | changes)
+
+
+def an_office(clock: Clock = now, actor: str = "night") -> Office:
+    """What a step would work by if it began now."""
+    return Office(settings.read(), clock, actor)

@@ -18,12 +18,13 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from builders import an_office
 from ledgers import Ledgers
 from stand_ins import StandIns, write_mapping
 
 from data_contracts.forms import ALL, All, RefreshAnswer
 from tieout import opening, settings
-from tieout.connectors.base import ERP, open_erp, parse_key
+from tieout.connectors.base import ERP, invoice_key, open_erp, parse_key
 from tieout.connectors.procore import Procore
 from tieout.decisions import refresh, review
 from tieout.decisions.refresh import Change
@@ -39,11 +40,12 @@ from tieout.ledger import audit, sightings, states
 from tieout.ledger.book import Ledger
 from tieout.ledger.intents import live_intents
 from tieout.ledger.items import Item
+from tieout.office import Office
 from tieout.outbox import letters
 from tieout.outbox.mail import Mailed
 from tieout.outbox.mail import deliver as deliver_mail
-from tieout.payments import collection, issued
-from tieout.payments.issued import Written
+from tieout.payments import collection
+from tieout.payments.issued import Written, write
 from tieout.people.rights import Signature
 from tieout.sandbox.contractor.contractor import Contractor
 
@@ -58,6 +60,20 @@ WEDNESDAY = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)  # noon in New York; the wee
 AFTER_A_NIGHT = pytest.mark.sandbox(after="night")  # everything is Ready to Export
 AFTER_AN_EXPORT = pytest.mark.sandbox(after="export")
 _MOST_CHUNKS = 50
+
+# What a worker does that is killed with invoices in hand.
+CLAIMER = """
+import sys
+from datetime import datetime
+from tieout import opening, settings
+from tieout.export.chunk import export_chunk
+from tieout.judgement.basis import load_basis
+from tieout.office import Office
+now = datetime.fromisoformat(sys.argv[1])
+office = Office(settings.read(), lambda: now, "dying")
+with opening.open_ledger(office) as ledger, opening.open_erp(office) as erp:
+    export_chunk(ledger, erp, load_basis(ledger, erp, office), office)
+"""
 
 
 @dataclass
@@ -113,25 +129,29 @@ class Desk:
     # What the steps work with.
 
     @property
+    def office(self) -> Office:
+        return an_office(self.clock, NIGHT)
+
+    @property
     def ledger(self) -> Ledger:
-        return self._opened("ledger", lambda: Ledger(settings.ledger_url()))
+        return self._opened("ledger", lambda: Ledger(settings.read().ledger_url))
 
     @property
     def erp(self) -> ERP:
-        return self._opened("erp", lambda: open_erp(settings.company().erp))
+        return self._opened("erp", lambda: open_erp(self.office.settings.company.erp, self.office.settings))
 
     @property
     def procore(self) -> Procore:
-        return self._opened("procore", Procore.from_settings)
+        return self._opened("procore", lambda: Procore.from_settings(self.office.settings))
 
     @property
-    def terms(self) -> Basis:
-        return load_basis(self.ledger, self.erp, self.clock())
+    def basis(self) -> Basis:
+        return load_basis(self.ledger, self.erp, self.office)
 
-    def terms_of(self, project_id: int) -> Basis:
-        """Return the terms with the books of a project."""
+    def basis_of(self, project_id: int) -> Basis:
+        """Return the basis with the books of a project."""
         with self.ledger.reading() as connection:
-            return self.terms.with_books(connection, [project_id])
+            return self.basis.with_books(connection, [project_id])
 
     @property
     def projects(self) -> list[int]:
@@ -158,7 +178,7 @@ class Desk:
     def back_up(self) -> str:
         """Copy the ledger as it stands; return the copy's URL, to which `set("ledger", url=...)` goes back."""
         self.close()
-        return self.ledgers.new_ledger(like=settings.ledger_url())
+        return self.ledgers.new_ledger(like=settings.read().ledger_url)
 
     @property
     def mapping_csv(self) -> Path:
@@ -172,26 +192,26 @@ class Desk:
 
     def read(self) -> list[Fetched]:
         """Read what changed in Procore, and what it is judged by."""
-        projects = reference.list_projects(self.ledger, self.procore, self.clock)
-        fetched = [invoices.fetch_changed(self.ledger, self.procore, each, self.clock) for each in projects]
-        reference.read_reference(self.ledger, self.erp, self.clock)
-        reference.read_books(self.ledger, self.procore, projects, self.clock)
+        projects = reference.list_projects(self.ledger, self.procore, self.office)
+        fetched = [invoices.fetch_changed(self.ledger, self.procore, each, self.office) for each in projects]
+        reference.read_reference(self.ledger, self.erp, self.office)
+        reference.read_books(self.ledger, self.procore, projects, self.office)
         return fetched
 
     def judge(self) -> dict[str, int]:
         """Judge what is new and what may be judged differently now."""
-        return batch.judge_projects(self.ledger, self.terms, self.projects, self.clock, NIGHT).counts
+        return batch.judge_projects(self.ledger, self.basis, self.projects, self.office).counts
 
     def offer(self, project_id: int) -> Offer | None:
         """Open a review."""
-        return review.offer(self.ledger, str(uuid4()), project_id, self.clock)
+        return review.offer(self.ledger, str(uuid4()), project_id, self.office)
 
     def decide(
         self, offered: Offer, accept: list[str] | All = ALL, reject: Sequence[tuple[str, str]] = (),
         by: str = APPROVER,
     ) -> Decided:  # fmt: skip
         """Answer a review."""
-        return review.decide(self.ledger, offered.run_id, Signature(by), accept, reject, self.clock)
+        return review.decide(self.ledger, offered.run_id, Signature(by), accept, reject, self.office)
 
     def accept(self) -> list[int]:
         """Accept whatever is Ready to Export, by one review per project; return the invoices."""
@@ -203,7 +223,7 @@ class Desk:
         counts: Counter[str] = Counter()
         for _ in range(_MOST_CHUNKS):
             try:
-                done = chunk.export_chunk(self.ledger, self.erp, self.terms, self.clock, NIGHT, only)
+                done = chunk.export_chunk(self.ledger, self.erp, self.basis, self.office, only)
             except TransientError:
                 tries -= 1
                 if not tries:
@@ -216,9 +236,9 @@ class Desk:
 
     def foresee(self, only: Sequence[int] | None = None) -> list[Forecast]:
         """Say what exporting would do now, of what is due or of these invoices."""
-        due = preview.due(self.ledger, self.terms)
+        due = preview.due(self.ledger, self.basis)
         items = due if only is None else self.ledger.items(invoice_id=list(only))
-        return preview.foresee(self.ledger, self.erp, self.terms, items, self.clock())
+        return preview.foresee(self.ledger, self.erp, self.basis, items, self.clock())
 
     def payload(self, invoice_id: int) -> dict[str, Any]:
         """Return what would be sent of an invoice now."""
@@ -228,7 +248,7 @@ class Desk:
 
     def see_change(self, invoice_id: int) -> Change:
         """Read an invoice in Procore again, and see what differs since it was sent."""
-        invoices.refetch_one(self.ledger, self.procore, invoice_id, self.clock)
+        invoices.refetch_one(self.ledger, self.procore, invoice_id, self.office)
         change = refresh.compare(self.ledger, self.erp.capabilities, self.contractor.company_id, invoice_id)
         assert change
         return change
@@ -236,12 +256,12 @@ class Desk:
     def take_over(self, change: Change, run: str = "run-1", by: str = APPROVER) -> list[str]:
         """Answer that a change is taken over; return what is wrong with that."""
         given = RefreshAnswer(decided_by=by, decision="apply")
-        return refresh.apply(self.ledger, self.erp, self.terms, change, given, Signature(by), run, self.clock)
+        return refresh.apply(self.ledger, self.erp, self.basis, change, given, Signature(by), run, self.office)
 
     def settle(self) -> None:
         """Take over from the dead, and look for what is uncertain."""
-        outcome.release_expired(self.ledger, self.erp, self.clock, NIGHT)
-        outcome.settle_uncertain(self.ledger, self.erp, self.clock, NIGHT)
+        outcome.release_expired(self.ledger, self.erp, self.office)
+        outcome.settle_uncertain(self.ledger, self.erp, self.office)
 
     def beside_a_fetch(self, invoice_ids: Sequence[int], work: Callable[[], Done]) -> Done:
         """Let another worker work while somebody fetches these invoices; return what came of the work."""
@@ -253,25 +273,25 @@ class Desk:
         return working.result()
 
     def deliver(self) -> letters.Delivered:
-        return letters.deliver(self.ledger, self.procore, self.clock)
+        return letters.deliver(self.ledger, self.procore, self.office)
 
     def mail(self) -> Mailed:
         """Send the mails that are owed."""
-        with opening.open_mailer() as mailer:
-            return deliver_mail(self.ledger, mailer, self.clock)
+        with opening.open_mailer(self.office) as mailer:
+            return deliver_mail(self.ledger, mailer, self.office)
 
     def pay(self) -> Written:
         """Bring the ERP's payments and states back."""
-        collection.collect(self.ledger, self.erp, self.clock, NIGHT)
-        observation.observe(self.ledger, self.erp, self.clock, NIGHT)
-        return issued.write(self.ledger, self.procore, self.clock)
+        collection.collect(self.ledger, self.erp, self.office)
+        observation.observe(self.ledger, self.erp, self.office)
+        return write(self.ledger, self.procore, self.office)
 
     def night(self) -> Written:
         """Take the steps of `nightly_sync`; what is Ready to Export waits for a person."""
         self.read()
         self.settle()
         self.judge()
-        outcome.revive_transient(self.ledger, self.clock, NIGHT)
+        outcome.revive_transient(self.ledger, self.office)
         self.export(tries=4)
         written = self.pay()
         self.deliver()
@@ -406,6 +426,12 @@ class Desk:
         who = {"vendor_code": row["Vendor_Code"].strip(), "invoice_number": row["Invoice_Number"].strip()}
         self.play("spectrum", f"invoices/{action}", {**who, **more})
 
+    def act_on_ours(self, invoice_id: int, action: str, **more: Any) -> dict[str, Any]:
+        """Accounting edits, deletes or voids an invoice of ours; return how it was before."""
+        row = self.exported()[invoice_id]
+        self.act_on(row, action, **more)
+        return row
+
     def post(self, invoice_ids: Iterable[int] | None = None) -> None:
         """Accounting posts invoices of ours, or everything."""
         wanted = None
@@ -453,3 +479,32 @@ def a_desk(
 def amount(row: dict[str, Any], name: str) -> Decimal:
     """Return an amount of a stand-in's row."""
     return Decimal(str(row[name]))
+
+
+def of_ours(desk: Desk, invoice_id: int) -> list[dict[str, Any]]:
+    """What Spectrum holds under our key that is not void."""
+    key = invoice_key(desk.contractor.company_id, invoice_id)
+    return [row for row in desk.erp_invoices() if row["Remarks"].strip() == key and row["state"] != "void"]
+
+
+def of_one_vendor(desk: Desk, is_posted: bool = True) -> list[int]:
+    """Bring everything into Spectrum; return three posted invoices of one vendor, oldest first."""
+    desk.export_everything()
+    if is_posted:
+        desk.post()
+    rows = desk.exported()
+    vendor = rows[min(rows)]["Vendor_Code"]
+    return sorted(invoice_id for invoice_id, row in rows.items() if row["Vendor_Code"] == vendor)
+
+
+def due(desk: Desk, invoice_id: int) -> Decimal:
+    row = desk.exported()[invoice_id]
+    return amount(row, "Invoice_Amount") - amount(row, "Retention_Amount")
+
+
+def issued(desk: Desk) -> dict[int, list[Decimal]]:
+    """What Payments Issued shows, by invoice."""
+    shown: dict[int, list[Decimal]] = {}
+    for payment in desk.payments_issued():
+        shown.setdefault(payment["requisition_id"], []).append(Decimal(payment["amount"]))
+    return shown

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from desk import NIGHT, WEDNESDAY, Desk, Killed, SettableClock, StoppingClock, a_desk
+from desk import WEDNESDAY, Desk, Killed, SettableClock, StoppingClock, a_desk
 from ledgers import SQLite
 from sqlalchemy.engine import make_url
 from stand_ins import StandIns, standing_in
@@ -63,7 +63,7 @@ def play(desk: Desk) -> None:
     desk.cut_check([posted], amount="30.00")
     _die(desk, lambda: len(desk.payments_issued()) == 3, desk.pay)
     desk.cut_check([posted], amount="20.00")
-    collection.collect(desk.ledger, desk.erp, desk.clock, NIGHT)
+    collection.collect(desk.ledger, desk.erp, desk.office)
 
 
 def _reject(desk: Desk, invoice_id: int) -> None:
@@ -86,7 +86,7 @@ def _take_number(desk: Desk, invoice_id: int) -> None:
 
 
 def _export(desk: Desk, *invoice_ids: int) -> None:
-    chunk.export_chunk(desk.ledger, desk.erp, desk.terms, desk.clock, NIGHT, invoice_ids)
+    chunk.export_chunk(desk.ledger, desk.erp, desk.basis, desk.office, invoice_ids)
 
 
 def _die(desk: Desk, is_time: Callable[[], bool], work: Callable[[], object]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pyotp
+from builders import an_office
 from desk import APPROVER
 
 from tieout.clock import now
@@ -33,10 +34,11 @@ class Phone:
 
 def enrol() -> Phone:
     """Set up the approver's app, as `tieout people enrol` does."""
-    with open_ledger() as ledger:
-        issued = codes.issue(ledger, APPROVER, now)
+    office = an_office()
+    with open_ledger(office) as ledger:
+        issued = codes.issue(ledger, APPROVER, office)
         app = pyotp.parse_uri(issued.uri)
         assert isinstance(app, pyotp.TOTP)
         phone = Phone(app, int(now().timestamp()) // 30 - 2)
-        assert codes.confirm(ledger, issued, phone.code(), now)
+        assert codes.confirm(ledger, issued, phone.code(), office)
     return phone

@@ -55,6 +55,7 @@ LONG = {
     "tieout/ledger/migrations/versions/0001_first_tables.py": "the same tables, as they were first",
     "tieout/connectors/procore/connector.py": "every question that Procore is asked",
     "tieout/connectors/procore/translation.py": "every field of Procore's invoice",
+    "tasks/_prefect.py": "everything that the Prefect server is asked",
     "tieout/sandbox/procore/requisitions.py": "Procore's invoices, as the stand-in shows and changes them",
     "tieout/sandbox/spectrum/company.py": "a company in Spectrum, and what its people do",
     "tieout/sandbox/spectrum/rules.py": "every rule by which Spectrum refuses an invoice",
@@ -175,6 +176,18 @@ def test_a_migration_imports_nothing_that_may_change_after_it(path: Path):
     imported += [node.module or "." for node in nodes if isinstance(node, ast.ImportFrom)]
 
     assert {name.partition(".")[0] for name in imported} <= {"alembic", "sqlalchemy"}
+
+
+def test_settings_are_read_at_the_door_and_handed_down():
+    doors = ("tasks/_run.py", "tasks/_policy.py", "tieout/cli/")
+    readers = [
+        relative(path)
+        for path in MODULES
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("settings.read", "os.getenv", "os.environ.get")
+    ]
+
+    assert {each for each in readers if not each.startswith(doors)} == {"tieout/settings.py"}
 
 
 def test_nobody_but_its_connector_and_the_demo_names_an_erp():

@@ -5,7 +5,6 @@ import re
 import sys
 import tomllib
 from datetime import date
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from docs.pages import pages
 from tieout import errors, settings
 from tieout.connectors import procore
 from tieout.connectors.base import ERP, available_erps
-from tieout.export import chunk, reasons
+from tieout.export import reasons, vouchers
 from tieout.ledger import states
 from tieout.sandbox.contractor.contractor import build
 from tieout.views.run_report import ALARM, FINISHED_WITH_FAILURES
@@ -118,7 +117,7 @@ def test_the_runbook_has_a_heading_for_everything_an_operator_sees_fail():
 def test_the_runbook_has_a_heading_for_every_cause_that_is_no_rule():
     told = set(re.findall(r"^### ([a-z-]+)$", read("runbook.md"), re.MULTILINE))
 
-    sources = [inspect.getsource(module) for module in (reasons, chunk)]
+    sources = [inspect.getsource(module) for module in (reasons, vouchers)]
     causes = {reasons.TRANSIENT, reasons.UNREADABLE, *re.findall(r'\brule(?:=|, .* = )"([a-z-]+)"', "".join(sources))}
     assert {"answer-lost", "two-in-erp", "figures-moved"} <= causes
     assert causes - told == set()
@@ -179,7 +178,7 @@ def default_of(info: Any) -> str:
     if info.default is None:
         return "none"
     value = info.default.get_secret_value() if hasattr(info.default, "get_secret_value") else info.default
-    return f"`{value!r}`"
+    return f"`{str(value) if isinstance(value, Path) else value!r}`"
 
 
 def test_the_policy_is_documented_as_it_is_kept():
@@ -214,7 +213,7 @@ def test_the_tutorials_settings_are_taken(monkeypatch: pytest.MonkeyPatch, tmp_p
     refused = []
     for name in tomllib.loads(toml):
         try:
-            settings.people() if name == "people" else settings.read_section(partial(SECTIONS[name]), name)
+            settings.read().people if name == "people" else settings.read().section(SECTIONS[name], name)
         except (errors.SettingsError, ValidationError) as error:
             refused.append(str(error))
 

@@ -110,13 +110,13 @@ def test_the_night_is_scheduled_in_the_company_s_time_zone(monkeypatch: pytest.M
     [schedule] = next(each for each in DEPLOYMENTS if each["name"] == "nightly-sync")["schedules"]
 
     assert schedule["timezone"] == "{{ $TIEOUT_COMPANY__TIME_ZONE }}"
-    assert variables(ROOT)["TIEOUT_COMPANY__TIME_ZONE"] == "Europe/Vienna"
+    assert variables(ROOT, settings.read())["TIEOUT_COMPANY__TIME_ZONE"] == "Europe/Vienna"
 
 
 def test_every_variable_of_the_file_is_given_by_the_command():
     used = {part.partition(" }}")[0] for part in TEXT.split("{{ $")[1:]}
 
-    assert used == set(variables(ROOT))
+    assert used == set(variables(ROOT, settings.read()))
 
 
 def test_no_secret_is_named():

@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+from builders import an_office
 from desk import APPROVER, PEOPLE
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State, StateType
@@ -182,17 +183,17 @@ class Stage:
 
     def accept(self, item: Item) -> None:
         """Accept one invoice as its approver, without the form."""
-        with open_ledger() as ledger:
-            offer = offer_review(ledger, f"story-{item.invoice_id}", item.project_id, now)
+        with open_ledger(an_office()) as ledger:
+            offer = offer_review(ledger, f"story-{item.invoice_id}", item.project_id, an_office())
             assert offer
-            decided = decide(ledger, offer.run_id, Signature(APPROVER), [item.number], [], now)
+            decided = decide(ledger, offer.run_id, Signature(APPROVER), [item.number], [], an_office())
         assert decided.accepted == (item.invoice_id,), decided.problems
 
     def turn_up(self, item: Item, **changes: str) -> None:
         """What would be sent of an invoice turns up in the ERP under our key, changed so."""
-        with open_ledger() as ledger, open_erp() as erp:
-            items, terms = ledger.items(invoice_id=item.invoice_id), load_basis(ledger, erp, now())
-            [forecast] = preview.foresee(ledger, erp, terms, items, now())
+        with open_ledger(an_office()) as ledger, open_erp(an_office()) as erp:
+            items, basis = ledger.items(invoice_id=item.invoice_id), load_basis(ledger, erp, an_office())
+            [forecast] = preview.foresee(ledger, erp, basis, items, now())
         spectrum = self.sandbox.facts["spectrum"]
         user = (spectrum["company_code"], spectrum["authorization_id"])
         body = {"APInvoices": [{**(forecast.body or {}), **changes}]}
@@ -252,10 +253,10 @@ class Stage:
 
     def vendor_of(self, item: Item) -> str:
         """Return the ERP's code of the vendor of an invoice."""
-        with open_ledger() as ledger, open_erp() as erp, ledger.reading() as connection:
-            terms = load_basis(ledger, erp, now()).with_books(connection, [item.project_id])
+        with open_ledger(an_office()) as ledger, open_erp(an_office()) as erp, ledger.reading() as connection:
+            basis = load_basis(ledger, erp, an_office()).with_books(connection, [item.project_id])
         vendor_id = self.sandbox.procore(f"requisitions/{item.invoice_id}")["vendor_id"]
-        code = terms.mapping(item.project_id, now().date()).vendor(vendor_id)
+        code = basis.mapping(item.project_id, now().date()).vendor(vendor_id)
         assert code
         return code
 
@@ -445,9 +446,9 @@ def stage(worker: Worker, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.
         "prefect": {"ui_url": ui_url},
     }
     write_toml(config, tables)
-    upgrade(settings.ledger_url())
+    upgrade(settings.read().ledger_url)
     with get_client(sync_client=True) as client:
-        yield Stage(worker, sandbox, settings.ledger_url(), ui_url, client, config, tables, datetime.now(UTC))
+        yield Stage(worker, sandbox, settings.read().ledger_url, ui_url, client, config, tables, datetime.now(UTC))
         sweep(client)
 
 

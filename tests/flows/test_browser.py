@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from browser import CHROMIUM, Screen, browsing
+from builders import an_office
 from desk import APPROVER, SENDER
 from phones import enrol
 
-from tieout.clock import now
 from tieout.decisions.review import decide
 from tieout.decisions.review import offer as offer_review
 from tieout.ledger.items import Item
@@ -234,10 +234,10 @@ def set_vendors(stage: Any, codes: set[str], status: str) -> None:
 
 def accept(items: list[Item]) -> None:
     """Accept invoices of one project without the form."""
-    with open_ledger() as ledger:
-        offer_review(ledger, "by hand", items[0].project_id, now)
+    with open_ledger(an_office()) as ledger:
+        offer_review(ledger, "by hand", items[0].project_id, an_office())
         numbers = [item.number for item in items]
-        assert not decide(ledger, "by hand", Signature(APPROVER), numbers, [], now).problems
+        assert not decide(ledger, "by hand", Signature(APPROVER), numbers, [], an_office()).problems
 
 
 def rename(stage: Any, item: Item, number: str) -> None:

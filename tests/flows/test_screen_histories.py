@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
+from builders import an_office
 from prefect.states import Cancelled, Completed, Crashed, Failed, Running
 
 from tasks import items
-from tieout.clock import now
 from tieout.errors import TransientError
 from tieout.export import chunk, observation, outcome
 from tieout.intake import invoices, reference
@@ -67,22 +67,22 @@ class Story:
     # The ledger.
 
     def begin(self) -> None:
-        with open_ledger() as ledger, open_erp() as erp, open_procore() as procore:
-            projects = reference.list_projects(ledger, procore, now)
+        with open_ledger(an_office()) as ledger, open_erp(an_office()) as erp, open_procore(an_office()) as procore:
+            projects = reference.list_projects(ledger, procore, an_office())
             for project in projects:
-                invoices.fetch_changed(ledger, procore, project, now)
-            reference.read_reference(ledger, erp, now)
-            reference.read_books(ledger, procore, projects, now)
-            batch.judge_projects(ledger, load_basis(ledger, erp, now()), projects, now, _ACTOR)
+                invoices.fetch_changed(ledger, procore, project, an_office())
+            reference.read_reference(ledger, erp, an_office())
+            reference.read_books(ledger, procore, projects, an_office())
+            batch.judge_projects(ledger, load_basis(ledger, erp, an_office()), projects, an_office(actor=_ACTOR))
 
     def accept_some(self) -> None:
         for item in self.stage.items("READY")[:3]:
             self.stage.accept(item)
 
     def export(self) -> None:
-        with open_ledger() as ledger, open_erp() as erp:
-            outcome.revive_transient(ledger, now, _ACTOR)
-            chunk.export_chunk(ledger, erp, load_basis(ledger, erp, now()), now, _ACTOR)
+        with open_ledger(an_office()) as ledger, open_erp(an_office()) as erp:
+            outcome.revive_transient(ledger, an_office(actor=_ACTOR))
+            chunk.export_chunk(ledger, erp, load_basis(ledger, erp, an_office()), an_office(actor=_ACTOR))
 
     def fail_some(self) -> None:
         """Accounting makes a vendor inactive, and what is accepted of it is refused."""
@@ -121,12 +121,12 @@ class Story:
             self.stage.sandbox.fail("spectrum")
 
     def settle(self) -> None:
-        with open_ledger() as ledger, open_erp() as erp:
-            outcome.settle_uncertain(ledger, erp, now, _ACTOR)
+        with open_ledger(an_office()) as ledger, open_erp(an_office()) as erp:
+            outcome.settle_uncertain(ledger, erp, an_office(actor=_ACTOR))
 
     def observe(self) -> None:
-        with open_ledger() as ledger, open_erp() as erp:
-            observation.observe(ledger, erp, now, _ACTOR)
+        with open_ledger(an_office()) as ledger, open_erp(an_office()) as erp:
+            observation.observe(ledger, erp, an_office(actor=_ACTOR))
 
     # Prefect.
 
@@ -178,16 +178,16 @@ class Story:
 
     def _set_vendor(self, item: Item, status: str) -> None:
         self.stage.sandbox.spectrum("vendors", {"code": self.stage.vendor_of(item), "status": status})
-        with open_ledger() as ledger, open_erp() as erp:
-            reference.read_reference(ledger, erp, now)
+        with open_ledger(an_office()) as ledger, open_erp(an_office()) as erp:
+            reference.read_reference(ledger, erp, an_office())
             waiting = [each.invoice_id for each in ledger.items(state=("HELD", "FAILED"))]
-            batch.rejudge(ledger, load_basis(ledger, erp, now()), waiting, now, _ACTOR)
+            batch.rejudge(ledger, load_basis(ledger, erp, an_office()), waiting, an_office(actor=_ACTOR))
 
     def _read_again(self, item: Item) -> None:
-        with open_ledger() as ledger, open_erp() as erp, open_procore() as procore:
-            invoices.refetch_one(ledger, procore, item.invoice_id, now)
-            batch.rejudge(ledger, load_basis(ledger, erp, now()), [item.invoice_id], now, _ACTOR)
-            observation.observe(ledger, erp, now, _ACTOR, [item.invoice_id])
+        with open_ledger(an_office()) as ledger, open_erp(an_office()) as erp, open_procore(an_office()) as procore:
+            invoices.refetch_one(ledger, procore, item.invoice_id, an_office())
+            batch.rejudge(ledger, load_basis(ledger, erp, an_office()), [item.invoice_id], an_office(actor=_ACTOR))
+            observation.observe(ledger, erp, an_office(actor=_ACTOR), [item.invoice_id])
 
 
 def badge(item: Item) -> str | None:

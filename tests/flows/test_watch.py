@@ -19,6 +19,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.states import Pending, Running
 
 from benchmarks.post_office import a_post_office
+from tieout import settings
 from tieout.cli.automations import save_automations
 from tieout.connectors.base import parse_key
 
@@ -60,7 +61,7 @@ def mailbox(stage: Any) -> Iterator[Mailbox]:
         yield box
         stage.set("prefect", notification_block="", silent_seconds=600.0)
         stage.set("watch", night_hours=26.0)
-        save_automations(stage.client, ROOT)
+        save_automations(stage.client, ROOT, settings.read())
         stage.settled("keep-watch")
         listener.shutdown()
 
@@ -131,12 +132,12 @@ def test_the_server_itself_closes_a_dead_run_misses_the_night_and_tells_of_what_
     stage.accept_by_policy()
     stage.set("prefect", notification_block=mailbox.block, silent_seconds=10.0)
     stage.set("watch", night_hours=10 / 3600)
-    save_automations(stage.client, ROOT)
+    save_automations(stage.client, ROOT, settings.read())
     stage.worker.go_on()  # it runs what automations start
     switched_off = automations(stage)["tieout: notify when no worker is online"]["id"]
     stage.client.request("PATCH", f"/automations/{switched_off}", json={"enabled": False})
     for _ in range(2):
-        save_automations(stage.client, ROOT)
+        save_automations(stage.client, ROOT, settings.read())
     assert [each["id"] for each in automations(stage).values() if not each["enabled"]] == [switched_off]
     stage.play("nightly-sync", projects=[project_of(stage)])  # there is work, and no whole night
     stage.sandbox.fail("procore", route=".*", kind="latency", seconds=60)

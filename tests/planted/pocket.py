@@ -17,7 +17,8 @@ from data_contracts.voucher import Created, ErpInvoice, Outcome, Payment, Refuse
 from tieout.connectors.base import Capabilities, all_readable, parse_key, readable
 from tieout.connectors.wire import PATIENCE, Client, parse, request_id
 from tieout.errors import RefusedError, SettingsError, TieoutError, UnconfirmedError
-from tieout.settings import Section, read_section
+from tieout.settings import Section
+from tieout.settings import Settings as CompanySettings
 
 SYSTEM = "Pocket"
 Row = dict[str, Any]
@@ -118,8 +119,8 @@ class Connector:
         )
 
     @classmethod
-    def from_settings(cls) -> "Connector":
-        return cls(read_section(Settings, "pocket"))
+    def from_settings(cls, settings: CompanySettings) -> "Connector":
+        return cls(settings.section(Settings, "pocket"))
 
     def close(self) -> None:
         self._http.close()

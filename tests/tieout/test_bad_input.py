@@ -224,8 +224,8 @@ def test_an_invoice_that_turns_into_another_one_after_it_was_sent_is_held(desk: 
     desk.night()
     other = min(desk.requisitions())
     broken = broken_by(desk, lambda document: text(desk.requisition(other)))
-    invoices.refetch_one(desk.ledger, desk.procore, broken, desk.clock)
-    item = batch.rejudge_one(desk.ledger, desk.terms, broken, desk.clock, "night")
+    invoices.refetch_one(desk.ledger, desk.procore, broken, desk.office)
+    item = batch.rejudge_one(desk.ledger, desk.basis, broken, desk.office)
 
     assert (item.state, item.cause) == ("HELD", "unreadable")
     assert f"is not invoice {broken}" in item.reasons[0].message
@@ -300,7 +300,7 @@ def test_a_page_that_repeats_for_ever_ends_and_what_was_not_seen_is_caught_up(de
 def intake_of(desk: Desk) -> list[tuple[str, ...]]:
     # With such pages the list of projects cannot be whole either, so they are taken as they are known.
     projects = sorted({row["project_id"] for row in desk.requisitions().values()})
-    return [invoices.fetch_changed(desk.ledger, desk.procore, each, desk.clock).problems for each in projects]
+    return [invoices.fetch_changed(desk.ledger, desk.procore, each, desk.office).problems for each in projects]
 
 
 def test_a_list_that_is_no_json_is_read_another_time(desk: Desk):

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count, cycle
 
 import pytest
-from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, NIGHT, Desk, SettableClock
+from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, Desk, SettableClock
 
 from tieout.errors import TransientError
 from tieout.export import chunk
@@ -87,7 +87,7 @@ def dies_at(desk: Desk, number: int, work: Callable[[], object]) -> bool:
 
 
 def export_one(desk: Desk, invoice_id: int) -> None:
-    chunk.export_chunk(desk.ledger, desk.erp, desk.terms, desk.clock, NIGHT, [invoice_id])
+    chunk.export_chunk(desk.ledger, desk.erp, desk.basis, desk.office, [invoice_id])
 
 
 def nights(desk: Desk, minutes: int = 4) -> None:

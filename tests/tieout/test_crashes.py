@@ -12,25 +12,25 @@ from ledgers import DATABASES
 from benchmarks import crash
 from benchmarks.crash import BOUNDARIES
 from benchmarks.erps import a_spectrum, a_tryton
-from benchmarks.office import Office, OnPostgreSQL, OnSQLite, an_office
+from benchmarks.scene import OnPostgreSQL, OnSQLite, Scene, a_scene
 
 
 @pytest.fixture(scope="module", params=[*DATABASES, pytest.param("tryton", marks=pytest.mark.chaos)])
-def office(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    folder, open_erp = tmp_path_factory.mktemp("office"), a_tryton if request.param == "tryton" else a_spectrum
+def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    folder, open_erp = tmp_path_factory.mktemp("scene"), a_tryton if request.param == "tryton" else a_spectrum
     is_file = request.param != "postgresql"
     ledger = OnSQLite(folder) if is_file else OnPostgreSQL(request.getfixturevalue("postgresql"))
-    with an_office(folder, ledger, open_erp=open_erp, invoices=4) as office:
-        crash.prepare(office)
-        yield office
+    with a_scene(folder, ledger, open_erp=open_erp, invoices=4) as scene:
+        crash.prepare(scene)
+        yield scene
 
 
 def test_every_place_that_commits_or_calls_out_has_its_boundaries_listed():
     assert crash.unlisted_functions() == set()
 
 
-def test_the_stories_come_by_every_listed_boundary_and_by_no_other(office: Office):
-    crossed = crash.record(office)
+def test_the_stories_come_by_every_listed_boundary_and_by_no_other(scene: Scene):
+    crossed = crash.record(scene)
     missed = {boundary for boundary, story in BOUNDARIES.items() if not crossed[story][boundary]}
 
     assert missed == set()
@@ -38,10 +38,10 @@ def test_the_stories_come_by_every_listed_boundary_and_by_no_other(office: Offic
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)
-def test_a_worker_that_is_killed_there_leaves_each_invoice_and_payment_once(office: Office, boundary: str):
-    crash.kill(office, boundary)
+def test_a_worker_that_is_killed_there_leaves_each_invoice_and_payment_once(scene: Scene, boundary: str):
+    crash.kill(scene, boundary)
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)
-def test_a_worker_that_is_stopped_there_past_its_lease_comes_to_no_harm(office: Office, boundary: str):
-    crash.stop(office, boundary)
+def test_a_worker_that_is_stopped_there_past_its_lease_comes_to_no_harm(scene: Scene, boundary: str):
+    crash.stop(scene, boundary)

@@ -13,7 +13,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from desk import NIGHT, Desk
+from desk import Desk
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
@@ -73,7 +73,7 @@ def disk_full(desk: Desk, number: int, work: Work) -> str:
 
 def locked(desk: Desk, number: int, work: Work) -> str:
     """Somebody else's program keeps the lock for longer than we wait."""
-    holder = sqlite3.connect(make_url(settings.ledger_url()).database or "", isolation_level=None)
+    holder = sqlite3.connect(make_url(settings.read().ledger_url).database or "", isolation_level=None)
     desk.close()
     event.listen(desk.ledger.engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout=20"))
     with at_statement(desk, number, lambda: holder.execute("BEGIN IMMEDIATE"), like="BEGIN IMMEDIATE"):
@@ -128,7 +128,7 @@ def test_whenever_it_fails_while_invoices_are_sent_each_arrives_once(desk: Desk,
     for number, invoice_id in zip(count(1, step), accepted, strict=False):
 
         def send_one(invoice_id: int = invoice_id) -> None:
-            chunk.export_chunk(desk.ledger, desk.erp, desk.terms, desk.clock, NIGHT, [invoice_id])
+            chunk.export_chunk(desk.ledger, desk.erp, desk.basis, desk.office, [invoice_id])
 
         said.append(trouble(desk, number, send_one))
         if not said[-1]:  # it had no statement of that number
@@ -181,7 +181,7 @@ def test_a_server_that_was_started_again_between_two_steps_is_not_noticed(desk: 
 def test_a_ledger_that_may_only_be_read_is_read_and_sends_nothing(desk: Desk):
     desk.night()
     accepted = desk.accept()
-    url = settings.ledger_url()
+    url = settings.read().ledger_url
     desk.set("ledger", url=f"sqlite:///file:{make_url(url).database}?mode=ro&uri=true")
 
     assert (set(desk.states()), desk.audit()) == (set(accepted), [])

@@ -17,7 +17,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from builders import a_line, a_reference, an_invoice
+from builders import a_line, a_reference, an_invoice, an_office
 from desk import APPROVER, PEOPLE, SettableClock
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
@@ -56,6 +56,7 @@ from tieout.ledger.items import Item
 from tieout.ledger.letters import unlock
 from tieout.ledger.sightings import Sighting
 from tieout.ledger.states import is_allowed
+from tieout.office import Office
 from tieout.payments import collection
 from tieout.people.rights import Signature
 from tieout.settings import Policy
@@ -123,7 +124,7 @@ class Story(RuleBasedStateMachine):
         self.known: dict[str, dict[int, Item]] = {actor: {} for actor in ACTORS}  # as each actor read them last
         self.workers = {actor: Worker() for actor in ACTORS}
         self.events_read = self.steps = 0
-        self.terms = Basis(
+        self.basis = Basis(
             policy=Policy(),
             policy_version=1,
             zone=ZoneInfo("America/New_York"),
@@ -160,6 +161,10 @@ class Story(RuleBasedStateMachine):
         how = {name: chance.choice(values) for name, values in STEPS[step][1].items()}
         note(f"{step}({', '.join(f'{name}={value!r}' for name, value in how.items())})")
         getattr(self, step)(**how)
+
+    @property
+    def office(self) -> Office:
+        return an_office(self.clock)
 
     def teardown(self) -> None:
         assert audit.verify(self.ledger) == []
@@ -212,7 +217,7 @@ class Story(RuleBasedStateMachine):
             self.erp.documents.remove(document)
 
     def _collect(self) -> None:
-        collection.collect(self.ledger, self.erp, self.clock, "night")
+        collection.collect(self.ledger, self.erp, self.office)
         self._follow()
 
     def _payment(self, document: ErpInvoice, amount: str) -> Payment:
@@ -239,7 +244,7 @@ class Story(RuleBasedStateMachine):
         reading = Reading(shown.sighting, item, shown.invoice, FOUND[found], digest_of(shown.body))
         planned = judged(item, shown, found, asked)
         done = self._do(
-            actor, invoice_id, planned, lambda tx: placement.place(tx, self.terms, "Riverside", reading, asked), dies
+            actor, invoice_id, planned, lambda tx: placement.place(tx, self.basis, "Riverside", reading, asked), dies
         )
         if done and planned and planned[0] in ("sent", "changed", "judged again"):
             was_ready = item is not None and item.state == "READY" and item.content_hash == shown.sighting.content_hash
@@ -267,18 +272,18 @@ class Story(RuleBasedStateMachine):
         told = self.told[invoice_id]
         if told.state == "UNCERTAIN" and word != "stands":
             self._settle_uncertain()
-            doubt = settle.examine(self.ledger, self.erp, COMPANY, invoice_id, self.clock, "person")
+            doubt = settle.examine(self.ledger, self.erp, COMPANY, invoice_id, self.office)
             answer = SettleAnswer(decided_by=APPROVER, decision=word, reason="looked")
-            if doubt and not settle.decide(self.ledger, doubt, answer, SIGNED, "run", self.clock):
+            if doubt and not settle.decide(self.ledger, doubt, answer, SIGNED, "run", self.office):
                 self._follow((invoice_id, *(("adopted", "EXPORTED") if word == ADOPT else ("disowned", "FAILED"))))
         elif word == "stands":
             with suppress(RefusedError):
-                acknowledge_drift.acknowledge(self.ledger, COMPANY, invoice_id, SIGNED, "it is meant so", self.clock)
+                acknowledge_drift.acknowledge(self.ledger, COMPANY, invoice_id, SIGNED, "it is meant so", self.office)
             self._follow()
         else:
             may = told.state == "GONE" and not told.settled
             with nullcontext() if may else pytest.raises(RefusedError):
-                unlink.unlink(self.ledger, COMPANY, invoice_id, SIGNED, "it is gone", "run", self.clock)
+                unlink.unlink(self.ledger, COMPANY, invoice_id, SIGNED, "it is gone", "run", self.office)
             self._follow(*([(invoice_id, "unlinked", "UNLINKED")] if may else []))
 
     # What workers do, step by step; between two steps others may go on.
@@ -303,7 +308,7 @@ class Story(RuleBasedStateMachine):
         expected = [each for each in entered if self._may_be_claimed(each)][:most]
         intents = []
         with self.ledger.transaction(self.clock(), actor) as tx:
-            items = free(tx, lambda _: self.terms.prints, most, None)
+            items = free(tx, lambda _: self.basis.prints, most, None)
             live = live_intents(tx.connection, items)
             for item in items:
                 intent = live.get(item.item_id)
@@ -356,7 +361,7 @@ class Story(RuleBasedStateMachine):
             is_last = intent.item.attempts == 3 and intent.sent_at is None
             if intent.sent_at is None:
                 mark_sent(tx, [intent], None)
-            release(tx, intent)
+            release(tx, intent, self.office.settings.export.attempts)
             told.is_linked = not is_last
             return invoice_id, "released", "FAILED" if is_last else "ACCEPTED"
         if worker.fate == "created":
@@ -399,7 +404,7 @@ class Story(RuleBasedStateMachine):
                 moves.append(
                     (item.invoice_id, *(("answer lost", "UNCERTAIN") if was_sent else ("released", "ACCEPTED")))
                 )
-        release_expired(self.ledger, self.erp, self.clock, "night")
+        release_expired(self.ledger, self.erp, self.office)
         self._follow(*moves)
 
     def _settle_uncertain(self) -> None:
@@ -410,7 +415,7 @@ class Story(RuleBasedStateMachine):
                 moves.append((item.invoice_id, "found", "EXPORTED"))
             elif not there and intent.absent_at and self.clock() - intent.absent_at >= SETTLES:
                 moves.append((item.invoice_id, "absent twice", "ACCEPTED"))
-        settle_uncertain(self.ledger, self.erp, self.clock, "night")
+        settle_uncertain(self.ledger, self.erp, self.office)
         self._follow(*moves)
 
     def _observe(self) -> None:
@@ -424,12 +429,12 @@ class Story(RuleBasedStateMachine):
                 after = "GONE"
             if after != item.state:
                 moves.append((item.invoice_id, "observed", after))
-        observation.observe(self.ledger, self.erp, self.clock, "night")
+        observation.observe(self.ledger, self.erp, self.office)
         self._follow(*moves)
 
     def _revive(self) -> None:
         failed = [item.invoice_id for item in self.ledger.items(state="FAILED", cause="transient")]
-        revive_transient(self.ledger, self.clock, "night")
+        revive_transient(self.ledger, self.office)
         self._follow(*((each, "retried", "ACCEPTED") for each in failed))
 
     # What holds after every step.

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from desk import AFTER_A_NIGHT, APPROVER, NIGHT, SENDER, Desk
+from desk import AFTER_A_NIGHT, APPROVER, SENDER, Desk
 
-from tieout.decisions import choice, rehearsal, review, settle
+from tieout import rehearsal
+from tieout.decisions import choice, review, settle
 from tieout.errors import RefusedError
 from tieout.ledger import audit
 from tieout.people.rights import Signature
@@ -13,25 +14,25 @@ from tieout.people.rights import Signature
 UNKNOWN = 404404
 PERSON, ACCOUNTANT = Signature(SENDER), Signature(APPROVER)
 BY_INVOICE: dict[str, Callable[[Desk, int, int], object]] = {
-    "export": lambda desk, *which: rehearsal.export(desk.ledger, desk.erp, *which, desk.clock),
-    "settle": lambda desk, *which: rehearsal.settle(desk.ledger, desk.erp, *which, desk.clock, NIGHT),
-    "refresh": lambda desk, *which: rehearsal.refresh(desk.ledger, desk.erp, desk.procore, *which, desk.clock),
-    "unlink": lambda desk, *which: rehearsal.unlink(desk.ledger, *which, ACCOUNTANT, "gone", "run", desk.clock),
-    "acknowledge": lambda desk, *which: rehearsal.acknowledge(desk.ledger, *which, ACCOUNTANT, "agreed", desk.clock),
-    "confirm": lambda desk, *which: rehearsal.confirm(desk.ledger, *which, ACCOUNTANT, "released", desk.clock),
-    "examine": lambda desk, *which: settle.examine(desk.ledger, desk.erp, *which, desk.clock, NIGHT),
+    "export": lambda desk, *which: rehearsal.export(desk.ledger, desk.erp, *which, desk.office),
+    "settle": lambda desk, *which: rehearsal.settle(desk.ledger, desk.erp, *which, desk.office),
+    "refresh": lambda desk, *which: rehearsal.refresh(desk.ledger, desk.erp, desk.procore, *which, desk.office),
+    "unlink": lambda desk, *which: rehearsal.unlink(desk.ledger, *which, ACCOUNTANT, "gone", "run", desk.office),
+    "acknowledge": lambda desk, *which: rehearsal.acknowledge(desk.ledger, *which, ACCOUNTANT, "agreed", desk.office),
+    "confirm": lambda desk, *which: rehearsal.confirm(desk.ledger, *which, ACCOUNTANT, "released", desk.office),
+    "examine": lambda desk, *which: settle.examine(desk.ledger, desk.erp, *which, desk.office),
 }
 BY_PROJECT: dict[str, Callable[[Desk, int], object]] = {
-    "exports": lambda desk, project: rehearsal.exports(desk.ledger, desk.erp, [project], desk.clock),
-    "retry": lambda desk, project: rehearsal.retry(desk.ledger, desk.erp, None, project, None, desk.clock),
-    "review": lambda desk, project: rehearsal.review(desk.ledger, desk.erp, project, desk.clock),
-    "send": lambda desk, project: rehearsal.send(desk.ledger, desk.erp, project, [], PERSON, desk.clock),
-    "reprocess": lambda desk, project: rehearsal.reprocess(desk.ledger, desk.erp, project, ["1"], PERSON, desk.clock),
-    "retrieve": lambda desk, project: rehearsal.retrieve(desk.ledger, project, [], PERSON, "run", desk.clock),
+    "exports": lambda desk, project: rehearsal.exports(desk.ledger, desk.erp, [project], desk.office),
+    "retry": lambda desk, project: rehearsal.retry(desk.ledger, desk.erp, None, project, None, desk.office),
+    "review": lambda desk, project: rehearsal.review(desk.ledger, desk.erp, project, desk.office),
+    "send": lambda desk, project: rehearsal.send(desk.ledger, desk.erp, project, [], PERSON, desk.office),
+    "reprocess": lambda desk, project: rehearsal.reprocess(desk.ledger, desk.erp, project, ["1"], PERSON, desk.office),
+    "retrieve": lambda desk, project: rehearsal.retrieve(desk.ledger, project, [], PERSON, "run", desk.office),
     "reject": lambda desk, project: rehearsal.reject(
-        desk.ledger, desk.erp, project, [], ACCOUNTANT, "twice", "run", desk.clock
+        desk.ledger, desk.erp, project, [], ACCOUNTANT, "twice", "run", desk.office
     ),
-    "offer": lambda desk, project: review.offer(desk.ledger, "run", project, desk.clock),
+    "offer": lambda desk, project: review.offer(desk.ledger, "run", project, desk.office),
 }
 
 

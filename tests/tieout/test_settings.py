@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from builders import an_office
 
 from tieout import opening, settings
 from tieout.connectors import procore, spectrum
@@ -18,20 +19,20 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_without_a_file_the_defaults_hold(config: Path):
-    assert settings.company().erp == "spectrum"
-    assert settings.policy().auto_send_statuses == ("approved",)  # AM-4
-    assert settings.policy().batch_weekday == 5  # AM-1: the Saturday that ends the week
-    assert settings.policy().auto_accept_projects == ()
-    assert settings.export().lease == timedelta(seconds=300)
-    assert settings.mapping_csv() is None
+    assert settings.read().company.erp == "spectrum"
+    assert settings.read().policy.auto_send_statuses == ("approved",)  # AM-4
+    assert settings.read().policy.batch_weekday == 5  # AM-1: the Saturday that ends the week
+    assert settings.read().policy.auto_accept_projects == ()
+    assert settings.read().export.lease == timedelta(seconds=300)
+    assert settings.read().mapping_csv is None
 
 
 def test_the_environment_wins_over_the_file(config: Path, monkeypatch: pytest.MonkeyPatch):
     config.write_text('[company]\nname = "Acme"\ntime_zone = "America/Denver"\n[policy]\nskip_projects = [7, 8]\n')
     monkeypatch.setenv("TIEOUT_COMPANY__NAME", "Other")
 
-    assert (settings.company().name, str(settings.company().zone)) == ("Other", "America/Denver")
-    assert settings.policy().skip_projects == (7, 8)
+    assert (settings.read().company.name, str(settings.read().company.zone)) == ("Other", "America/Denver")
+    assert settings.read().policy.skip_projects == (7, 8)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_the_environment_wins_over_the_file(config: Path, monkeypatch: pytest.Mo
 def test_what_is_wrong_in_the_file_is_named(config: Path, text: str, problem: str):
     config.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(SettingsError, match=problem):
-        settings.company()
+        _ = settings.read().company
 
 
 @pytest.mark.parametrize(
@@ -69,45 +70,45 @@ def test_a_value_out_of_bounds_stops_before_anything_starts(
 ):
     monkeypatch.setenv(f"TIEOUT_{section.upper()}__{name.upper()}", value)
     with pytest.raises(SettingsError, match=rf"\[{section}\]"):
-        getattr(settings, section)()
+        getattr(settings.read(), section)
 
 
 def test_secrets_are_neither_shown_nor_repeated_in_a_refusal(config: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TIEOUT_PROCORE__CLIENT_SECRET", "s3cret")
     monkeypatch.setenv("TIEOUT_PROCORE__COMPANY_ID", "not a number")
     with pytest.raises(SettingsError) as refused:
-        procore.Procore.from_settings()
+        procore.Procore.from_settings(settings.read())
     monkeypatch.setenv("TIEOUT_LEDGER__URL", "postgresql://u:s3cret@h/d")
 
     assert "company_id" in str(refused.value)
     assert "client_id: Field required" in str(refused.value)
     assert "s3cret" not in str(refused.value)
-    assert "s3cret" not in repr(settings.read_section(settings.LedgerSection, "ledger"))
+    assert "s3cret" not in repr(settings.read().section(settings.LedgerSection, "ledger"))
 
 
 def test_a_ledger_url_that_cannot_be_used_is_not_repeated(config: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TIEOUT_LEDGER__URL", "nonsense://u:s3cret@h/d")
     with pytest.raises(SettingsError) as refused:
-        opening.open_ledger()
+        opening.open_ledger(an_office())
 
     assert "s3cret" not in str(refused.value)
 
 
 def test_an_erp_without_settings_is_refused_by_section(config: Path):
     with pytest.raises(SettingsError, match=r"\[spectrum\].*authorization_id"):
-        spectrum.Connector.from_settings()
+        spectrum.Connector.from_settings(settings.read())
 
 
 PERSON = '[[people]]\nname = " Kim Lee "\ncommitments_admin = [7, 8]\n'
 
 
 def test_people_come_from_the_file_or_all_of_them_from_the_environment(config: Path, monkeypatch: pytest.MonkeyPatch):
-    assert settings.people() == {}
+    assert settings.read().people == {}
     config.write_text(PERSON)
-    assert settings.people() == {"Kim Lee": settings.Person(name="Kim Lee", commitments_admin=(7, 8))}
+    assert settings.read().people == {"Kim Lee": settings.Person(name="Kim Lee", commitments_admin=(7, 8))}
     monkeypatch.setenv("TIEOUT_PEOPLE", '[{"name": "Sam", "commitments_admin": "all"}]')
 
-    assert settings.people() == {"Sam": settings.Person(name="Sam", commitments_admin="all")}
+    assert settings.read().people == {"Sam": settings.Person(name="Sam", commitments_admin="all")}
 
 
 @pytest.mark.parametrize(
@@ -123,12 +124,12 @@ def test_people_come_from_the_file_or_all_of_them_from_the_environment(config: P
 def test_what_is_wrong_with_people_is_named(config: Path, text: str, problem: str):
     config.write_text(text)
     with pytest.raises(SettingsError, match=problem):
-        settings.people()
+        _ = settings.read().people
 
 
 def test_the_key_of_the_codes_is_refused_in_the_file_and_not_repeated(config: Path):
     config.write_text('[approval]\nkey = "hunter2 hunter2 hunter2 hunter2 hunter2"\n')
     with pytest.raises(SettingsError, match="TIEOUT_APPROVAL__KEY") as refused:
-        settings.approval()
+        _ = settings.read().approval
 
     assert "hunter2" not in str(refused.value)

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, APPROVER, NIGHT, Desk
+from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, APPROVER, Desk
 
 from tieout.decisions import acknowledge_drift, reject, settle, unlink
 from tieout.errors import RefusedError
@@ -35,7 +35,7 @@ def of(row: dict[str, Any]) -> dict[str, str]:
 
 def judge_again(desk: Desk, invoice_id: int) -> Item:
     """Press Retry."""
-    batch.rejudge(desk.ledger, desk.terms, [invoice_id], desk.clock, NIGHT)
+    batch.rejudge(desk.ledger, desk.basis, [invoice_id], desk.office)
     desk.export([invoice_id])
     return desk.item(invoice_id)
 
@@ -115,7 +115,7 @@ def test_an_uncertain_one_is_neither_settled_nor_sent_again_while_it_is_unreadab
     company = desk.contractor.company_id
 
     def doubt() -> settle.Doubt | None:
-        return settle.examine(desk.ledger, desk.erp, company, first, desk.clock, NIGHT)
+        return settle.examine(desk.ledger, desk.erp, company, first, desk.office)
 
     assert doubt() is None
     assert "is unreadable" in settle.how_it_stands(desk.ledger, desk.erp, desk.item(first))
@@ -159,7 +159,7 @@ def test_one_that_cannot_be_looked_for_is_not_rejected_and_the_others_are(desk: 
     desk.export()
     project = desk.item(first).project_id
     done = reject.reject(
-        desk.ledger, desk.erp, project, None, Signature(APPROVER), "billed twice", str(uuid4()), desk.clock
+        desk.ledger, desk.erp, project, None, Signature(APPROVER), "billed twice", str(uuid4()), desk.office
     )
     refused = {each.invoice_id: each.reason for each in done.answers if not each.is_done}
 
@@ -177,7 +177,7 @@ def test_one_that_was_gone_and_is_there_unreadable_is_neither_let_stand_nor_unli
     if let_stand:
         write_times(desk, SPOILT, **of(row))
         desk.pay()
-        acknowledge_drift.acknowledge(desk.ledger, *who, "the clerk is on leave", desk.clock)
+        acknowledge_drift.acknowledge(desk.ledger, *who, "the clerk is on leave", desk.office)
         assert desk.item(first).acknowledged
     desk.act_on(row, "delete")
     for _ in range(2):
@@ -185,12 +185,12 @@ def test_one_that_was_gone_and_is_there_unreadable_is_neither_let_stand_nor_unli
         desk.clock.advance(minutes=10)
     assert desk.states()[first] == "GONE"
     write_times(desk, SPOILT, **of(desk.arrive(first)))
-    observation.observe(desk.ledger, desk.erp, desk.clock, NIGHT, [first])
+    observation.observe(desk.ledger, desk.erp, desk.office, [first])
 
     with pytest.raises(RefusedError, match="its record is unreadable"):
-        acknowledge_drift.acknowledge(desk.ledger, *who, "billed twice", desk.clock)
+        acknowledge_drift.acknowledge(desk.ledger, *who, "billed twice", desk.office)
     with pytest.raises(RefusedError, match="its record is unreadable"):
-        unlink.unlink(desk.ledger, *who, "billed twice", "run-1", desk.clock)
+        unlink.unlink(desk.ledger, *who, "billed twice", "run-1", desk.office)
 
     assert desk.states()[first] == "GONE"
 

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import yaml  # type: ignore[import-untyped]  # it comes without types
 
-from tieout import settings
 from tieout.errors import SettingsError
+from tieout.settings import Settings
 from tieout.views.standing import LOST
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
 
-def save_automations(client: "SyncPrefectClient", root: Path) -> int:
+def save_automations(client: "SyncPrefectClient", root: Path, settings: Settings) -> int:
     """Leave one of each wanted automation and none of the others; return how many are wanted.
 
     Making one that is there would double it, so they are looked up first. One that was switched off stays off.
     """
-    plan = _plan(client, root)
+    plan = _plan(client, root, settings)
     names = {"any_": [each["name"] for each in plan]}
     found = client.request("POST", "/automations/filter", json={"automations": {"name": names}}).json()
     wanted = [each for each in plan if _is_wanted(each)]
@@ -40,17 +40,17 @@ def save_automations(client: "SyncPrefectClient", root: Path) -> int:
     return len(wanted)
 
 
-def _plan(client: "SyncPrefectClient", root: Path) -> list[dict[str, Any]]:
+def _plan(client: "SyncPrefectClient", root: Path, settings: Settings) -> list[dict[str, Any]]:
     folder = root / "deployments"
     names = [each["name"] for each in _read(folder / "prefect.yaml")["deployments"]]
     ids = {name: str(client.read_deployment_by_name(f"{name}/{name}").id) for name in names}
     resources = {name: f"prefect.deployment.{deployment}" for name, deployment in ids.items()}
-    section = settings.prefect_section()
+    section = settings.prefect
     values = {
         "ours": list(resources.values()),
         "parents": [each for name, each in resources.items() if name != "export-invoice"],
         "night": resources["nightly-sync"],
-        "night_seconds": settings.watch().night_hours * 3600,
+        "night_seconds": settings.watch.night_hours * 3600,
         "keep_watch": ids["keep-watch"],
         "silent_seconds": section.silent_seconds,
         "lost_name": LOST.name,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from tieout import settings
-from tieout.cli.console import bar, notes, out, print_json, readable_ledger
+from tieout.cli.console import bar, notes, open_office, out, print_json, readable_ledger
 from tieout.ledger.audit import head as newest_link
 from tieout.ledger.audit import rebuild as derive_again
 from tieout.ledger.audit import verify as find_breaks
@@ -22,7 +22,7 @@ audit = typer.Typer(no_args_is_help=True, help="The ledger's hash chains.")
 @ledger.command()
 def upgrade() -> None:
     """Create the ledger's tables or bring them to this release. Safe to run at every start."""
-    bring_up_to_date(settings.ledger_url())
+    bring_up_to_date(settings.read().ledger_url)
     notes().print("The ledger is up to date.")
 
 
@@ -30,7 +30,7 @@ def upgrade() -> None:
 def backup(file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")]) -> None:
     """Copy the ledger into a file while work goes on. For SQLite; PostgreSQL has `pg_dump`."""
     with bar("Copying the ledger") as progress:
-        copy_to(settings.ledger_url(), file, progress)
+        copy_to(settings.read().ledger_url, file, progress)
     notes().print(f"The ledger was copied to {file}.")
 
 
@@ -43,7 +43,7 @@ def verify(
 
     Every run's report ends with the ledger's head. Give one as --anchor to prove that nobody cut anything off since.
     """
-    with readable_ledger() as opened, bar("Checking every commit and invoice", hidden=json) as progress:
+    with readable_ledger(open_office()) as opened, bar("Checking every commit and invoice", hidden=json) as progress:
         breaks, head = find_breaks(opened, anchor, progress), newest_link(opened)
     _tell(breaks, {"is_whole": not breaks, "breaks": breaks, "head": head}, f"The chains are whole. Head: {head}", json)
 
@@ -51,7 +51,7 @@ def verify(
 @audit.command()
 def rebuild(json: Json = False) -> None:
     """Derive every invoice's state and figures again from its events and compare; exit status 1 if one differs."""
-    with readable_ledger() as opened, bar("Deriving every invoice again", hidden=json) as progress:
+    with readable_ledger(open_office()) as opened, bar("Deriving every invoice again", hidden=json) as progress:
         derived, differences = derive_again(opened, progress)
     facts = {"derived": derived, "differences": differences}
     _tell(differences, facts, f"All {derived} invoices match their events.", json)

@@ -14,8 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from tieout import settings
+from tieout.clock import now
 from tieout.ledger.book import Ledger
 from tieout.ledger.version import require_current
+from tieout.office import Office
+from tieout.opening import open_ledger
 from tieout.progress import Progress
 
 STYLES = {"blue": "dodger_blue1", "green": "green3", "yellow": "yellow3"}
@@ -59,11 +62,15 @@ def print_json(facts: Any) -> None:
     print(json.dumps(facts, indent=2, ensure_ascii=False, default=str), flush=True)
 
 
-def readable_ledger() -> Ledger:
+def open_office() -> Office:
+    """Return what a command works by: the settings as they stand now, the one clock, and nobody in particular."""
+    return Office(settings.read(), now, "command")
+
+
+def readable_ledger(office: Office) -> Ledger:
     """Open the ledger; SettingsError when it is not there or of another version."""
-    url = settings.ledger_url()
-    require_current(url)
-    return Ledger(url)
+    require_current(office.settings.ledger_url)
+    return open_ledger(office)
 
 
 def plain(value: object) -> Text:

@@ -14,6 +14,7 @@ from tieout import settings
 from tieout.cli.automations import save_automations
 from tieout.cli.console import bar, notes
 from tieout.errors import SettingsError, TransientError
+from tieout.settings import Settings
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -26,24 +27,24 @@ _WRAPPED = re.compile(r"(?<!\n)\n(?!\n|- )")
 
 def deploy() -> None:
     """Set up the work pool, deployments, saved views and automations in Prefect. Safe to run again at any time."""
-    root = _checkout()
+    root, chosen = _checkout(), settings.read()
     with bar("Loading Prefect"):
         from prefect.client.orchestration import get_client  # takes seconds
     try:
         with get_client(sync_client=True) as client:
-            views, automations = _set_up(client, root)
+            views, automations = _set_up(client, root, chosen)
     except httpx.TransportError as error:
         words = f"{error}; is its server up, and PREFECT_API_URL its address?"
         raise TransientError("Prefect", "setting it up", words) from None
-    pool = settings.prefect_section().work_pool
+    pool = chosen.prefect.work_pool
     notes().print(
         f"Deployed to work pool {pool}, with {automations} automations; {views} saved views are on the Runs page."
     )
 
 
-def variables(root: Path) -> dict[str, str]:
+def variables(root: Path, settings: Settings) -> dict[str, str]:
     """Return what the variables of `deployments/prefect.yaml` stand for, by the settings."""
-    prefect, company = settings.prefect_section(), settings.company()
+    prefect, company = settings.prefect, settings.company
     return {
         "TIEOUT_ROOT": str(root),
         "TIEOUT_PYTHON": sys.executable,
@@ -65,23 +66,22 @@ def _checkout() -> Path:
     )
 
 
-def _set_up(client: "SyncPrefectClient", root: Path) -> tuple[int, int]:
+def _set_up(client: "SyncPrefectClient", root: Path, settings: Settings) -> tuple[int, int]:
     """Do it all; return how many views and automations there are."""
     with bar("Setting up the work pool"):
-        _set_up_pool(client)
+        _set_up_pool(client, settings.prefect.work_pool)
     with bar("Deploying the flows"):
-        _deploy_flows(root)
+        _deploy_flows(root, settings)
         _describe(client, root)
     with bar("Saving views and automations"):
-        return _save_views(client, root), save_automations(client, root)
+        return _save_views(client, root), save_automations(client, root, settings)
 
 
-def _set_up_pool(client: "SyncPrefectClient") -> None:
+def _set_up_pool(client: "SyncPrefectClient", name: str) -> None:
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.exceptions import ObjectNotFound
     from prefect.workers.process import ProcessWorker
 
-    name = settings.prefect_section().work_pool
     try:
         client.read_work_pool(name)  # a pool that is there keeps its type: it may be Docker or Kubernetes
     except ObjectNotFound:
@@ -89,11 +89,11 @@ def _set_up_pool(client: "SyncPrefectClient") -> None:
         client.create_work_pool(WorkPoolCreate(name=name, type=_POOL_TYPE, base_job_template=template))
 
 
-def _deploy_flows(root: Path) -> None:
+def _deploy_flows(root: Path, settings: Settings) -> None:
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
     command += ["--prefect-file", "deployments/prefect.yaml"]
     done = subprocess.run(
-        command, cwd=root, env=os.environ | variables(root), capture_output=True, text=True, check=False
+        command, cwd=root, env=os.environ | variables(root, settings), capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         words = (done.stderr or done.stdout).strip().splitlines()

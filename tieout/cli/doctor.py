@@ -4,8 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tieout import clock
-from tieout.cli.console import notes, out, print_json, table
+from tieout.cli.console import notes, open_office, out, print_json, table
 from tieout.watch import preflight
 from tieout.watch.preflight import Preflight, Rights
 
@@ -14,7 +13,7 @@ _RIGHTS = ("export", "invoices", "commitments", "payments_issued")
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Check settings, ledger, Procore, ERP, mapping and every project; exit status 1 if something prevents a night."""
-    found = preflight.inspect(clock.now)
+    found = preflight.inspect(open_office())
     if json:
         print_json(_facts(found))
     else:

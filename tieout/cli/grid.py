@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tieout import clock
-from tieout.cli.console import notes, out, print_json, readable_ledger, table
+from tieout.cli.console import notes, open_office, out, print_json, readable_ledger, table
 from tieout.decisions.choice import named_project
 from tieout.views import grid as grids
 from tieout.views.grid import DateBasis, Scope, Tally
@@ -26,9 +25,10 @@ def grid(
 ) -> None:
     """Show the invoices of one project with their import status, error message, amounts and ERP documents."""
     scope, tally = Scope(project, past_days, date_basis), Tally(_ALL)
-    with readable_ledger() as ledger:
+    office = open_office()
+    with readable_ledger(office) as ledger:
         name = named_project(ledger, project).name
-        rows = tally.of(grids.read(ledger, scope, clock.now))
+        rows = tally.of(grids.read(ledger, scope, office))
         if csv:
             grids.write_csv(rows, sys.stdout)
         elif json:

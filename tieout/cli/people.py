@@ -6,10 +6,10 @@ from typing import Annotated, Any
 import segno
 import typer
 
-from tieout import clock, settings
-from tieout.cli.console import notes, out, print_json, readable_ledger, table
+from tieout.cli.console import notes, open_office, out, print_json, readable_ledger, table
 from tieout.errors import SettingsError
 from tieout.ledger.enrolments import Enrolment, read_enrolment
+from tieout.office import Office
 from tieout.people import codes, rights
 from tieout.settings import Person
 
@@ -20,8 +20,10 @@ people = typer.Typer(no_args_is_help=True, help="Show who may do what, and set u
 @people.command(name="list")
 def list_people(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """List the people of the settings: what each may do, and whether their one-time codes are set up."""
-    with readable_ledger() as ledger, ledger.reading() as connection:
-        rows = [_row(each, read_enrolment(connection, each.name)) for each in settings.people().values()]
+    office = open_office()
+    with readable_ledger(office) as ledger, ledger.reading() as connection:
+        people = office.settings.people.values()
+        rows = [_row(office, each, read_enrolment(connection, each.name)) for each in people]
     if json:
         print_json(rows)
     else:
@@ -38,17 +40,18 @@ def enrol(
 
     The codes of an earlier app count until the new one has shown a right code.
     """
-    _require_known(name)
+    office = open_office()
+    _require_known(office, name)
     if not sys.stdout.isatty():
         notes().print("The QR code is a secret and is shown in a terminal only.", style="red")
         raise typer.Exit(1)
-    with readable_ledger() as ledger:
-        issued = codes.issue(ledger, name, clock.now)
+    with readable_ledger(office) as ledger:
+        issued = codes.issue(ledger, name, office)
         segno.make(issued.uri, error="m", micro=False).terminal(compact=True)
         if show_uri:
             print(issued.uri)
         for _ in range(_TRIES):
-            if codes.confirm(ledger, issued, typer.prompt("The six digits that the app shows"), clock.now):
+            if codes.confirm(ledger, issued, typer.prompt("The six digits that the app shows"), office):
                 notes().print(f"From now on the codes of this app, and of no other, count for {name}.", markup=False)
                 return
             notes().print("That is not the current code.", style="red")
@@ -62,18 +65,19 @@ def unlock(name: Annotated[str, typer.Argument(help="The person's name, as the s
 
     Ask them first whether they typed those: anyone who reaches Prefect can.
     """
-    _require_known(name)
-    with readable_ledger() as ledger:
-        was_locked = codes.unlock(ledger, name, clock.now)
+    office = open_office()
+    _require_known(office, name)
+    with readable_ledger(office) as ledger:
+        was_locked = codes.unlock(ledger, name, office)
     notes().print(f"{name} may sign again." if was_locked else f"{name} was not locked.", markup=False)
 
 
-def _require_known(name: str) -> None:
-    if name not in settings.people():
+def _require_known(office: Office, name: str) -> None:
+    if name not in office.settings.people:
         raise SettingsError("Settings", f"{name!r}", "there is no [[people]] of that name")
 
 
-def _row(person: Person, enrolled: Enrolment) -> dict[str, Any]:
+def _row(office: Office, person: Person, enrolled: Enrolment) -> dict[str, Any]:
     sends = person.commitments_admin
     may = [right.name for right in (rights.APPROVER, rights.PAYMENTS) if not right.lacks(person)]
     may += [f"send from {'all projects' if sends == 'all' else ', '.join(map(str, sends))}"] if sends else []
@@ -82,5 +86,5 @@ def _row(person: Person, enrolled: Enrolment) -> dict[str, Any]:
         "email": person.email,
         "may": "; ".join(may),
         "codes": f"set up ({enrolled.generation})" if enrolled.generation else "none",
-        "locked": codes.lock_of(enrolled, clock.now()),
+        "locked": codes.lock_of(enrolled, office.clock(), office.settings.company.zone),
     }

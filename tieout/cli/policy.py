@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from tieout import clock, opening, settings
-from tieout.cli.console import notes, out, print_json, readable_ledger, table
+from tieout import opening
+from tieout.cli.console import notes, open_office, out, print_json, readable_ledger, table
 from tieout.errors import SettingsError
 from tieout.judgement.basis import read_basis
 from tieout.judgement.simulation import Simulation, simulate
@@ -35,9 +35,11 @@ def simulate_policy(
     values = _from_file(file) | dict(map(_pair, changed or ()))
     if not values:
         raise typer.BadParameter("nothing to simulate: give --set or --file")
-    wanted, moment = settings.policy_with(values), clock.now()
-    with readable_ledger() as ledger, opening.open_erp() as erp:
-        result = simulate(ledger, read_basis(ledger, erp, settings.policy()), wanted, moment)
+    office = open_office()
+    wanted = office.settings.policy_with(values)
+    with readable_ledger(office) as ledger, opening.open_erp(office) as erp:
+        now = read_basis(ledger, erp, office.settings, office.settings.policy)
+        result = simulate(ledger, now, wanted, office.clock())
     if json:
         print_json({"judged": result.judged, "differences": [asdict(each) for each in result.differences]})
     else:

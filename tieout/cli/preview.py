@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from tieout import clock, opening
-from tieout.cli.console import notes, out, plain, print_json, readable_ledger, table
+from tieout import opening
+from tieout.cli.console import notes, open_office, out, plain, print_json, readable_ledger, table
 from tieout.export.preview import Forecast, as_rows, due, foresee, read_basis
 from tieout.ledger import states
 from tieout.ledger.book import Ledger
@@ -24,10 +24,11 @@ def preview(
     Goes by the last reading of Procore, and the ERP's current master data.
     Exit status 1: nothing of that name in the ledger.
     """
-    with readable_ledger() as ledger, opening.open_erp() as erp:
-        terms = read_basis(ledger, erp, clock.now)
-        chosen = _chosen(ledger, what) if what else due(ledger, terms)
-        forecasts = foresee(ledger, erp, terms, chosen, clock.now())
+    office = open_office()
+    with readable_ledger(office) as ledger, opening.open_erp(office) as erp:
+        basis = read_basis(ledger, erp, office)
+        chosen = _chosen(ledger, what) if what else due(ledger, basis)
+        forecasts = foresee(ledger, erp, basis, chosen, office.clock())
     if what and not chosen:
         notes().print(f"Nothing of {what!r} was ever sent.", style="red", markup=False)
         raise typer.Exit(1)

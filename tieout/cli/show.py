@@ -12,12 +12,13 @@ from rich.text import Text
 from data_contracts.fetched import UnreadableInvoice
 from data_contracts.money import in_words
 from tieout import opening
-from tieout.cli.console import DOT, STYLES, light, notes, out, plain, print_json, readable_ledger, table
+from tieout.cli.console import DOT, STYLES, light, notes, open_office, out, plain, print_json, readable_ledger, table
 from tieout.errors import SettingsError
 from tieout.export.drift import open_drift
 from tieout.ledger import sightings, states
 from tieout.ledger.book import Ledger
 from tieout.ledger.items import Item
+from tieout.office import Office
 from tieout.views import inquiry
 from tieout.views.derivation import Derivation, Tie, sheets
 
@@ -30,11 +31,12 @@ def show(
 
     Exit status 1: not in the ledger. 2: several have that number; the command lists them.
     """
-    with readable_ledger() as ledger:
+    office = open_office()
+    with readable_ledger(office) as ledger:
         found = _candidates(ledger, invoice)
         if len(found) == 1:
             [derived] = inquiry.derivations(ledger, found).values()
-            facts = facts_of(ledger, found[0], derived)
+            facts = facts_of(ledger, office, found[0], derived)
             if json:
                 print_json(facts)
             else:
@@ -44,7 +46,7 @@ def show(
     raise typer.Exit(2 if found else 1)
 
 
-def facts_of(ledger: Ledger, item: Item, derived: Derivation | UnreadableInvoice) -> dict[str, Any]:
+def facts_of(ledger: Ledger, office: Office, item: Item, derived: Derivation | UnreadableInvoice) -> dict[str, Any]:
     """Return what the command shows, as plain values; amounts as text."""
     return {
         "invoice": item.number,
@@ -57,7 +59,7 @@ def facts_of(ledger: Ledger, item: Item, derived: Derivation | UnreadableInvoice
         "gross": in_words(item.gross, item.currency),
         "held": in_words(item.held, item.currency),
         "due_now": in_words(item.net, item.currency),
-        "in_erp": _place(item),
+        "in_erp": _place(office, item),
         "findings": [finding.model_dump(mode="json") for finding in (*item.reasons, *open_drift(item))],
         "arithmetic": _arithmetic(derived),
         "payments": inquiry.payments(ledger, item),
@@ -116,13 +118,13 @@ def _tie(tie: Tie) -> dict[str, Any]:
     return {"equation": tie.equation, "computed": str(tie.computed), "stated": str(tie.stated), "holds": tie.holds}
 
 
-def _place(item: Item) -> dict[str, str] | None:
+def _place(office: Office, item: Item) -> dict[str, str] | None:
     """Say where accounting finds it (R35); the menu path is left out where the ERP is not set up on this machine."""
     if item.state not in states.IN_ERP and item.state != states.GONE:
         return None
     place = {"document": item.document_id_erp or "", "batch": item.batch_code or ""}
     try:
-        with opening.open_erp() as erp:
+        with opening.open_erp(office) as erp:
             return place | {"menu_path": erp.capabilities.menu_path}
     except SettingsError:
         return place

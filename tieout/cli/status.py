@@ -5,10 +5,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Group
 
-from tieout import clock
-from tieout.cli.console import out, plain, print_json, readable_ledger, table
+from tieout.cli.console import open_office, out, plain, print_json, readable_ledger, table
 from tieout.decisions import review
 from tieout.ledger.book import Ledger
+from tieout.office import Office
 from tieout.outbox.letters import undelivered
 from tieout.payments import issued
 from tieout.views import inquiry
@@ -17,23 +17,24 @@ from tieout.watch import alarms
 
 def status(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show the alarms, counts by state, causes, batches, payments, and what Procore does not show yet."""
-    with readable_ledger() as ledger:
-        facts = facts_of(ledger)
+    office = open_office()
+    with readable_ledger(office) as ledger:
+        facts = facts_of(ledger, office)
     if json:
         print_json(facts)
     else:
         out().print(in_tables(facts))
 
 
-def facts_of(ledger: Ledger) -> dict[str, Any]:
+def facts_of(ledger: Ledger, office: Office) -> dict[str, Any]:
     """Return what the command shows, as plain values."""
     summary = inquiry.summary(ledger)
     causes = {state: {cause: len(items) for cause, items in by_cause.items()}
               for state, by_cause in inquiry.stopped(ledger).items() if by_cause}  # fmt: skip
     waiting = {items[0].project: len(items) for items in review.waiting_projects(ledger).values()}
     return {
-        "alarms": [each.model_dump(mode="json") for each in alarms.ringing(ledger, clock.now)],
-        "worth_knowing": alarms.vanished(ledger, clock.now),
+        "alarms": [each.model_dump(mode="json") for each in alarms.ringing(ledger, office)],
+        "worth_knowing": alarms.vanished(ledger, office),
         "states": summary["states"],
         "causes": causes,
         "ready_to_export_by_project": waiting,

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from tieout import clock, opening, settings
-from tieout.cli.console import out, print_json, readable_ledger, table
+from tieout import opening
+from tieout.cli.console import open_office, out, print_json, readable_ledger, table
 from tieout.judgement.basis import read_basis
 from tieout.judgement.mapping import COLUMNS
 from tieout.judgement.unmapped import Unmapped
@@ -24,8 +24,9 @@ def unmapped(
     The candidates are the codes with the most similar spelling, as a hint only: choose one, and link it in Procore or
     add a row to the mapping table.
     """
-    with readable_ledger() as ledger, opening.open_erp() as erp:
-        found = find_unmapped(ledger, read_basis(ledger, erp, settings.policy()), clock.now())
+    office = open_office()
+    with readable_ledger(office) as ledger, opening.open_erp(office) as erp:
+        found = find_unmapped(ledger, read_basis(ledger, erp, office.settings, office.settings.policy), office.clock())
     if json:
         print_json({"unmapped": [asdict(each) for each in found]})
     elif rows:

@@ -14,6 +14,7 @@ from data_contracts.contract import Contract
 from data_contracts.reference import Problem, Reference
 from data_contracts.voucher import ErpInvoice, Outcome, Payment, Unreadable, Voucher
 from tieout.errors import ContractError
+from tieout.settings import Settings
 
 _Record = TypeVar("_Record", ErpInvoice, Payment)
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -157,7 +158,7 @@ def available_erps() -> list[str]:
     return [name for name in names if hasattr(import_module(f"tieout.connectors.{name}"), "Connector")]
 
 
-def open_erp(name: str) -> ERP:
-    """Return the connector of that name, configured from the settings."""
-    connector: ERP = import_module(f"tieout.connectors.{name}").Connector.from_settings()
+def open_erp(name: str, settings: Settings) -> ERP:
+    """Return the connector of that name, set up as the company has set its section."""
+    connector: ERP = import_module(f"tieout.connectors.{name}").Connector.from_settings(settings)
     return connector

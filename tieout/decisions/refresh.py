@@ -9,7 +9,6 @@ from decimal import Decimal
 from data_contracts.forms import APPLY, LEAVE, RefreshAnswer
 from data_contracts.invoice import ZERO, Invoice
 from data_contracts.money import in_words, round_half_up
-from tieout.clock import Clock
 from tieout.connectors.base import ERP, Capabilities
 from tieout.connectors.procore import parse_invoice
 from tieout.decisions.choice import named_invoice
@@ -22,6 +21,7 @@ from tieout.ledger.digests import canonical, digest_of
 from tieout.ledger.history import Happened
 from tieout.ledger.items import Item
 from tieout.ledger.sightings import Sighting
+from tieout.office import Office
 from tieout.people import rights
 from tieout.people.rights import APPROVER, Signature
 
@@ -66,12 +66,12 @@ def compare(ledger: Ledger, capabilities: Capabilities, company_id: int, invoice
 def apply(
     ledger: Ledger,
     erp: ERP,
-    terms: Basis,
+    basis: Basis,
     change: Change,
     answer: RefreshAnswer,
     by: Signature,
     run_id: str,
-    clock: Clock,
+    office: Office,
 ) -> list[str]:
     """Judge the invoice by what Procore shows now, in an approver's name; return what is wrong with the answer.
 
@@ -82,16 +82,18 @@ def apply(
     if decision == LEAVE:
         return []
     if decision == APPLY and change.item.state == states.EXPORTED:
-        amendment.settle(ledger, erp, clock, by.name, [change.item.invoice_id])  # an earlier try may have been sent
+        amendment.settle(
+            ledger, erp, office.in_name_of(by.name), [change.item.invoice_id]
+        )  # an earlier try may have been sent
         if refreshed(ledger, change.item, run_id):
             return []
-        return amendment.amend(ledger, erp, terms, change.item, change.seen, by, run_id, clock)
-    with ledger.transaction(clock(), by.name) as tx:
+        return amendment.amend(ledger, erp, basis, change.item, change.seen, by, run_id, office)
+    with ledger.transaction(office.clock(), by.name) as tx:
         problems = [] if decision == APPLY else [f"the decision is {APPLY} or {LEAVE}, not {answer.decision!r}"]
-        problems += rights.objections(tx, by, APPROVER)
+        problems += rights.objections(tx, office.settings, by, APPROVER)
     if not problems:
-        item, because = change.item, {"refresh": run_id, **rights.facts(APPROVER)}
-        batch.rejudge(ledger, terms, [item.invoice_id], clock, by.name, refresh=because)
+        item, because = change.item, {"refresh": run_id, **rights.facts(office.settings, APPROVER)}
+        batch.rejudge(ledger, basis, [item.invoice_id], office.in_name_of(by.name), refresh=because)
     return problems
 
 

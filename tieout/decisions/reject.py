@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from data_contracts.voucher import Voucher
-from tieout.clock import Clock
 from tieout.connectors.base import ERP, invoice_key
 from tieout.decisions.answers import REFUSED, Answer, Answers
 from tieout.export import look
@@ -14,9 +13,11 @@ from tieout.ledger.book import Ledger, Transaction
 from tieout.ledger.intents import close_intent, live_intents, newest_intents
 from tieout.ledger.items import Item
 from tieout.ledger.letters import unlock
+from tieout.office import Office
 from tieout.outbox import notices
 from tieout.people import rights
 from tieout.people.rights import Signature
+from tieout.settings import Settings
 
 _AFTER_ACCEPTANCE = (states.ACCEPTED, states.FAILED)
 _WHY_NOT = {
@@ -38,11 +39,11 @@ class Rejected(Answers):
         return [*super().notes, *self.untold]
 
 
-def reject_item(tx: Transaction, item: Item, reason: str, because: dict[str, Any]) -> str:
+def reject_item(tx: Transaction, settings: Settings, item: Item, reason: str, because: dict[str, Any]) -> str:
     """Move one item, have it unlocked and its creator told, all in one commit; return what the approver must know."""
     item = tx.move(item, states.REJECT, states.REJECTED, {**because, "reason": reason}, cause="", lease_until=None)
     unlock(tx, item)
-    return notices.tell_of_rejection(tx, item, reason)
+    return notices.tell_of_rejection(tx, settings, item, reason)
 
 
 def reject(
@@ -53,7 +54,7 @@ def reject(
     by: Signature,
     reason: str,
     run_id: str,
-    clock: Clock,
+    office: Office,
 ) -> Rejected:
     """Reject these invoices of a project, or all that wait for accounting or failed to export (R29 to R33).
 
@@ -62,12 +63,12 @@ def reject(
     reason = reason.strip()
     seen = _chosen(ledger, project_id, invoice_ids, run_id)
     there = _in_erp(ledger, erp, [item for item in seen if item.state in _AFTER_ACCEPTANCE])
-    because = {"run": run_id, **rights.facts(rights.APPROVER)}
+    because = {"run": run_id, **rights.facts(office.settings, rights.APPROVER)}
     missing = set(invoice_ids or ()) - {item.invoice_id for item in seen}
     answers = [Answer(each, str(each), REFUSED, "it was never sent") for each in sorted(missing)]
     untold = []
-    with ledger.transaction(clock(), by.name) as tx:
-        problems = rights.objections(tx, by, rights.APPROVER)
+    with ledger.transaction(office.clock(), by.name) as tx:
+        problems = rights.objections(tx, office.settings, by, rights.APPROVER)
         problems += [] if reason else ["a reason is needed"]
         unmoved = tx.unmoved(seen)
         for item in tx.items(item_id=[item.item_id for item in seen]) if not problems else ():
@@ -79,7 +80,7 @@ def reject(
                 continue
             if intent := live_intents(tx.connection, [item]).get(item.item_id):
                 close_intent(tx, item, "rejected", intent.evidence, is_live=False)
-            untold.append(reject_item(tx, item, reason, because))
+            untold.append(reject_item(tx, office.settings, item, reason, because))
             answers.append(Answer(item.invoice_id, item.number, states.REJECTED, ""))
     rights.refuse("the rejection", problems)
     return Rejected("rejected", tuple(answers), tuple(filter(None, untold)))

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from data_contracts.invoice import SENDABLE
 from tieout import wording
-from tieout.clock import Clock
 from tieout.decisions.answers import REFUSED, Answer
 from tieout.judgement import batch
 from tieout.judgement.basis import Basis
@@ -12,6 +11,7 @@ from tieout.ledger import sightings, states
 from tieout.ledger.book import Ledger
 from tieout.ledger.items import Item
 from tieout.ledger.sightings import Sighting
+from tieout.office import Office
 from tieout.people import rights
 from tieout.people.rights import Signature
 
@@ -22,27 +22,27 @@ _FIRST: dict[str, str] = {  # of what stands under Error in the grid, but is not
 
 
 def reprocess(
-    ledger: Ledger, terms: Basis, project_id: int, invoice_ids: Sequence[int], by: Signature, clock: Clock
+    ledger: Ledger, basis: Basis, project_id: int, invoice_ids: Sequence[int], by: Signature, office: Office
 ) -> list[Answer]:
     """Judge these invoices as Procore showed them last; say of each what came of it.
 
     What is sound and was never accepted waits in Ready to Export; what was accepted at these very figures may be
     exported. Raises RefusedError when they may not send invoices of this project.
     """
-    rights.require(ledger, by, rights.sender(project_id), f"reprocessing in project {project_id}", clock)
+    rights.require(ledger, by, rights.sender(project_id), f"reprocessing in project {project_id}", office)
     with ledger.reading() as connection:
         seen = sightings.sightings_of(connection, invoice_ids)
     before = {item.invoice_id: item for item in ledger.items(invoice_id=list(invoice_ids))}
-    reasons = {each: _why_not(terms, seen[each], before.get(each)) for each in invoice_ids}
+    reasons = {each: _why_not(basis, seen[each], before.get(each)) for each in invoice_ids}
     wanted = [invoice_id for invoice_id, reason in reasons.items() if not reason]
-    batch.rejudge(ledger, terms, wanted, clock, by.name)
+    batch.rejudge(ledger, basis, wanted, office.in_name_of(by.name))
     after = {item.invoice_id: item for item in ledger.items(invoice_id=wanted)}
     return [_answer(seen[each], reason, after.get(each)) for each, reason in reasons.items()]
 
 
-def _why_not(terms: Basis, seen: Sighting, item: Item | None) -> str:
+def _why_not(basis: Basis, seen: Sighting, item: Item | None) -> str:
     """Say why this one is not reprocessed; empty where it is."""
-    policy, status = terms.policy, wording.STATUSES[item.state] if item else wording.NOT_IMPORTED
+    policy, status = basis.policy, wording.STATUSES[item.state] if item else wording.NOT_IMPORTED
     if seen.project_id in policy.skip_projects:
         return "automatic import is off for this project: the policy skips it (skip_projects)"
     if not policy.auto_send_statuses:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from tieout.clock import Clock
 from tieout.decisions.answers import REFUSED, Answer
 from tieout.ledger import history, states
 from tieout.ledger.book import Ledger, Transaction
 from tieout.ledger.items import Item
 from tieout.ledger.letters import unlock
+from tieout.office import Office
 from tieout.people import rights
 from tieout.people.rights import Signature
 
@@ -24,7 +24,7 @@ _WHY_NOT = {
 
 
 def retrieve(
-    ledger: Ledger, project_id: int, invoice_ids: Sequence[int] | None, by: Signature, run_id: str, clock: Clock
+    ledger: Ledger, project_id: int, invoice_ids: Sequence[int] | None, by: Signature, run_id: str, office: Office
 ) -> list[Answer]:
     """Take these invoices back, or all of the project that wait, and have them unlocked in Procore (R20).
 
@@ -32,8 +32,8 @@ def retrieve(
     """
     right = rights.sender(project_id)
     answers = []
-    with ledger.transaction(clock(), by.name) as tx:
-        problems = rights.objections(tx, by, right)
+    with ledger.transaction(office.clock(), by.name) as tx:
+        problems = rights.objections(tx, office.settings, by, right)
         found = {item.invoice_id: item for item in tx.items(project_id=project_id)}
         wanted = _all(tx, found.values(), run_id) if invoice_ids is None else invoice_ids
         for invoice_id in wanted if not problems else ():
@@ -45,7 +45,13 @@ def retrieve(
             elif item.state in _WAITING:
                 unlock(
                     tx,
-                    tx.move(item, states.RETRIEVE, states.RETRIEVED, {"run": run_id, **rights.facts(right)}, cause=""),
+                    tx.move(
+                        item,
+                        states.RETRIEVE,
+                        states.RETRIEVED,
+                        {"run": run_id, **rights.facts(office.settings, right)},
+                        cause="",
+                    ),
                 )
                 answers.append(Answer(invoice_id, item.number, states.RETRIEVED, ""))
             else:

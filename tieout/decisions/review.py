@@ -8,8 +8,6 @@ from decimal import Decimal
 
 from data_contracts.forms import ALL, All
 from data_contracts.invoice import Invoice
-from tieout import settings
-from tieout.clock import Clock
 from tieout.connectors.procore import parse_invoice
 from tieout.decisions.choice import named_project
 from tieout.decisions.reject import reject_item
@@ -20,9 +18,11 @@ from tieout.ledger.digests import canonical
 from tieout.ledger.items import Item
 from tieout.ledger.references import known_projects
 from tieout.ledger.reviews import Review, close_review, open_review, read_review
+from tieout.office import Office
 from tieout.people import rights
 from tieout.people.rights import Signature
 from tieout.results import Figure, Result
+from tieout.settings import Settings
 
 _CLOSED = "this review was closed before the answer came; a new one offers what still waits"
 
@@ -80,13 +80,13 @@ class Decided(Result):
         return [("accepted", len(self.accepted)), ("rejected", len(self.rejected))]
 
 
-def offer(ledger: Ledger, run_id: str, project_id: int, clock: Clock) -> Offer | None:
+def offer(ledger: Ledger, run_id: str, project_id: int, office: Office) -> Offer | None:
     """Freeze what this review run offers, or return what it offered before; None when nothing is READY.
 
     Raises RefusedError for a project that Procore never listed.
     """
     named_project(ledger, project_id)
-    with ledger.transaction(clock(), f"run {run_id}") as tx:
+    with ledger.transaction(office.clock(), f"run {run_id}") as tx:
         if read_review(tx.connection, run_id) is None:
             ready = tx.items(project_id=project_id, state=states.READY)
             if not ready:
@@ -117,15 +117,15 @@ def waiting_projects(ledger: Ledger) -> dict[int, list[Item]]:
     return waiting
 
 
-def supersede(ledger: Ledger, run_id: str, clock: Clock) -> None:
+def supersede(ledger: Ledger, run_id: str, office: Office) -> None:
     """Close a review whose list is no longer true; its invoices wait for the next one."""
-    with ledger.transaction(clock(), f"run {run_id}") as tx:
+    with ledger.transaction(office.clock(), f"run {run_id}") as tx:
         close_review(tx, run_id, "superseded")
 
 
-def lapse(ledger: Ledger, run_ids: Sequence[str], clock: Clock) -> None:
+def lapse(ledger: Ledger, run_ids: Sequence[str], office: Office) -> None:
     """Close reviews that nobody can answer any more: expired, cancelled, crashed, deleted."""
-    with ledger.transaction(clock(), "watch") as tx:
+    with ledger.transaction(office.clock(), "watch") as tx:
         for run_id in run_ids:
             close_review(tx, run_id, "lapsed")
 
@@ -136,22 +136,22 @@ def decide(
     by: Signature,
     accept: list[str] | All,
     reject: Sequence[tuple[str, str]],
-    clock: Clock,
+    office: Office,
 ) -> Decided:
     """Record an approver's decision over the offered list in one commit; an answer given twice changes nothing.
 
     `accept` is invoice numbers or ALL that are not rejected; `reject` pairs numbers with reasons (R29).
     """
     offered = open_offer(ledger, run_id)
-    with ledger.transaction(clock(), by.name) as tx:
+    with ledger.transaction(office.clock(), by.name) as tx:
         review = read_review(tx.connection, run_id)
         if review is None or not review.is_open:
             return _earlier(review) or Decided(too_late=tuple((row.number, _CLOSED) for row in offered.rows))
         problems, rejected = _check(offered, accept, reject)
-        problems = rights.objections(tx, by, rights.APPROVER) + problems
+        problems = rights.objections(tx, office.settings, by, rights.APPROVER) + problems
         if problems:
             return Decided(problems=tuple(problems))
-        return _record(tx, offered, _chosen(offered, accept, rejected), rejected)
+        return _record(tx, office.settings, offered, _chosen(offered, accept, rejected), rejected)
 
 
 def earlier_decision(ledger: Ledger, run_id: str) -> Decided | None:
@@ -160,18 +160,20 @@ def earlier_decision(ledger: Ledger, run_id: str) -> Decided | None:
         return _earlier(read_review(connection, run_id))
 
 
-def accept_by_policy(ledger: Ledger, project_ids: Sequence[int], clock: Clock, policy_version: int) -> int:
+def accept_by_policy(ledger: Ledger, project_ids: Sequence[int], office: Office, policy_version: int) -> int:
     """Accept what is READY in the projects for which the policy says so; off by default."""
-    allowed = set(settings.policy().auto_accept_projects) & set(project_ids)
-    with ledger.transaction(clock(), f"policy v{policy_version}") as tx:
+    allowed = set(office.settings.policy.auto_accept_projects) & set(project_ids)
+    with ledger.transaction(office.clock(), f"policy v{policy_version}") as tx:
         ready = tx.items(state=states.READY, project_id=allowed)
         for item in ready:
             tx.move(item, states.ACCEPT, states.ACCEPTED, {"policy": policy_version})
     return len(ready)
 
 
-def _record(tx: Transaction, offered: Offer, accepted: Sequence[Row], rejected: dict[int, str]) -> Decided:
-    because = {"run": offered.run_id, **rights.facts(rights.APPROVER)}
+def _record(
+    tx: Transaction, settings: Settings, offered: Offer, accepted: Sequence[Row], rejected: dict[int, str]
+) -> Decided:
+    because = {"run": offered.run_id, **rights.facts(settings, rights.APPROVER)}
     shown = {row.invoice_id: row for row in offered.rows}
     items = {item.invoice_id: item for item in tx.items(invoice_id=list(shown))}
     taken: list[int] = []
@@ -189,7 +191,7 @@ def _record(tx: Transaction, offered: Offer, accepted: Sequence[Row], rejected: 
             tx.move(item, states.ACCEPT, states.ACCEPTED, because | {"hash": row.content_hash})
             taken.append(row.invoice_id)
         else:
-            untold.append(reject_item(tx, item, rejected[row.invoice_id], because))
+            untold.append(reject_item(tx, settings, item, rejected[row.invoice_id], because))
             dropped.append(row.invoice_id)
     decided = Decided(tuple(taken), tuple(dropped), tuple(too_late), tuple(filter(None, untold)))
     body = canonical({"accepted": taken, "rejected": dropped, "refused": too_late, "untold": decided.untold})

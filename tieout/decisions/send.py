@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from data_contracts.invoice import SENDABLE
-from tieout.clock import Clock
 from tieout.decisions.answers import REFUSED, Answer
 from tieout.judgement.basis import Basis
 from tieout.judgement.batch import rejudge
@@ -11,18 +10,19 @@ from tieout.ledger import sightings, states
 from tieout.ledger.book import Ledger
 from tieout.ledger.items import Item
 from tieout.ledger.sightings import Sighting
+from tieout.office import Office
 from tieout.people import rights
 from tieout.people.rights import Signature
 
 
 def send(
-    ledger: Ledger, terms: Basis, project_id: int, invoice_ids: Sequence[int] | None, by: Signature, clock: Clock
+    ledger: Ledger, basis: Basis, project_id: int, invoice_ids: Sequence[int] | None, by: Signature, office: Office
 ) -> list[Answer]:
     """Send the given invoices, or all sendable ones of the project, in a person's name (R1, R14 to R18).
 
     Raises RefusedError when they may not send invoices of this project.
     """
-    rights.require(ledger, by, rights.sender(project_id), f"sending from project {project_id}", clock)
+    rights.require(ledger, by, rights.sender(project_id), f"sending from project {project_id}", office)
     with ledger.reading() as connection:
         known = sightings.sightings(connection, project_id)
     wanted = list(known if invoice_ids is None else invoice_ids)
@@ -30,7 +30,7 @@ def send(
     candidates = [each for each in wanted if each in known and _may_be_sent(known[each], before.get(each))]
     if invoice_ids is None:
         wanted = candidates
-    rejudge(ledger, terms, candidates, clock, by.name)
+    rejudge(ledger, basis, candidates, office.in_name_of(by.name))
     after = {item.invoice_id: item for item in ledger.items(project_id=project_id)}
     return [_answer(each, known.get(each), before.get(each), after.get(each)) for each in wanted]
 

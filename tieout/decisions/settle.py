@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from data_contracts.forms import ADOPT, DISOWN, SettleAnswer
 from data_contracts.voucher import ErpInvoice
-from tieout.clock import Clock, lasts
+from tieout.clock import lasts
 from tieout.connectors.base import ERP, parse_key
 from tieout.decisions.choice import named_invoice
 from tieout.export import drift, outcome, reasons
@@ -17,6 +17,7 @@ from tieout.ledger.history import Happened, events
 from tieout.ledger.intents import Intent, close_intent, live_intents
 from tieout.ledger.items import Item
 from tieout.ledger.links import LINKED
+from tieout.office import Office
 from tieout.people import rights
 from tieout.people.rights import APPROVER, Signature
 
@@ -48,29 +49,29 @@ class Doubt:
         return next(named, None)
 
 
-def examine(ledger: Ledger, erp: ERP, company_id: int, invoice_id: int, clock: Clock, actor: str) -> Doubt | None:
+def examine(ledger: Ledger, erp: ERP, company_id: int, invoice_id: int, office: Office) -> Doubt | None:
     """Look in the ERP again; return what a person must decide, None where a machine settled it or still waits.
 
     While our own request may be under way nothing is decided: it could still arrive beside what was adopted.
     """
     named_invoice(ledger, invoice_id, company_id)
-    outcome.settle_uncertain(ledger, erp, clock, actor, only=[invoice_id])
+    outcome.settle_uncertain(ledger, erp, office, only=[invoice_id])
     intent = _uncertain(ledger, company_id, invoice_id)
-    if intent is None or not intent.there or lasts(_under_way_until(intent, erp), clock(), _patience(erp)):
+    if intent is None or not intent.there or lasts(_under_way_until(intent, erp), office.clock(), _patience(erp)):
         return None
     return Doubt(intent, erp.capabilities.menu_path)
 
 
-def decide(ledger: Ledger, doubt: Doubt, answer: SettleAnswer, by: Signature, run_id: str, clock: Clock) -> list[str]:
+def decide(ledger: Ledger, doubt: Doubt, answer: SettleAnswer, by: Signature, run_id: str, office: Office) -> list[str]:
     """Record what an approver says of it, in one commit; return what is wrong, and nothing is recorded.
 
     Raises LostRaceError when the invoice was settled, or something else was found, since it was looked at.
     """
     answer = answer.stripped()
     chosen = doubt.chosen(answer.document)
-    because = {"reason": answer.reason, "run": run_id, **rights.facts(APPROVER)}
-    with ledger.transaction(clock(), by.name) as tx:
-        problems = rights.objections(tx, by, APPROVER)
+    because = {"reason": answer.reason, "run": run_id, **rights.facts(office.settings, APPROVER)}
+    with ledger.transaction(office.clock(), by.name) as tx:
+        problems = rights.objections(tx, office.settings, by, APPROVER)
         problems += filter(None, _problems(tx, doubt, answer, chosen))
         if problems:
             return problems

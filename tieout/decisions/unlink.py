@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 from data_contracts.money import from_minor, in_words
-from tieout.clock import Clock
 from tieout.decisions.choice import named_invoice
 from tieout.export import drift
 from tieout.ledger import states
@@ -11,12 +10,13 @@ from tieout.ledger.book import Ledger, Transaction
 from tieout.ledger.intents import close_intent
 from tieout.ledger.items import Item
 from tieout.ledger.letters import unlock
+from tieout.office import Office
 from tieout.people import rights
 from tieout.people.rights import APPROVER, Signature
 
 
 def unlink(
-    ledger: Ledger, company_id: int, invoice_id: int, by: Signature, reason: str, run_id: str, clock: Clock
+    ledger: Ledger, company_id: int, invoice_id: int, by: Signature, reason: str, run_id: str, office: Office
 ) -> None:
     """Cut the tie to an AP invoice that is gone from the ERP: it can be corrected in Procore and sent again.
 
@@ -24,9 +24,9 @@ def unlink(
     was made that is not voided.
     """
     named_invoice(ledger, invoice_id, company_id)
-    because = {"reason": reason.strip(), "run": run_id, **rights.facts(APPROVER)}
-    with ledger.transaction(clock(), by.name) as tx:
-        problems = rights.objections(tx, by, APPROVER)
+    because = {"reason": reason.strip(), "run": run_id, **rights.facts(office.settings, APPROVER)}
+    with ledger.transaction(office.clock(), by.name) as tx:
+        problems = rights.objections(tx, office.settings, by, APPROVER)
         found = tx.items(company_id=company_id, invoice_id=invoice_id)
         problems += filter(None, _why_not_unlinked(found, because["reason"]))
         if not problems:

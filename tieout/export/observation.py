@@ -14,7 +14,7 @@ from data_contracts.invoice import SENDABLE
 from data_contracts.money import round_half_up, to_minor
 from data_contracts.reference import Finding
 from data_contracts.voucher import ErpInvoice
-from tieout.clock import Clock, first_look
+from tieout.clock import first_look
 from tieout.connectors.base import ERP, Capabilities
 from tieout.connectors.procore import parse_invoice
 from tieout.export import drift, reasons
@@ -26,6 +26,7 @@ from tieout.ledger.intents import Intent, live_intents, note_absence
 from tieout.ledger.items import Item
 from tieout.ledger.links import LINKED, linked
 from tieout.ledger.sightings import Sighting
+from tieout.office import Office
 from tieout.payments import matching
 
 
@@ -48,7 +49,7 @@ class Look:
         return known != (self.absent_at, self.state, self.drift, self.acknowledged)
 
 
-def observe(ledger: Ledger, erp: ERP, clock: Clock, actor: str, only: Sequence[int] | None = None) -> dict[str, int]:
+def observe(ledger: Ledger, erp: ERP, office: Office, only: Sequence[int] | None = None) -> dict[str, int]:
     """Look at every link to the ERP, or at those of these Procore invoices; return how many came to which state.
 
     A few hundred links cost one `find`, and a transaction only where there is news.
@@ -58,7 +59,7 @@ def observe(ledger: Ledger, erp: ERP, clock: Clock, actor: str, only: Sequence[i
         with ledger.reading() as connection:
             intents = live_intents(connection, piece)
             in_procore = _changed_in_procore(connection, piece, erp.capabilities)
-        looked_at = clock()
+        looked_at = office.clock()
         found = find(erp, [intent.voucher for intent in intents.values()])
         doubts = _doubts(list(intents.values()), found.there, erp.capabilities.name.capitalize())
         looks = [
@@ -73,7 +74,7 @@ def observe(ledger: Ledger, erp: ERP, clock: Clock, actor: str, only: Sequence[i
             )
             for item_id, intent in intents.items()
         ]
-        counts.update(_record(ledger, [look for look in looks if look.is_news], clock, actor))
+        counts.update(_record(ledger, [look for look in looks if look.is_news], office))
     return dict(counts)
 
 
@@ -162,11 +163,11 @@ def _is_gone(intent: Intent, capabilities: Capabilities, looked_at: datetime) ->
     return intent.item.state == states.GONE or apart >= capabilities.settles_within
 
 
-def _record(ledger: Ledger, news: Sequence[Look], clock: Clock, actor: str) -> Counter[str]:
+def _record(ledger: Ledger, news: Sequence[Look], office: Office) -> Counter[str]:
     """Write what is new of those that nobody moved since; return how many came to which state."""
     counts: Counter[str] = Counter()
     if news:
-        with ledger.transaction(clock(), actor) as tx:
+        with ledger.transaction(office.clock(), office.actor) as tx:
             unmoved = tx.unmoved([look.intent.item for look in news])
             for look in (each for each in news if each.intent.item.item_id in unmoved):
                 counts[look.state] += look.state != look.intent.item.state

@@ -7,8 +7,7 @@ from typing import Any
 
 from data_contracts.reference import Finding
 from data_contracts.voucher import Created, Outcome
-from tieout import settings
-from tieout.clock import Clock, first_look, is_held
+from tieout.clock import first_look, is_held
 from tieout.connectors.base import ERP
 from tieout.errors import ContractError
 from tieout.export import reasons
@@ -20,6 +19,7 @@ from tieout.ledger.digests import canonical
 from tieout.ledger.intents import Intent, as_text, close_intent, keep_evidence, live_intents, note_absence
 from tieout.ledger.items import Columns, Item
 from tieout.ledger.letters import unlock
+from tieout.office import Office
 
 _DIED = "the worker that had claimed it died"
 
@@ -88,10 +88,10 @@ def fail(
     return failed
 
 
-def release(tx: Transaction, intent: Intent) -> Item:
-    """Give back what surely was not sent; after the last attempt it is a failure that needs nobody."""
+def release(tx: Transaction, intent: Intent, most: int) -> Item:
+    """Give back what surely was not sent; after the last of `most` attempts it is a failure that needs nobody."""
     item, attempts = intent.item, intent.item.attempts + 1
-    if attempts < settings.export().attempts or intent.sent_at is not None:
+    if attempts < most or intent.sent_at is not None:
         return tx.move(item, states.RELEASE, states.ACCEPTED, {}, attempts=attempts, lease_until=None)
     close_intent(tx, item, "not sent", "", is_live=False)
     why = {"attempts": attempts}
@@ -107,19 +107,19 @@ def lose(tx: Transaction, intent: Intent, why: str, has_looked: bool) -> Item:
     return _unknown(tx, intent, states.LOSE, reasons.answer_lost(intent, why), {"why": why})
 
 
-def revive_transient(ledger: Ledger, clock: Clock, actor: str) -> int:
+def revive_transient(ledger: Ledger, office: Office) -> int:
     """Let invoices whose last failure needed nobody be tried again."""
-    with ledger.transaction(clock(), actor) as tx:
+    with ledger.transaction(office.clock(), office.actor) as tx:
         failed = tx.items(state=states.FAILED, cause=TRANSIENT)
         for item in failed:
             tx.move(item, states.RETRY, states.ACCEPTED, {"cause": TRANSIENT}, attempts=0, **_told(item))
     return len(failed)
 
 
-def release_expired(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> int:
+def release_expired(ledger: Ledger, erp: ERP, office: Office) -> int:
     """Take over invoices whose claimer has died: surely unsent ones wait again, the others become UNCERTAIN."""
-    with ledger.transaction(clock(), actor) as tx:
-        lease, deadline = settings.export().lease, erp.capabilities.request_timeout
+    with ledger.transaction(office.clock(), office.actor) as tx:
+        lease, deadline = office.settings.export.lease, erp.capabilities.request_timeout
         dead = [
             item for item in tx.items(state=states.EXPORTING) if not is_held(item.lease_until, tx.now, lease, deadline)
         ]
@@ -133,9 +133,7 @@ def release_expired(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> int:
     return len(dead)
 
 
-def settle_uncertain(
-    ledger: Ledger, erp: ERP, clock: Clock, actor: str, only: Sequence[int] | None = None
-) -> dict[str, int]:
+def settle_uncertain(ledger: Ledger, erp: ERP, office: Office, only: Sequence[int] | None = None) -> dict[str, int]:
     """Look for every invoice whose outcome is unknown, or for these of them.
 
     Only after two empty looks may one be sent again (law 4).
@@ -145,12 +143,12 @@ def settle_uncertain(
     if only is not None:
         wanted["invoice_id"] = list(only)
     uncertain = ledger.items(**wanted)
-    for piece in database.in_pieces(uncertain, settings.export().chunk):
+    for piece in database.in_pieces(uncertain, office.settings.export.chunk):
         with ledger.reading() as connection:
             intents = live_intents(connection, piece)
-        looked_at = clock()
+        looked_at = office.clock()
         found = look(erp, list(intents.values()))
-        with ledger.transaction(clock(), actor) as tx:
+        with ledger.transaction(office.clock(), office.actor) as tx:
             unmoved = tx.unmoved(piece)  # another one may be settling at the same time
             for intent in (each for each in intents.values() if each.item.item_id in unmoved):
                 item = _settle_later(tx, erp, intent, found, looked_at)

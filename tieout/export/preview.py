@@ -3,7 +3,7 @@
 Also the exact payload behind an invoice that did not make it: what was sent of it, or would be.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +27,7 @@ from tieout.ledger.database import Reader
 from tieout.ledger.intents import Intent, live_intents, sent_vouchers
 from tieout.ledger.items import Item
 from tieout.ledger.sightings import Sighting
+from tieout.office import Office
 
 _SENT: Final = (states.EXPORTING, states.UNCERTAIN, *states.IN_ERP, states.GONE)
 _WOULD: Final = {
@@ -71,16 +72,16 @@ class Forecast:
         return self.there[0].differences(self.voucher)
 
 
-def read_basis(ledger: Ledger, erp: ERP, clock: Callable[[], datetime]) -> Basis:
+def read_basis(ledger: Ledger, erp: ERP, office: Office) -> Basis:
     """Read by what is judged, with the ERP's master data as it is at this moment; nothing of it is kept."""
     with ledger.rehearsal():
-        reference.read_reference(ledger, erp, clock)
-        return load_basis(ledger, erp, clock())
+        reference.read_reference(ledger, erp, office)
+        return load_basis(ledger, erp, office)
 
 
-def due(ledger: Ledger, terms: Basis) -> list[Item]:
+def due(ledger: Ledger, basis: Basis) -> list[Item]:
     """Return what the next night exports if nothing else changes: accepted, by the policy too, or to be tried again."""
-    by_policy = terms.policy.auto_accept_projects
+    by_policy = basis.policy.auto_accept_projects
     return [
         *ledger.items(state=states.ACCEPTED),
         *ledger.items(state=states.FAILED, cause=TRANSIENT),
@@ -88,7 +89,7 @@ def due(ledger: Ledger, terms: Basis) -> list[Item]:
     ]
 
 
-def foresee(ledger: Ledger, erp: ERP, terms: Basis, items: Sequence[Item], now: datetime) -> list[Forecast]:
+def foresee(ledger: Ledger, erp: ERP, basis: Basis, items: Sequence[Item], now: datetime) -> list[Forecast]:
     """Say of each invoice what would be sent of it and what the ERP holds now; only looks, on either side."""
     with ledger.reading() as connection:
         frozen = {
@@ -98,7 +99,7 @@ def foresee(ledger: Ledger, erp: ERP, terms: Basis, items: Sequence[Item], now: 
         }
         seen = sightings.sightings_of(connection, [item.invoice_id for item in items])
         rest = [item for item in items if item.item_id not in frozen and item.state not in _SENT]
-        made = _made(connection, terms, rest, now)
+        made = _made(connection, basis, rest, now)
     intents = frozen | {item_id: each for item_id, each in made.items() if isinstance(each, Intent)}
     stopped = {item_id: each for item_id, each in made.items() if not isinstance(each, Intent)}
     found = look.look(erp, list(intents.values()))
@@ -110,17 +111,17 @@ def foresee(ledger: Ledger, erp: ERP, terms: Basis, items: Sequence[Item], now: 
     ]
 
 
-def _made(connection: Reader, terms: Basis, items: Sequence[Item], now: datetime) -> dict[int, Intent | list[Finding]]:
-    """Judge each by the terms of now and build its voucher; what stops it otherwise."""
+def _made(connection: Reader, basis: Basis, items: Sequence[Item], now: datetime) -> dict[int, Intent | list[Finding]]:
+    """Judge each by the basis of now and build its voucher; what stops it otherwise."""
     made: dict[int, Intent | list[Finding]] = {}
-    cases = vouchers.cases_of(connection, terms, items, now)
+    cases = vouchers.cases_of(connection, basis, items, now)
     findings = judge([case for _, case in cases if isinstance(case, Case)])
     for item, case in cases:
         if isinstance(case, Finding):
             made[item.item_id] = [case]
             continue
         stops = [each for each in findings[item.invoice_id] if each.severity != "warn"]
-        voucher = stops or vouchers.voucher_of(terms, item, case, now)
+        voucher = stops or vouchers.voucher_of(basis, item, case, now)
         if isinstance(voucher, Voucher):
             made[item.item_id] = Intent(item, voucher, item.content_hash)
         else:
@@ -169,7 +170,7 @@ def _row(each: Forecast) -> dict[str, str]:
     }
 
 
-def payloads(ledger: Ledger, erp: ERP, items: Iterable[Item], clock: Callable[[], datetime]) -> dict[int, Payload]:
+def payloads(ledger: Ledger, erp: ERP, items: Iterable[Item], office: Office) -> dict[int, Payload]:
     """Return by item id what was sent of each invoice, or would be; none where it cannot be told. Sends nothing."""
     items = list(items)
     with ledger.reading() as connection:
@@ -177,13 +178,13 @@ def payloads(ledger: Ledger, erp: ERP, items: Iterable[Item], clock: Callable[[]
     found = {item_id: Payload(True, erp.preview(voucher)) for item_id, voucher in frozen.items()}
     rest = [item for item in items if item.item_id not in frozen]
     with suppress(SettingsError):  # codes that cannot be read are told of by the step that needs them
-        found |= _as_of_now(ledger, erp, load_basis(ledger, erp, clock()), rest, clock()) if rest else {}
+        found |= _as_of_now(ledger, erp, load_basis(ledger, erp, office), rest, office.clock()) if rest else {}
     return found
 
 
-def _as_of_now(ledger: Ledger, erp: ERP, terms: Basis, items: list[Item], now: datetime) -> dict[int, Payload]:
+def _as_of_now(ledger: Ledger, erp: ERP, basis: Basis, items: list[Item], now: datetime) -> dict[int, Payload]:
     with ledger.reading() as connection:
-        made = vouchers.vouchers(connection, terms, items, now)
+        made = vouchers.vouchers(connection, basis, items, now)
     return {
         item_id: Payload(False, erp.preview(each))
         if isinstance(each, Voucher)

@@ -19,16 +19,16 @@ from tieout.ledger.database import Reader
 from tieout.ledger.items import Item
 
 
-def vouchers(connection: Reader, terms: Basis, items: Sequence[Item], now: datetime) -> dict[int, Voucher | Finding]:
+def vouchers(connection: Reader, basis: Basis, items: Sequence[Item], now: datetime) -> dict[int, Voucher | Finding]:
     """Build what each item becomes in the ERP, by item id; a Finding where a code is gone since."""
     made: dict[int, Voucher | Finding] = {}
-    for item, case in cases_of(connection, terms, items, now):
-        made[item.item_id] = case if isinstance(case, Finding) else voucher_of(terms, item, case, now)
+    for item, case in cases_of(connection, basis, items, now):
+        made[item.item_id] = case if isinstance(case, Finding) else voucher_of(basis, item, case, now)
     return made
 
 
 def cases_of(
-    connection: Reader, terms: Basis, items: Sequence[Item], now: datetime
+    connection: Reader, basis: Basis, items: Sequence[Item], now: datetime
 ) -> list[tuple[Item, Case | Finding]]:
     """Read what each item's voucher is made of, as it was judged, those of a project together.
 
@@ -36,25 +36,25 @@ def cases_of(
     """
     found: list[tuple[Item, Case | Finding]] = []
     by_project: dict[int, dict[Item, Invoice]] = {}
-    terms = terms.with_books(connection, {item.project_id for item in items})
+    basis = basis.with_books(connection, {item.project_id for item in items})
     bodies = sightings.bodies(connection, [item.snapshot_id for item in items])
     for item in items:
         invoice = parse_invoice(bodies[item.snapshot_id], item.company_id)
         if not isinstance(invoice, Invoice):
             found.append((item, unreadable(invoice.reasons)))
-        elif item.project_id not in terms.books:
+        elif item.project_id not in basis.books:
             found.append((item, unreadable(["its project was never read"])))
         else:
             by_project.setdefault(item.project_id, {})[item] = invoice
     for project_id, group in by_project.items():
-        found += zip(group, read_cases(connection, terms, project_id, group.values(), now), strict=True)
+        found += zip(group, read_cases(connection, basis, project_id, group.values(), now), strict=True)
     return found
 
 
-def voucher_of(terms: Basis, item: Item, case: Case, now: datetime) -> Voucher | Finding:
+def voucher_of(basis: Basis, item: Item, case: Case, now: datetime) -> Voucher | Finding:
     """Build what an item becomes in the ERP; a Finding where a code is gone, or its figures moved, since."""
-    batch = billing.batch_code(now, terms.zone, terms.policy.batch_weekday)
-    accounting_on = billing.accounting_on(case.invoice, terms.reference, terms.policy)
+    batch = billing.batch_code(now, basis.zone, basis.policy.batch_weekday)
+    accounting_on = billing.accounting_on(case.invoice, basis.reference, basis.policy)
     voucher = billing.voucher(case, invoice_key(item.company_id, item.invoice_id), batch, accounting_on)
     return (isinstance(voucher, Voucher) and _moved(item, voucher)) or voucher
 

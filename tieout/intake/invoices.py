@@ -7,7 +7,6 @@ from datetime import timedelta
 
 from data_contracts.fetched import FetchedInvoice, InvoiceStub
 from data_contracts.invoice import UNSENDABLE, Invoice
-from tieout.clock import Clock
 from tieout.connectors.procore import Procore, parse_invoice
 from tieout.errors import RefusedError
 from tieout.ledger import census, database, sightings, watermarks
@@ -16,6 +15,7 @@ from tieout.ledger.digests import digest_of, digest_of_facts
 from tieout.ledger.letters import Origin, put_right
 from tieout.ledger.references import known_projects, project_name
 from tieout.ledger.sightings import Sighting
+from tieout.office import Office
 from tieout.progress import Progress, followed, unseen
 from tieout.results import Figure, Result
 
@@ -51,7 +51,7 @@ class Fetched(Result):
 
 
 def fetch_changed(
-    ledger: Ledger, procore: Procore, project_id: int, clock: Clock, progress: Progress = unseen
+    ledger: Ledger, procore: Procore, project_id: int, office: Office, progress: Progress = unseen
 ) -> Fetched:
     """Store every invoice of the project that changed since the last time; a 403 passes the project over.
 
@@ -63,15 +63,17 @@ def fetch_changed(
     with ledger.reading() as connection:
         since, listed_at = watermarks.watermark(connection, name), watermarks.moved_at(connection, whole)
         counted = census.last(connection, project_id)
-    is_recent = listed_at is not None and timedelta() <= clock() - listed_at < _WHOLE_EVERY
+    is_recent = listed_at is not None and timedelta() <= office.clock() - listed_at < _WHOLE_EVERY
     is_doubted = listed_at is not None and counted is not None and counted.is_doubtful_since(listed_at)
     is_whole = since is None or not is_recent or is_doubted
     try:
         stubs, problems = procore.changed_invoices(
-            project_id, None if is_whole or since is None else since - _OVERLAP, until=clock() + timedelta(days=1)
+            project_id,
+            None if is_whole or since is None else since - _OVERLAP,
+            until=office.clock() + timedelta(days=1),
         )
     except RefusedError as refusal:
-        with ledger.transaction(clock(), "intake") as tx:
+        with ledger.transaction(office.clock(), "intake") as tx:
             watermarks.move_watermark(tx, answered, tx.now)  # a refusal is an answer, and told as such
         return Fetched(project_id, project, skipped=str(refusal))
     listed = {stub.invoice_id_procore for stub in stubs}
@@ -80,11 +82,11 @@ def fetch_changed(
     news = [stub for stub in stubs if _is_news(stub, known.get(stub.invoice_id_procore))]
     complaints = [problem.message for problem in problems]
     for piece in followed(database.in_pieces(news, _PIECE), len(news), progress, len):
-        complaints += _store(ledger, procore, project_id, piece, clock)
+        complaints += _store(ledger, procore, project_id, piece, office)
     if not complaints:  # what was not seen is read again: the watermark stays
         if is_whole:
-            _mark_deleted(ledger, procore, known.keys() - listed, clock)
-        with ledger.transaction(clock(), "intake") as tx:
+            _mark_deleted(ledger, procore, known.keys() - listed, office)
+        with ledger.transaction(office.clock(), "intake") as tx:
             if reached := [stub.updated_at for stub in stubs if stub.updated_at]:
                 watermarks.move_watermark(tx, name, max(reached))
             if is_whole:
@@ -93,12 +95,12 @@ def fetch_changed(
     return Fetched(project_id, project, len(stubs), len(news), tuple(complaints))
 
 
-def refetch_one(ledger: Ledger, procore: Procore, invoice_id: int, clock: Clock) -> None:
+def refetch_one(ledger: Ledger, procore: Procore, invoice_id: int, office: Office) -> None:
     """Read one invoice again; an answer of 404 marks it gone."""
     with ledger.reading() as connection:
         before = sightings.sightings_of(connection, [invoice_id])
     fetched = procore.invoice(before[invoice_id].project_id, invoice_id)
-    with ledger.transaction(clock(), "intake") as tx:
+    with ledger.transaction(office.clock(), "intake") as tx:
         if fetched is None:
             _mark_gone(tx, before[invoice_id])
         else:
@@ -179,13 +181,13 @@ def _is_news(stub: InvoiceStub, known: Sighting | None) -> bool:
     return known is None or stub.updated_at is None or known.updated_at != stub.updated_at or known.is_gone
 
 
-def _store(ledger: Ledger, procore: Procore, project_id: int, stubs: list[InvoiceStub], clock: Clock) -> list[str]:
+def _store(ledger: Ledger, procore: Procore, project_id: int, stubs: list[InvoiceStub], office: Office) -> list[str]:
     # A status that we do not know is read too, so that it ends as a named reason on its invoice.
     readable = {stub.invoice_id_procore: stub for stub in stubs if stub.status not in UNSENDABLE}
     with ledger.reading() as connection:
         before = sightings.sightings_of(connection, [stub.invoice_id_procore for stub in stubs])
     fetched = procore.invoices(project_id, list(readable))
-    with ledger.transaction(clock(), "intake") as tx:
+    with ledger.transaction(office.clock(), "intake") as tx:
         # All of them first: storing bodies locks items, after which no more of these may be locked.
         now = sightings.sightings_of(tx.connection, [stub.invoice_id_procore for stub in stubs], is_to_change=True)
         store_bodies(
@@ -215,12 +217,12 @@ def _bare(tx: Transaction, company_id: int, project_id: int, stub: InvoiceStub, 
     )
 
 
-def _mark_deleted(ledger: Ledger, procore: Procore, missing: Iterable[int], clock: Clock) -> None:
+def _mark_deleted(ledger: Ledger, procore: Procore, missing: Iterable[int], office: Office) -> None:
     with ledger.reading() as connection:
         suspects = [each for each in sightings.sightings_of(connection, missing).values() if not each.is_gone]
     for each in suspects:
         if procore.invoice(each.project_id, each.invoice_id) is None:
-            with ledger.transaction(clock(), "intake") as tx:
+            with ledger.transaction(office.clock(), "intake") as tx:
                 _mark_gone(tx, each)
 
 

@@ -9,8 +9,6 @@ from data_contracts.batches import check_reference, why_not_whole
 from data_contracts.commitment import ProjectBooks
 from data_contracts.invoice import Invoice
 from data_contracts.reference import Problem
-from tieout import settings
-from tieout.clock import Clock
 from tieout.connectors.base import ERP
 from tieout.connectors.procore import Procore, parse_invoice
 from tieout.errors import ContractError, RefusedError
@@ -18,6 +16,7 @@ from tieout.ledger import references, sightings, states, watermarks
 from tieout.ledger.book import Ledger
 from tieout.ledger.digests import canonical
 from tieout.ledger.references import known_projects
+from tieout.office import Office
 from tieout.progress import Progress, followed, unseen
 from tieout.settings import Policy
 
@@ -54,12 +53,12 @@ def _asked(ask: Callable[[], _Shown], problems: list[Problem]) -> _Shown | None:
 _WAITING = (*states.JUDGED, states.ACCEPTED, states.FAILED)
 
 
-def list_projects(ledger: Ledger, procore: Procore, clock: Clock) -> list[int]:
+def list_projects(ledger: Ledger, procore: Procore, office: Office) -> list[int]:
     """Return the projects that the policy does not pass over, after storing what Procore says of them."""
-    skipped = settings.policy().skip_projects
+    skipped = office.settings.policy.skip_projects
     projects = [each for each in procore.projects() if each.is_active and each.project_id_procore not in skipped]
     known = known_projects(ledger)
-    with ledger.transaction(clock(), "intake") as tx:
+    with ledger.transaction(office.clock(), "intake") as tx:
         for project in projects:
             references.store_reference(tx, f"project/{project.project_id_procore}", project.model_dump_json())
             if project.project_id_procore not in known:  # its silence counts from now on
@@ -68,15 +67,15 @@ def list_projects(ledger: Ledger, procore: Procore, clock: Clock) -> list[int]:
 
 
 def read_books(
-    ledger: Ledger, procore: Procore, project_ids: Iterable[int], clock: Clock, progress: Progress = unseen
+    ledger: Ledger, procore: Procore, project_ids: Iterable[int], office: Office, progress: Progress = unseen
 ) -> list[Problem]:
     """Read the reference data of those projects in which something waits to be judged, and the vendors once."""
-    policy, problems = settings.policy(), list[Problem]()
+    policy, problems = office.settings.policy, list[Problem]()
     projects = known_projects(ledger, [project_id for project_id in project_ids if _waits(ledger, project_id)])
     if not projects:
         return []
     vendors = "\n".join(vendor.model_dump_json() for vendor in procore.vendors())
-    with ledger.transaction(clock(), "intake") as tx:
+    with ledger.transaction(office.clock(), "intake") as tx:
         references.store_reference(tx, "vendors", vendors)
     for project_id, project in followed(projects.items(), len(projects), progress):
         try:
@@ -88,17 +87,18 @@ def read_books(
             books, missing = read(procore, books, _waiting_invoices(ledger, project_id), policy)
             found += missing
         problems += found
-        with ledger.transaction(clock(), "intake") as tx:
+        with ledger.transaction(office.clock(), "intake") as tx:
             references.store_reference(tx, f"books/{project_id}", books.model_dump_json())
     return problems
 
 
-def read_reference(ledger: Ledger, erp: ERP, clock: Clock) -> list[str]:
+def read_reference(ledger: Ledger, erp: ERP, office: Office) -> list[str]:
     """Read the ERP's vendors, jobs, phases and subcontracts; return what of them cannot be believed and is left out.
 
     Raises ContractError, and leaves all as it was read before, where so much is missing that nothing could be judged.
     """
-    name, system = settings.company().erp, erp.capabilities.name.capitalize()
+    name = erp.capabilities.name
+    system = name.capitalize()
     read = erp.reference()
     if why := why_not_whole(read):
         raise ContractError(system, "the master data", why)
@@ -109,7 +109,7 @@ def read_reference(ledger: Ledger, erp: ERP, clock: Clock) -> list[str]:
         return list(before["problems"])
     sound, findings = check_reference(read, system)
     problems = [f"{each.message} {each.remedy}" for each in findings]
-    with ledger.transaction(clock(), "intake") as tx:
+    with ledger.transaction(office.clock(), "intake") as tx:
         references.store_reference(tx, f"erp/{name}", sound.model_dump_json())
         references.store_reference(tx, _checked(name), canonical({"read": read.fingerprint(), "problems": problems}))
     return problems
@@ -121,7 +121,7 @@ def _checked(name: str) -> str:
 
 
 def _waits(ledger: Ledger, project_id: int) -> bool:
-    with ledger.reading() as connection:  # no terms have an empty fingerprint: all that may be judged is meant
+    with ledger.reading() as connection:  # no basis has an empty fingerprint: all that may be judged is meant
         return bool(sightings.unjudged(connection, project_id, _WAITING, fingerprint=""))
 
 

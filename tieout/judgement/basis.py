@@ -3,14 +3,14 @@
 import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date
 from functools import lru_cache
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from data_contracts.commitment import ProjectBooks, Vendor
 from data_contracts.reference import Reference
 from data_contracts.rules import RULES
-from tieout import settings
 from tieout.connectors.base import ERP, Capabilities
 from tieout.errors import SettingsError
 from tieout.judgement.coding import Codes
@@ -19,6 +19,8 @@ from tieout.judgement.rulebook import rules_version
 from tieout.ledger import judgements, references
 from tieout.ledger.book import Ledger
 from tieout.ledger.database import Reader
+from tieout.office import Office
+from tieout.settings import Policy, Settings
 
 _BOOKS = "books/"
 
@@ -27,7 +29,7 @@ _BOOKS = "books/"
 class Basis:
     """One state of policy, codes and master data, with the books of those projects that are worked on."""
 
-    policy: settings.Policy
+    policy: Policy
     policy_version: int
     zone: ZoneInfo
     erp: str
@@ -45,7 +47,7 @@ class Basis:
         return self.codes.reference
 
     def with_books(self, connection: Reader, project_ids: Collection[int]) -> "Basis":
-        """Return the terms with the books of these projects, too; those that were read before stay as they were."""
+        """Return the basis with the books of these projects, too; those that were read before stay as they were."""
         stored = _stored_books(connection, [each for each in project_ids if each not in self.prints])
         read = {project_id: ProjectBooks.model_validate_json(body) for project_id, body in stored.items() if body}
         return replace(self, books=self.books | read, prints=self.prints | self._prints(stored))
@@ -63,32 +65,32 @@ class Basis:
         return {project_id: hashlib.sha256(text.encode()).hexdigest()[:32] for project_id, text in texts.items()}
 
 
-def load_basis(ledger: Ledger, erp: ERP, now: datetime) -> Basis:
-    """Read the terms from the ledger's references, the settings and the mapping table; a new policy gets a version.
+def load_basis(ledger: Ledger, erp: ERP, office: Office) -> Basis:
+    """Read the basis from the ledger's references, the settings and the mapping table; a new policy gets a version.
 
     Books are read with `with_books` where it is known of which projects: all of them together are far too many.
     """
-    policy = settings.policy()
-    with ledger.transaction(now, "settings") as tx:
+    policy = office.settings.policy
+    with ledger.transaction(office.clock(), "settings") as tx:
         version = references.policy_version(tx, policy.model_dump(mode="json"))
         judgements.note_rules(tx, rules_version(), {rule.id: rule.severity for rule in RULES})
-    return read_basis(ledger, erp, policy, version)
+    return read_basis(ledger, erp, office.settings, policy, version)
 
 
-def read_basis(ledger: Ledger, erp: ERP, policy: settings.Policy, version: int = 0) -> Basis:
-    """Read the terms with this policy; writes nothing."""
-    company = settings.company()
-    name = f"erp/{company.erp}"
+def read_basis(ledger: Ledger, erp: ERP, settings: Settings, policy: Policy, version: int = 0) -> Basis:
+    """Read the basis with this policy; writes nothing."""
+    system = erp.capabilities.name
+    name = f"erp/{system}"
     with ledger.reading() as connection:
         stored = references.references(connection, ["vendors", name])
     if name not in stored:
-        raise SettingsError("Ledger", company.erp, "its master data was never read; run nightly-sync or tieout doctor")
-    rows, vendors, codes = _mapping_rows(), stored.get("vendors", ""), _codes(stored[name])
+        raise SettingsError("Ledger", system, "its master data was never read; run nightly-sync or tieout doctor")
+    rows, vendors, codes = _mapping_rows(settings.mapping_csv), stored.get("vendors", ""), _codes(stored[name])
     return Basis(
         policy=policy,
         policy_version=version,
-        zone=company.zone,
-        erp=company.erp,
+        zone=settings.company.zone,
+        erp=system,
         capabilities=erp.capabilities,
         codes=codes,
         vendors=tuple(Vendor.model_validate_json(line) for line in vendors.split("\n") if line),
@@ -113,9 +115,8 @@ def projects_with_books(connection: Reader) -> list[int]:
     return [int(name.removeprefix(_BOOKS)) for name in references.names_under(connection, _BOOKS)]
 
 
-def _mapping_rows() -> tuple[MappingRow, ...]:
+def _mapping_rows(path: Path | None) -> tuple[MappingRow, ...]:
     """Return the rows of the mapping table; without a readable one every invoice would be held for the wrong reason."""
-    path = settings.mapping_csv()
     if path is None:
         return ()
     rows, problems = read_mapping_csv(path)

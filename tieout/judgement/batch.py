@@ -10,7 +10,6 @@ from data_contracts.fetched import UnreadableInvoice
 from data_contracts.invoice import Invoice
 from data_contracts.reference import Finding
 from data_contracts.verdicts import unreadable
-from tieout.clock import Clock
 from tieout.connectors.procore.translation import parse_invoice
 from tieout.garbage import undisturbed
 from tieout.judgement.basis import Basis
@@ -25,6 +24,7 @@ from tieout.ledger.digests import digest_of
 from tieout.ledger.items import Item, find_items
 from tieout.ledger.judgements import Judgement
 from tieout.ledger.references import known_projects
+from tieout.office import Office
 from tieout.progress import Progress, followed, unseen
 
 _PIECE = 500  # invoices that are judged together, in one batch of checks and one commit
@@ -39,36 +39,35 @@ class Judged:
 
 
 def judge_projects(
-    ledger: Ledger, terms: Basis, project_ids: Iterable[int], clock: Clock, actor: str, progress: Progress = unseen
+    ledger: Ledger, basis: Basis, project_ids: Iterable[int], office: Office, progress: Progress = unseen
 ) -> Judged:
-    """Judge what is new in these projects and, where its terms changed, what was judged before.
+    """Judge what is new in these projects and, where its basis changed, what was judged before.
 
     Raises SettingsError for a project of which the commitments were never read, when all others are judged.
     """
     with ledger.reading() as connection:
         seen = {
             project_id: sightings.unjudged(connection, project_id, _JUDGED_AGAIN, judged_by)
-            for project_id, judged_by in terms.prints_now(connection, list(project_ids)).items()
+            for project_id, judged_by in basis.prints_now(connection, list(project_ids)).items()
         }
-        terms = terms.with_books(connection, [project_id for project_id, ours in seen.items() if ours])
+        basis = basis.with_books(connection, [project_id for project_id, ours in seen.items() if ours])
     counts: Counter[str] = Counter()
-    for piece in _pieces(terms, seen, progress):
-        counts.update(_judge_piece(ledger, terms, piece, clock, actor))
+    for piece in _pieces(basis, seen, progress):
+        counts.update(_judge_piece(ledger, basis, piece, office))
     return Judged(dict(counts))
 
 
-def rejudge_one(ledger: Ledger, terms: Basis, invoice_id: int, clock: Clock, actor: str) -> Item:
-    """Judge one invoice again by what Procore shows now, whatever the terms were before; a person asked for it."""
-    rejudge(ledger, terms, [invoice_id], clock, actor)
+def rejudge_one(ledger: Ledger, basis: Basis, invoice_id: int, office: Office) -> Item:
+    """Judge one invoice again by what Procore shows now, whatever the basis was before; a person asked for it."""
+    rejudge(ledger, basis, [invoice_id], office)
     return ledger.items(invoice_id=invoice_id)[0]
 
 
 def rejudge(
     ledger: Ledger,
-    terms: Basis,
+    basis: Basis,
     invoice_ids: Sequence[int],
-    clock: Clock,
-    actor: str,
+    office: Office,
     refresh: dict[str, str] | None = None,
     progress: Progress = unseen,
 ) -> None:
@@ -81,56 +80,55 @@ def rejudge(
     with ledger.reading() as connection:
         for sighting in sightings.sightings_of(connection, invoice_ids).values():
             by_project.setdefault(sighting.project_id, []).append(sighting.invoice_id)
-        terms = terms.with_books(connection, by_project.keys())
-    for piece in _pieces(terms, by_project, progress):
-        _judge_piece(ledger, terms, piece, clock, actor, asked=True, refresh=refresh)
+        basis = basis.with_books(connection, by_project.keys())
+    for piece in _pieces(basis, by_project, progress):
+        _judge_piece(ledger, basis, piece, office, asked=True, refresh=refresh)
 
 
-def _pieces(terms: Basis, by_project: Mapping[int, Sequence[int]], progress: Progress) -> Iterator[Sequence[int]]:
+def _pieces(basis: Basis, by_project: Mapping[int, Sequence[int]], progress: Progress) -> Iterator[Sequence[int]]:
     """Yield what is judged together, whatever the project: a batch costs much the same however large it is.
 
     Last come the projects that lack what judging needs, each by itself, so that they stop no other.
     """
-    together = [each for project_id, ours in by_project.items() if project_id in terms.books for each in ours]
+    together = [each for project_id, ours in by_project.items() if project_id in basis.books for each in ours]
     pieces: list[Sequence[int]] = list(database.in_pieces(together, _PIECE))
-    pieces += [ours for project_id, ours in by_project.items() if project_id not in terms.books and ours]
+    pieces += [ours for project_id, ours in by_project.items() if project_id not in basis.books and ours]
     return followed(pieces, sum(map(len, pieces)), progress, len)
 
 
 @undisturbed()
 def _judge_piece(
     ledger: Ledger,
-    terms: Basis,
+    basis: Basis,
     invoice_ids: Sequence[int],
-    clock: Clock,
-    actor: str,
+    office: Office,
     asked: bool = False,
     refresh: dict[str, str] | None = None,
 ) -> Counter[str]:
-    now = clock()
+    now = office.clock()
     with ledger.reading() as connection:
-        readings = _read(connection, terms, invoice_ids, now)
+        readings = _read(connection, basis, invoice_ids, now)
     counts: Counter[str] = Counter()
     projects = known_projects(ledger, {reading.sighting.project_id for reading in readings})
-    with ledger.transaction(clock(), actor) as tx:
+    with ledger.transaction(office.clock(), office.actor) as tx:
         readings = _still_true(tx, readings)
         for reading in readings:
             project = projects[reading.sighting.project_id].name
-            item = place(tx, terms, project, replace(reading, refresh=refresh), asked)
+            item = place(tx, basis, project, replace(reading, refresh=refresh), asked)
             if item is not None:
                 counts[item.state] += 1
-        _keep_results(tx, terms, readings, now)
+        _keep_results(tx, basis, readings, now)
     return counts
 
 
-def _keep_results(tx: Transaction, terms: Basis, readings: Sequence[Reading], now: datetime) -> None:
+def _keep_results(tx: Transaction, basis: Basis, readings: Sequence[Reading], now: datetime) -> None:
     """Keep what came of judging, of invoices that stay outside too; of one that was never read there is nothing."""
     results = [
         Judgement(each.sighting.company_id, each.sighting.invoice_id, each.sighting.snapshot_id, each.findings)
         for each in readings
         if each.sighting.snapshot_id is not None
     ]
-    judgements.keep(tx, now.astimezone(terms.zone).date(), rules_version(), terms.policy_version, results)
+    judgements.keep(tx, now.astimezone(basis.zone).date(), rules_version(), basis.policy_version, results)
 
 
 def _still_true(tx: Transaction, readings: Sequence[Reading]) -> list[Reading]:
@@ -146,7 +144,7 @@ def _still_true(tx: Transaction, readings: Sequence[Reading]) -> list[Reading]:
     ]
 
 
-def _read(connection: Reader, terms: Basis, invoice_ids: Sequence[int], now: datetime) -> list[Reading]:
+def _read(connection: Reader, basis: Basis, invoice_ids: Sequence[int], now: datetime) -> list[Reading]:
     seen = sightings.sightings_of(connection, invoice_ids)
     bodies = sightings.bodies(connection, [each.snapshot_id for each in seen.values() if each.snapshot_id is not None])
     company_ids = {each.invoice_id: each.company_id for each in seen.values()}
@@ -163,7 +161,7 @@ def _read(connection: Reader, terms: Basis, invoice_ids: Sequence[int], now: dat
     cases = [
         case
         for project_id, ours in by_project.items()
-        for case in read_cases(connection, terms, project_id, ours, now, previous)
+        for case in read_cases(connection, basis, project_id, ours, now, previous)
     ]
     # As the case has it: Procore's view omits what a line started from, and the amounts depend on that.
     sound = {case.invoice.invoice_id_procore: case.invoice for case in cases}
@@ -187,8 +185,8 @@ class Shown:
     because: dict[str, Any]  # what the judgement was made of
 
 
-def as_shown(connection: Reader, terms: Basis, item: Item, now: datetime) -> Shown:
+def as_shown(connection: Reader, basis: Basis, item: Item, now: datetime) -> Shown:
     """Judge an invoice that the ERP holds as Procore shows it now; nothing is moved."""
-    terms = terms.with_books(connection, [item.project_id])
-    [reading] = _read(connection, terms, [item.invoice_id], now)
-    return Shown(reading.stops, facts_of(terms, item.project, reading, item.state, item), because_of(terms, reading))
+    basis = basis.with_books(connection, [item.project_id])
+    [reading] = _read(connection, basis, [item.invoice_id], now)
+    return Shown(reading.stops, facts_of(basis, item.project, reading, item.state, item), because_of(basis, reading))

@@ -22,32 +22,32 @@ from tieout.settings import Policy
 
 def read_cases(
     connection: Reader,
-    terms: Basis,
+    basis: Basis,
     project_id: int,
     invoices: Iterable[Invoice],
     now: datetime,
     previous: Mapping[int, Invoice] | None = None,
 ) -> list[Case]:
     """Put beside each invoice all that judging and exporting it look up; the `previous_invoices`, unless they came."""
-    invoices, terms = list(invoices), terms.with_books(connection, [project_id])
-    if project_id not in terms.books:
+    invoices, basis = list(invoices), basis.with_books(connection, [project_id])
+    if project_id not in basis.books:
         raise SettingsError("Procore", f"project {project_id}", "its commitments were never read")
-    today = now.astimezone(terms.zone).date()
-    books, mapping = terms.books[project_id], terms.mapping(project_id, today)
+    today = now.astimezone(basis.zone).date()
+    books, mapping = basis.books[project_id], basis.mapping(project_id, today)
     previous = previous_invoices(connection, invoices) if previous is None else previous
     complete = [billing.complete(each, previous.get(each.previous_invoice_id_procore or 0)) for each in invoices]
-    known = others(connection, terms.policy, mapping, complete)
+    known = others(connection, basis.policy, mapping, complete)
     return [
         build_case(
             invoice=invoice,
             books=books,
-            vendors=terms.vendors,
+            vendors=basis.vendors,
             mapping=mapping,
-            codes=terms.codes,
-            capabilities=terms.capabilities,
+            codes=basis.codes,
+            capabilities=basis.capabilities,
             previous=previous.get(invoice.previous_invoice_id_procore or 0),
             others=known[invoice.invoice_id_procore],
-            policy=terms.policy,
+            policy=basis.policy,
             today=today,
         )
         for invoice in complete

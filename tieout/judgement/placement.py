@@ -37,7 +37,7 @@ class Reading:
         return [finding for finding in self.findings if finding.severity != "warn"]
 
 
-def place(tx: Transaction, terms: Basis, project: str, reading: Reading, asked: bool) -> Item | None:
+def place(tx: Transaction, basis: Basis, project: str, reading: Reading, asked: bool) -> Item | None:
     """Move one invoice to where its reading puts it; None when it stays outside."""
     item, sighting = reading.item, reading.sighting
     if item is not None and item.state in (states.EXPORTING, states.UNCERTAIN):
@@ -46,7 +46,7 @@ def place(tx: Transaction, terms: Basis, project: str, reading: Reading, asked: 
         sightings.note_judged(tx, sighting)
     is_sendable = sighting.may_be_sent
     if item is None or item.state in states.OUTSIDE:
-        return _enter(tx, terms, project, reading, asked) if is_sendable else item
+        return _enter(tx, basis, project, reading, asked) if is_sendable else item
     if item.state in states.IN_ERP or item.state == states.GONE:
         return item  # a later change in Procore is drift: never acted on
     if not is_sendable:
@@ -54,23 +54,23 @@ def place(tx: Transaction, terms: Basis, project: str, reading: Reading, asked: 
         item = tx.move(item, states.WITHDRAW, states.RETRIEVED, {"why": why, **(reading.refresh or {})}, cause="")
         unlock(tx, item)
         return item
-    return _again(tx, terms, project, reading, item)
+    return _again(tx, basis, project, reading, item)
 
 
-def _enter(tx: Transaction, terms: Basis, project: str, reading: Reading, asked: bool) -> Item | None:
+def _enter(tx: Transaction, basis: Basis, project: str, reading: Reading, asked: bool) -> Item | None:
     """Send an invoice that is outside: by a person, or by the policy where it is new or its content changed."""
     item, sighting = reading.item, reading.sighting
-    by_policy = sighting.status in terms.policy.auto_send_statuses and (
+    by_policy = sighting.status in basis.policy.auto_send_statuses and (
         item is None or item.content_hash != sighting.content_hash
     )
     if not (asked or by_policy):
         return item
     state = verdict(reading.findings)
-    facts = facts_of(terms, project, reading, state, item) | {"sent_by": tx.actor if asked else ""}
-    because = because_of(terms, reading)
+    facts = facts_of(basis, project, reading, state, item) | {"sent_by": tx.actor if asked else ""}
+    because = because_of(basis, reading)
     if item is None:
-        keys: dict[str, Any] = {"company_id": sighting.company_id, "invoice_id": sighting.invoice_id, "erp": terms.erp}
-        keys["company_erp"] = terms.reference.company_erp
+        keys: dict[str, Any] = {"company_id": sighting.company_id, "invoice_id": sighting.invoice_id, "erp": basis.erp}
+        keys["company_erp"] = basis.reference.company_erp
         item = tx.open_item({**keys, **facts}, state, because, states.SENT)
     else:
         item = tx.move(item, states.SENT, state, because, **facts)
@@ -79,13 +79,13 @@ def _enter(tx: Transaction, terms: Basis, project: str, reading: Reading, asked:
     return item
 
 
-def _again(tx: Transaction, terms: Basis, project: str, reading: Reading, item: Item) -> Item:
+def _again(tx: Transaction, basis: Basis, project: str, reading: Reading, item: Item) -> Item:
     """Judge an invoice again that was sent before and is not in the ERP."""
     has_moved = reading.refresh is not None and reading.invoice is not None and moved(item, reading.invoice)
     is_changed = item.content_hash != reading.sighting.content_hash or has_moved
     state = verdict(reading.findings)
-    because = because_of(terms, reading)
-    facts = facts_of(terms, project, reading, state, item)
+    because = because_of(basis, reading)
+    facts = facts_of(basis, project, reading, state, item)
     told = {name: facts[name] for name in ("findings", "cause", "judged_by")}
     if has_moved:
         supersede_reviews(tx, item.project_id)  # what they show is not what would be accepted, though the hash is
@@ -112,19 +112,19 @@ def _still_accepted(
         accepted = tx.move(item, states.RETRY, states.ACCEPTED, because, attempts=0, **told)
         lock(tx, accepted)
         return accepted
-    return tx.note_terms(item, told["judged_by"])
+    return tx.note_basis(item, told["judged_by"])
 
 
-def because_of(terms: Basis, reading: Reading) -> dict[str, Any]:
+def because_of(basis: Basis, reading: Reading) -> dict[str, Any]:
     """Return what a judgement was made of: the policy, what was found, and the body as it came."""
     rules = [finding.rule for finding in reading.findings]
-    return {"policy": terms.policy_version, "findings": rules, "body": reading.body_hash, **(reading.refresh or {})}
+    return {"policy": basis.policy_version, "findings": rules, "body": reading.body_hash, **(reading.refresh or {})}
 
 
 def _told_anew(tx: Transaction, item: Item, kind: str, because: dict[str, Any], told: dict[str, Any]) -> Item:
     """It stays where it is; only other reasons than those it is known for are something that happened."""
     if (item.findings, item.cause) == (told["findings"], told["cause"]):
-        return tx.note_terms(item, told["judged_by"])
+        return tx.note_basis(item, told["judged_by"])
     return tx.move(item, kind, item.state, because, **told)
 
 
@@ -136,7 +136,7 @@ def _sent_again(tx: Transaction, item: Item) -> Item:
     return item
 
 
-def facts_of(terms: Basis, project: str, reading: Reading, state: str, item: Item | None) -> dict[str, Any]:
+def facts_of(basis: Basis, project: str, reading: Reading, state: str, item: Item | None) -> dict[str, Any]:
     """Return what the item's row says after this reading; the revision counts how often it became READY."""
     sighting, invoice = reading.sighting, reading.invoice
     sent_before = item.revision if item is not None else 0
@@ -146,7 +146,7 @@ def facts_of(terms: Basis, project: str, reading: Reading, state: str, item: Ite
         "snapshot_id": sighting.snapshot_id,
         "content_hash": sighting.content_hash,
         "revision": sent_before + 1 if state == states.READY else sent_before,
-        "judged_by": terms.prints[sighting.project_id],
+        "judged_by": basis.prints[sighting.project_id],
         "findings": canonical([finding.model_dump(mode="json") for finding in reading.findings]),
         "cause": reading.stops[0].rule if reading.stops else "",
         "attempts": 0,

@@ -70,12 +70,12 @@ class Simulation:
     differences: list[Difference] = field(default_factory=list)
 
 
-def simulate(ledger: Ledger, terms: Basis, policy: Policy, now: datetime) -> Simulation:
-    """Compare the policy of `terms` with another one over every invoice that Procore shows and that may be sent."""
+def simulate(ledger: Ledger, basis: Basis, policy: Policy, now: datetime) -> Simulation:
+    """Compare the policy of `basis` with another one over every invoice that Procore shows and that may be sent."""
     result = Simulation()
     with ledger.reading() as connection:
         for project_id in projects_with_books(connection):
-            ours = terms.with_books(connection, [project_id])
+            ours = basis.with_books(connection, [project_id])
             other = replace(ours, policy=policy)
             for piece in _sendable(connection, project_id):
                 result.judged += len(piece)
@@ -90,7 +90,7 @@ def _sendable(connection: Reader, project_id: int) -> Iterator[list[Sighting]]:
 
 @undisturbed()
 def _compare(
-    connection: Reader, terms: Basis, other: Basis, project_id: int, seen: Sequence[Sighting], now: datetime
+    connection: Reader, basis: Basis, other: Basis, project_id: int, seen: Sequence[Sighting], now: datetime
 ) -> list[Difference]:
     bodies = sightings.bodies(connection, [each.snapshot_id for each in seen if each.snapshot_id is not None])
     parsed = {
@@ -101,7 +101,7 @@ def _compare(
     items = {item.invoice_id: item for item in find_items(connection, invoice_id=[each.invoice_id for each in seen])}
     readable = [invoice for invoice in parsed.values() if isinstance(invoice, Invoice)]
     previous = previous_invoices(connection, readable, {each.invoice_id_procore: each for each in readable})
-    cases, cases_then = (read_cases(connection, each, project_id, readable, now, previous) for each in (terms, other))
+    cases, cases_then = (read_cases(connection, each, project_id, readable, now, previous) for each in (basis, other))
     found = judge(cases) if cases else {}
     known = {case.invoice.invoice_id_procore: case for case in cases}
     changed = [case for case in cases_then if case != known[case.invoice.invoice_id_procore]]
@@ -110,9 +110,9 @@ def _compare(
     unread = {key: each for key, each in parsed.items() if isinstance(each, UnreadableInvoice)}
     nows, thens = (
         _fates(each, project_id, stubs, unread, its_cases, its_found, now)
-        for each, its_cases, its_found in ((terms, cases, found), (other, cases_then, found_then))
+        for each, its_cases, its_found in ((basis, cases, found), (other, cases_then, found_then))
     )
-    project = terms.books[project_id].project.name
+    project = basis.books[project_id].project.name
     return [
         _difference(each, parsed.get(each.invoice_id), items.get(each.invoice_id), project, before, after)
         for each in seen
@@ -121,7 +121,12 @@ def _compare(
 
 
 def _difference(
-    seen: Sighting, parsed: Invoice | list[str] | None, item: Item | None, project: str, before: Fate, after: Fate
+    seen: Sighting,
+    parsed: Invoice | UnreadableInvoice | None,
+    item: Item | None,
+    project: str,
+    before: Fate,
+    after: Fate,
 ) -> Difference:
     gross = f"{item.gross:,}" if item else f"{parsed.gross:,}" if isinstance(parsed, Invoice) else ""
     words = (seen.number, seen.vendor, project, gross, item.state if item else "")
@@ -129,7 +134,7 @@ def _difference(
 
 
 def _fates(
-    terms: Basis,
+    basis: Basis,
     project_id: int,
     seen: dict[int, Sighting],
     unread: dict[int, UnreadableInvoice],
@@ -138,26 +143,26 @@ def _fates(
     now: datetime,
 ) -> dict[int, Fate]:
     """Return what one policy makes of these invoices, as if none of them had been sent yet."""
-    policy = terms.policy
+    policy = basis.policy
     if project_id in policy.skip_projects:
         return dict.fromkeys(seen, Fate(PASSED_OVER))
     by_id = {case.invoice.invoice_id_procore: case for case in cases}
     told = with_held_before(cases, found) | {key: [unreadable(each.reasons)] for key, each in unread.items()}
     return {
-        invoice_id: _fate(terms, project_id, by_id.get(invoice_id), told.get(invoice_id, []), now)
+        invoice_id: _fate(basis, project_id, by_id.get(invoice_id), told.get(invoice_id, []), now)
         if sighting.status in policy.auto_send_statuses
         else Fate(NOT_SENT)
         for invoice_id, sighting in seen.items()
     }
 
 
-def _fate(terms: Basis, project_id: int, case: Case | None, findings: Sequence[Finding], now: datetime) -> Fate:
-    policy = terms.policy
+def _fate(basis: Basis, project_id: int, case: Case | None, findings: Sequence[Finding], now: datetime) -> Fate:
+    policy = basis.policy
     state: str = verdict(findings)
     if state == states.READY and project_id in policy.auto_accept_projects:
         state = states.ACCEPTED
     rules = tuple(dict.fromkeys(f"{finding.rule} ({finding.severity})" for finding in findings))
     if case is None or state not in (states.READY, states.ACCEPTED):
         return Fate(state, rules)
-    batch = billing.batch_code(now, terms.zone, policy.batch_weekday)
+    batch = billing.batch_code(now, basis.zone, policy.batch_weekday)
     return Fate(state, rules, case.number_erp, str(case.accounting_on or ""), batch)

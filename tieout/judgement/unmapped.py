@@ -40,19 +40,19 @@ class Unmapped:
     candidates: tuple[_Named, ...]
 
 
-def unmapped(ledger: Ledger, terms: Basis, now: datetime) -> list[Unmapped]:
+def unmapped(ledger: Ledger, basis: Basis, now: datetime) -> list[Unmapped]:
     """Return the codes that hold invoices now, the one that holds most of them first."""
-    today, counts = now.astimezone(terms.zone).date(), Counter[Code]()
+    today, counts = now.astimezone(basis.zone).date(), Counter[Code]()
     found = [item for item in ledger.items(state=(states.HELD, states.FAILED)) if _is_concerned(item)]
     project_ids = sorted({item.project_id for item in found})
     with ledger.reading() as connection:
-        terms = terms.with_books(connection, project_ids)
+        basis = basis.with_books(connection, project_ids)
     for project_id in project_ids:
-        if project_id in terms.books:
-            mapping = terms.mapping(project_id, today)
+        if project_id in basis.books:
+            mapping = basis.mapping(project_id, today)
             for invoice in _invoices(ledger, [item for item in found if item.project_id == project_id]):
                 counts.update(set(_without(mapping, invoice)))
-    return [Unmapped(code, count, _candidates(code, terms.reference)) for code, count in counts.most_common()]
+    return [Unmapped(code, count, _candidates(code, basis.reference)) for code, count in counts.most_common()]
 
 
 def _is_concerned(item: Item) -> bool:

@@ -155,8 +155,8 @@ class Transaction:
             row[_PLACES[name]] = value
         return Item._make(row)
 
-    def note_terms(self, item: Item, fingerprint: str) -> Item:
-        """Note by which terms it was judged last: the one fact of an item that no event tells."""
+    def note_basis(self, item: Item, fingerprint: str) -> Item:
+        """Note on which basis it was judged last: the one fact of an item that no event tells."""
         self.update(schema.item, {"item_id": item.item_id}, {"judged_by": fingerprint}, item.item_id)
         return item._replace(judged_by=fingerprint)
 

@@ -21,8 +21,8 @@ def free(
 ) -> list[Item]:
     """Return accepted invoices that may be claimed, locked until the commit.
 
-    Only what Procore still shows as it was accepted, and what was judged by the terms of now, may be claimed. `prints`
-    returns the fingerprints of these terms for the projects that it is given.
+    Only what Procore still shows as it was accepted, and what was judged on the basis of now, may be claimed. `prints`
+    returns the fingerprints of this basis for the projects that it is given.
     """
     found: list[Item] = []
     given = {"after": 0, "most": limit, "only": [] if only is None else list(only)}

@@ -146,7 +146,7 @@ def billed_on(connection: Connection, commitment_ids: Iterable[int], states: Seq
 
 
 def unjudged(connection: Connection, project_id: int, states: Sequence[str], fingerprint: str) -> list[int]:
-    """Return the invoices of a project that are new, and those in `states` that other terms judged last."""
+    """Return the invoices of a project that are new, and those in `states` that were judged on another basis last."""
     seen, item = schema.sighting.c, schema.item.c
     fresh = select(seen.invoice_id).where(seen.project_id == project_id, seen.is_fresh)
     stale = select(item.invoice_id).where(

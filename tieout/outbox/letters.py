@@ -5,8 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from data_contracts.fetched import FetchedInvoice
-from tieout import settings
-from tieout.clock import Clock
 from tieout.connectors.procore import Procore
 from tieout.errors import RefusedError, TieoutError, TransientError, UnconfirmedError
 from tieout.intake.invoices import store_bodies
@@ -14,6 +12,7 @@ from tieout.ledger import database, errands, letters, sightings
 from tieout.ledger.book import Ledger, Transaction
 from tieout.ledger.letters import Owed
 from tieout.ledger.sightings import Sighting
+from tieout.office import Office
 from tieout.progress import Progress, followed, unseen
 from tieout.results import Result
 
@@ -47,21 +46,21 @@ class _Reply:
     is_unsent: bool = False  # surely nothing left
 
 
-def deliver(ledger: Ledger, procore: Procore, clock: Clock, progress: Progress = unseen) -> Delivered:
+def deliver(ledger: Ledger, procore: Procore, office: Office, progress: Progress = unseen) -> Delivered:
     """Write the newest letter of every item once; what Procore cannot take now stays for the next pass.
 
     Any number of workers may do this at the same time. Whoever holds an item keeps the others from it, so they are the
     ones to deliver what is put for it meanwhile: a pass ends when there is no letter that it has not tried.
     """
-    if settings.export().lock == "watch":
-        return _write_nothing(ledger, clock)
+    if office.settings.export.lock == "watch":
+        return _write_nothing(ledger, office)
     replies: list[_Reply] = []
     tried: set[int] = set()
-    with ThreadPoolExecutor(settings.export().writers) as pool:
+    with ThreadPoolExecutor(office.settings.export.writers) as pool:
         while newest := _untried(ledger, tried):
             tried |= {*newest.values()}
             for piece in followed(database.in_pieces(newest, _PIECE), len(newest), progress, len):
-                replies += _deliver_piece(ledger, procore, piece, clock, pool)
+                replies += _deliver_piece(ledger, procore, piece, office, pool)
     return Delivered(
         done=sum(reply.fetched is not None for reply in replies),
         later=sum(bool(reply.later) for reply in replies),
@@ -75,9 +74,9 @@ def undelivered(ledger: Ledger) -> list[tuple[str, str]]:
         return letters.problems(connection)
 
 
-def _write_nothing(ledger: Ledger, clock: Clock) -> Delivered:
+def _write_nothing(ledger: Ledger, office: Office) -> Delivered:
     """Another integration owns this company's origin fields: nothing is written, the ledger alone knows."""
-    with ledger.transaction(clock(), _ACTOR) as tx:
+    with ledger.transaction(office.clock(), _ACTOR) as tx:
         for each in letters.owed(tx.connection):
             errands.mark_delivered(tx, each)
     return Delivered()
@@ -90,31 +89,31 @@ def _untried(ledger: Ledger, tried: set[int]) -> dict[int, int]:
 
 
 def _deliver_piece(
-    ledger: Ledger, procore: Procore, item_ids: Sequence[int], clock: Clock, pool: ThreadPoolExecutor
+    ledger: Ledger, procore: Procore, item_ids: Sequence[int], office: Office, pool: ThreadPoolExecutor
 ) -> list[_Reply]:
     """Carry the letters of some items through, and return what became of those that are ours.
 
     A letter is looked for only where an answer was lost. Its first request needs no look: what it says is absolute,
     so that Procore having it already does no harm, and the answer shows the invoice as it is afterwards.
     """
-    claimed, before = _claim(ledger, procore, item_ids, clock)
+    claimed, before = _claim(ledger, procore, item_ids, office)
     try:
         replies = _look_first(procore, [each for each in claimed if each.sent_at])
         looked_up = [reply.owed for reply in replies]
-        marked = _mark_sent(ledger, [each for each in claimed if each not in looked_up], clock)
-        replies += pool.map(lambda each: _write_one(procore, each, clock), marked)
+        marked = _mark_sent(ledger, [each for each in claimed if each not in looked_up], office)
+        replies += pool.map(lambda each: _write_one(procore, each, office), marked)
     except TieoutError:
-        _release(ledger, claimed, clock)
+        _release(ledger, claimed, office)
         raise
-    return _settle(ledger, procore, replies, before, clock)
+    return _settle(ledger, procore, replies, before, office)
 
 
 def _claim(
-    ledger: Ledger, procore: Procore, item_ids: Sequence[int], clock: Clock
+    ledger: Ledger, procore: Procore, item_ids: Sequence[int], office: Office
 ) -> tuple[list[Owed], dict[int, Sighting]]:
     """Take the letters of these items, as far as nobody holds them, and return them with what Procore showed last."""
-    with ledger.transaction(clock(), _ACTOR) as tx:
-        claimed = letters.claim(tx, item_ids, settings.export().lease, procore.request_timeout)
+    with ledger.transaction(office.clock(), _ACTOR) as tx:
+        claimed = letters.claim(tx, item_ids, office.settings.export.lease, procore.request_timeout)
         return claimed, sightings.sightings_of(tx.connection, [each.body.item.invoice_id for each in claimed])
 
 
@@ -137,21 +136,21 @@ def _look_first(procore: Procore, doubtful: Sequence[Owed]) -> list[_Reply]:
     return replies
 
 
-def _mark_sent(ledger: Ledger, claimed: Sequence[Owed], clock: Clock) -> list[Owed]:
+def _mark_sent(ledger: Ledger, claimed: Sequence[Owed], office: Office) -> list[Owed]:
     """Note that requests may leave now; what somebody took over from us is left out."""
     if not claimed:
         return []
-    with ledger.transaction(clock(), _ACTOR) as tx:
-        marked = [errands.mark_sent(tx, each, settings.export().lease) for each in claimed]
+    with ledger.transaction(office.clock(), _ACTOR) as tx:
+        marked = [errands.mark_sent(tx, each, office.settings.export.lease) for each in claimed]
     return [each for each in marked if each]
 
 
-def _write_one(procore: Procore, owed: Owed, clock: Clock) -> _Reply:
+def _write_one(procore: Procore, owed: Owed, office: Office) -> _Reply:
     """Send one letter, unless the lease might end while it is under way."""
     item, (origin_id, origin_data) = owed.body.item, owed.body.origin
     if item.commitment_id is None:
         return _Reply(owed, refusal=f"{item.number}: its commitment is unknown, so tieout cannot update it in Procore")
-    if not owed.outlasts(clock() + procore.request_timeout):
+    if not owed.outlasts(office.clock() + procore.request_timeout):
         return _Reply(owed, later="its lease would end before an answer", is_unsent=True)
     try:
         fetched = procore.set_origin(
@@ -167,7 +166,7 @@ def _write_one(procore: Procore, owed: Owed, clock: Clock) -> _Reply:
 
 
 def _settle(
-    ledger: Ledger, procore: Procore, replies: Sequence[_Reply], before: Mapping[int, Sighting], clock: Clock
+    ledger: Ledger, procore: Procore, replies: Sequence[_Reply], before: Mapping[int, Sighting], office: Office
 ) -> list[_Reply]:
     """Settle what came of the letters that are still ours, and return that.
 
@@ -175,7 +174,7 @@ def _settle(
     """
     if not replies:
         return []
-    with ledger.transaction(clock(), _ACTOR) as tx:
+    with ledger.transaction(office.clock(), _ACTOR) as tx:
         newest = store_bodies(tx, procore.company_id, [reply.fetched for reply in replies if reply.fetched], before)
         # In the order in which they are claimed, so that no two wait for each other in turn.
         in_order = sorted(replies, key=lambda reply: reply.owed.body.item.item_id)
@@ -198,9 +197,9 @@ def _record(tx: Transaction, reply: _Reply) -> bool:
     return leave(tx, reply.owed, reply.later)
 
 
-def _release(ledger: Ledger, claimed: Sequence[Owed], clock: Clock) -> None:
+def _release(ledger: Ledger, claimed: Sequence[Owed], office: Office) -> None:
     """Give back what is not settled; what may have left is looked for by the next pass."""
-    with ledger.transaction(clock(), _ACTOR) as tx:
+    with ledger.transaction(office.clock(), _ACTOR) as tx:
         for each in claimed:
             errands.give_back(tx, each)
 

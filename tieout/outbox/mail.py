@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from tieout import settings
-from tieout.clock import Clock
 from tieout.connectors.smtp import Mailer
 from tieout.errors import RefusedError, SettingsError, TieoutError, TransientError
 from tieout.ledger import errands, mails
 from tieout.ledger.book import Ledger
 from tieout.ledger.mails import Posting
+from tieout.office import Office
 from tieout.progress import Progress, followed, unseen
 from tieout.results import Figure, Result
 
@@ -51,7 +50,7 @@ class _Reply:
         return str(self.error) if self.error else ""
 
 
-def deliver(ledger: Ledger, mailer: Mailer, clock: Clock, progress: Progress = unseen) -> Mailed:
+def deliver(ledger: Ledger, mailer: Mailer, office: Office, progress: Progress = unseen) -> Mailed:
     """Send every mail that is owed once; what the server cannot take now stays for the next pass.
 
     Any number of workers may do this at the same time. Raises SettingsError where the server turns us away: then
@@ -59,7 +58,7 @@ def deliver(ledger: Ledger, mailer: Mailer, clock: Clock, progress: Progress = u
     """
     with ledger.reading() as connection:
         waiting = mails.open_ids(connection)
-    if not waiting or not settings.mail().is_on:
+    if not waiting or not office.settings.mail.is_on:
         return Mailed()
     replies: list[_Reply] = []
     for mail_id in followed(waiting, len(waiting), progress):
@@ -67,9 +66,9 @@ def deliver(ledger: Ledger, mailer: Mailer, clock: Clock, progress: Progress = u
             mailer.connect()  # before the mail is marked: while the server is away, nothing is
         except TransientError as away:
             return _told(replies, len(waiting) - len(replies), str(away))
-        if posting := _claim(ledger, mailer, mail_id, clock):
-            reply = _send(mailer, posting, clock)
-            _settle(ledger, reply, clock)
+        if posting := _claim(ledger, mailer, mail_id, office):
+            reply = _send(mailer, posting, office)
+            _settle(ledger, reply, office)
             if isinstance(reply.error, SettingsError):
                 raise reply.error
             replies.append(reply)
@@ -86,31 +85,31 @@ def _told(replies: list[_Reply], untried: int = 0, why: str = "") -> Mailed:
     )
 
 
-def _claim(ledger: Ledger, mailer: Mailer, mail_id: int, clock: Clock) -> Posting | None:
+def _claim(ledger: Ledger, mailer: Mailer, mail_id: int, office: Office) -> Posting | None:
     """Take a mail, as far as nobody holds it, and note that it may leave now."""
-    with ledger.transaction(clock(), _ACTOR) as tx:
-        return mails.claim(tx, mail_id, settings.export().lease, mailer.request_timeout)
+    with ledger.transaction(office.clock(), _ACTOR) as tx:
+        return mails.claim(tx, mail_id, office.settings.export.lease, mailer.request_timeout)
 
 
-def _send(mailer: Mailer, posting: Posting, clock: Clock) -> _Reply:
+def _send(mailer: Mailer, posting: Posting, office: Office) -> _Reply:
     """Hand one mail over, unless its lease might end while it is under way."""
     document = f"mail to {posting.body.recipient}"
-    if not posting.outlasts(clock() + mailer.request_timeout):
+    if not posting.outlasts(office.clock() + mailer.request_timeout):
         return _Reply(posting, TransientError("Mail", document, "its lease would end before an answer"))
     try:
         mailer.send(posting.body)
     except TieoutError as error:
-        if clock() - posting.body.written_at > _PATIENCE and not isinstance(error, RefusedError | SettingsError):
+        if office.clock() - posting.body.written_at > _PATIENCE and not isinstance(error, RefusedError | SettingsError):
             words = f"given up after {_PATIENCE.days} days: {error.reason}"
             return _Reply(posting, RefusedError("Mail", document, words))
         return _Reply(posting, error)
     return _Reply(posting)
 
 
-def _settle(ledger: Ledger, reply: _Reply, clock: Clock) -> None:
+def _settle(ledger: Ledger, reply: _Reply, office: Office) -> None:
     """Settle what came of a mail that is still ours; one that surely was not taken was not sent."""
     posting, error = reply.posting, reply.error
-    with ledger.transaction(clock(), _ACTOR) as tx:
+    with ledger.transaction(office.clock(), _ACTOR) as tx:
         if error is None:
             errands.mark_delivered(tx, posting)
         elif isinstance(error, RefusedError):

@@ -7,8 +7,6 @@ from datetime import timedelta
 from data_contracts.batches import check_payments
 from data_contracts.money import in_words, to_minor
 from data_contracts.voucher import Payment, ProcorePayment, Unreadable
-from tieout import settings
-from tieout.clock import Clock
 from tieout.connectors.base import ERP
 from tieout.errors import ContractError
 from tieout.ledger import history, payments, references, states, watermarks
@@ -16,6 +14,7 @@ from tieout.ledger.book import Ledger, Transaction
 from tieout.ledger.digests import digest_of
 from tieout.ledger.items import Item
 from tieout.ledger.links import LINKED
+from tieout.office import Office
 from tieout.payments import matching
 from tieout.payments.matching import Entry, LinkKey
 from tieout.results import Result
@@ -36,9 +35,9 @@ class Collected(Result):
         return self.not_shown
 
 
-def collect(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> Collected:
+def collect(ledger: Ledger, erp: ERP, office: Office) -> Collected:
     """Take over the payment applications that are new in the ERP."""
-    system = settings.company().erp
+    system = erp.capabilities.name
     name = f"erp/{system}/payments"
     with ledger.reading() as connection:
         since, newest = watermarks.watermark(connection, name), history.newest(connection)
@@ -46,10 +45,10 @@ def collect(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> Collected:
             since = None  # of an invoice that was found there, payments may be older than our knowledge of it (AM-21)
     read = list(erp.payments(since - _OVERLAP if since else None))
     paid = [each for each in read if isinstance(each, Payment)]
-    linked, doubts = _believed(list(matching.matched(paid, _linked(ledger, paid))), system, clock)
+    linked, doubts = _believed(list(matching.matched(paid, _linked(ledger, paid))), system, office)
     doubts += [f"{each.document}: {each.reason}" for each in read if isinstance(each, Unreadable)]
     entries = [(item.item_id, entry) for item, each in linked for entry in matching.entries(system, each)]
-    with ledger.transaction(clock(), actor) as tx:
+    with ledger.transaction(office.clock(), office.actor) as tx:
         # Who collects the same at this moment waits here.
         items = {item.item_id: item for item in tx.items(item_id=[item_id for item_id, _ in entries])}
         known = payments.known_origins(tx.connection, [entry.origin_id for _, entry in entries])
@@ -69,19 +68,19 @@ def collect(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> Collected:
 
 
 def _believed(
-    linked: Sequence[tuple[Item, Payment]], system: str, clock: Clock
+    linked: Sequence[tuple[Item, Payment]], system: str, office: Office
 ) -> tuple[list[tuple[Item, Payment]], list[str]]:
     """Return the payments that keep their contract, and why the others are left out."""
     paid, currencies = [each for _, each in linked], [item.currency for item, _ in linked]
-    sound, told = check_payments(paid, currencies, system.capitalize(), clock().date())
+    sound, told = check_payments(paid, currencies, system.capitalize(), office.clock().date())
     doubts = [f"invoice {linked[each.at][0].number}: {each.finding.message} {each.finding.remedy}" for each in told]
     return [linked[at] for at in sound], doubts
 
 
-def foresee(ledger: Ledger, erp: ERP, clock: Clock, actor: str) -> list[ProcorePayment]:
+def foresee(ledger: Ledger, erp: ERP, office: Office) -> list[ProcorePayment]:
     """Return what would be written to Payments Issued now; nothing is taken over and nothing written."""
     with ledger.rehearsal():
-        collect(ledger, erp, clock, actor)
+        collect(ledger, erp, office)
         with ledger.reading() as connection:
             return [each.body for each in payments.owed(connection)]
 

@@ -7,13 +7,13 @@ from datetime import datetime
 
 from data_contracts.fetched import FetchedPayment
 from data_contracts.voucher import ProcorePayment
-from tieout import settings
-from tieout.clock import Clock, first_look
+from tieout.clock import first_look
 from tieout.connectors.procore import Procore
 from tieout.errors import ContractError, MismatchError, RefusedError, TieoutError, TransientError, UnconfirmedError
 from tieout.ledger import errands, payments
 from tieout.ledger.book import Ledger, Transaction
 from tieout.ledger.payments import Claimed
+from tieout.office import Office
 from tieout.progress import Progress, followed, unseen
 from tieout.results import Figure, Result
 
@@ -49,7 +49,7 @@ class _Done:
     problem: str = ""
 
 
-def write(ledger: Ledger, procore: Procore, clock: Clock, progress: Progress = unseen) -> Written:
+def write(ledger: Ledger, procore: Procore, office: Office, progress: Progress = unseen) -> Written:
     """Write the open payments, each exactly once: intent, look, send, look, settle (design section 2).
 
     The row of a payment is its intent. Any number of workers may do this at the same time.
@@ -62,13 +62,13 @@ def write(ledger: Ledger, procore: Procore, clock: Clock, progress: Progress = u
     whole = sum(map(len, owed.values()))
     for (project_id, _), payment_ids in followed(owed.items(), whole, progress, lambda each: len(each[1])):
         if project_id in closed:
-            _note(ledger, payment_ids, closed[project_id], clock)
+            _note(ledger, payment_ids, closed[project_id], office)
             continue
-        claimed = _claim(ledger, procore, payment_ids, clock)
+        claimed = _claim(ledger, procore, payment_ids, office)
         try:
-            _write_commitment(ledger, procore, claimed, clock, done)
+            _write_commitment(ledger, procore, claimed, office, done)
         except TieoutError as error:
-            _release(ledger, claimed, error, clock)
+            _release(ledger, claimed, error, office)
             if isinstance(error, RefusedError):
                 closed[project_id] = str(error)
                 done.append(_Done("refused", f"project {project_id} skipped: {error}"))
@@ -89,33 +89,33 @@ def open_payments(ledger: Ledger) -> int:
         return payments.count_unwritten(connection)
 
 
-def _claim(ledger: Ledger, procore: Procore, payment_ids: Sequence[int], clock: Clock) -> list[Claimed]:
-    with ledger.transaction(clock(), _ACTOR) as tx:
-        return payments.claim(tx, payment_ids, settings.export().lease, procore.request_timeout)
+def _claim(ledger: Ledger, procore: Procore, payment_ids: Sequence[int], office: Office) -> list[Claimed]:
+    with ledger.transaction(office.clock(), _ACTOR) as tx:
+        return payments.claim(tx, payment_ids, office.settings.export.lease, procore.request_timeout)
 
 
 def _write_commitment(
-    ledger: Ledger, procore: Procore, claimed: Sequence[Claimed], clock: Clock, done: list[_Done]
+    ledger: Ledger, procore: Procore, claimed: Sequence[Claimed], office: Office, done: list[_Done]
 ) -> None:
     """Write what one commitment is owed; a payment that is refused keeps no other one back."""
-    for each in _look_first(ledger, procore, claimed, clock, done) if claimed else []:
-        done.append(_write_one(ledger, procore, each, clock))
+    for each in _look_first(ledger, procore, claimed, office, done) if claimed else []:
+        done.append(_write_one(ledger, procore, each, office))
 
 
 def _look_first(
-    ledger: Ledger, procore: Procore, claimed: Sequence[Claimed], clock: Clock, done: list[_Done]
+    ledger: Ledger, procore: Procore, claimed: Sequence[Claimed], office: Office, done: list[_Done]
 ) -> list[Claimed]:
     """Look by our origin_id before writing, and return what may be written.
 
     That is what surely never left, and what two looks did not find after it may have left, far enough apart (law 4).
     """
-    looked_at = clock()
+    looked_at = office.clock()
     shown = _look(procore, claimed[0].body)
     absent = [each for each in claimed if each.body.origin_id not in shown]
     clear = [each for each in absent if each.sent_at is None or _is_absent_twice(procore, each, looked_at)]
     settled = [each for each in claimed if each not in clear]
     if settled:
-        with ledger.transaction(clock(), _ACTOR) as tx:
+        with ledger.transaction(office.clock(), _ACTOR) as tx:
             for each in settled:
                 there = shown.get(each.body.origin_id, [])
                 done.append(_settle_found(tx, each, there) if there else _wait(tx, each, looked_at))
@@ -127,43 +127,43 @@ def _is_absent_twice(procore: Procore, each: Claimed, looked_at: datetime) -> bo
     return each.absent_at is not None and apart >= procore.settles_within
 
 
-def _mark_sent(ledger: Ledger, each: Claimed, clock: Clock) -> Claimed | None:
+def _mark_sent(ledger: Ledger, each: Claimed, office: Office) -> Claimed | None:
     """Note that a request may leave now; None when somebody took the payment over: it is theirs now."""
-    with ledger.transaction(clock(), _ACTOR) as tx:
-        return errands.mark_sent(tx, each, settings.export().lease)
+    with ledger.transaction(office.clock(), _ACTOR) as tx:
+        return errands.mark_sent(tx, each, office.settings.export.lease)
 
 
-def _write_one(ledger: Ledger, procore: Procore, each: Claimed, clock: Clock) -> _Done:
+def _write_one(ledger: Ledger, procore: Procore, each: Claimed, office: Office) -> _Done:
     """Write one payment and settle what came of it."""
-    marked = _mark_sent(ledger, each, clock)
+    marked = _mark_sent(ledger, each, office)
     if marked is None:
         return _Done("taken over")
     try:
-        payment_id = _send(procore, marked, clock)
+        payment_id = _send(procore, marked, office)
     except TransientError:
-        _unmark(ledger, marked, clock)
+        _unmark(ledger, marked, office)
         raise
     except (UnconfirmedError, RefusedError) as error:
-        return _look_after(ledger, procore, marked, error, clock)
-    return _settle(ledger, marked, payment_id, clock)
+        return _look_after(ledger, procore, marked, error, office)
+    return _settle(ledger, marked, payment_id, office)
 
 
-def _send(procore: Procore, marked: Claimed, clock: Clock) -> int:
+def _send(procore: Procore, marked: Claimed, office: Office) -> int:
     """Send the request, unless the lease might end while it is under way."""
-    if not marked.outlasts(clock() + procore.request_timeout):
+    if not marked.outlasts(office.clock() + procore.request_timeout):
         raise TransientError("Procore", f"payment {marked.body.origin_id}", "its lease would end before an answer")
     return procore.record_payment(marked.body)
 
 
-def _unmark(ledger: Ledger, marked: Claimed, clock: Clock) -> None:
+def _unmark(ledger: Ledger, marked: Claimed, office: Office) -> None:
     """Take back that a request may have left: surely none did."""
-    with ledger.transaction(clock(), _ACTOR) as tx:
+    with ledger.transaction(office.clock(), _ACTOR) as tx:
         errands.give_back_unsent(tx, marked)
 
 
-def _settle(ledger: Ledger, marked: Claimed, payment_id: int, clock: Clock) -> _Done:
+def _settle(ledger: Ledger, marked: Claimed, payment_id: int, office: Office) -> _Done:
     """Settle what Procore took."""
-    with ledger.transaction(clock(), _ACTOR) as tx:
+    with ledger.transaction(office.clock(), _ACTOR) as tx:
         if payments.mark_written(tx, marked, payment_id):
             return _Done("written")
     # We were away for longer than our lease. Whoever took it over finds ours, or was there first.
@@ -172,12 +172,12 @@ def _settle(ledger: Ledger, marked: Claimed, payment_id: int, clock: Clock) -> _
 
 
 def _look_after(
-    ledger: Ledger, procore: Procore, marked: Claimed, error: UnconfirmedError | RefusedError, clock: Clock
+    ledger: Ledger, procore: Procore, marked: Claimed, error: UnconfirmedError | RefusedError, office: Office
 ) -> _Done:
     """Settle what Procore shows after an answer that was lost, or a refusal: another one may just have written it."""
-    looked_at = clock()
+    looked_at = office.clock()
     there = _look(procore, marked.body).get(marked.body.origin_id, [])
-    with ledger.transaction(clock(), _ACTOR) as tx:
+    with ledger.transaction(office.clock(), _ACTOR) as tx:
         if there:
             return _settle_found(tx, marked, there)
         if isinstance(error, RefusedError):
@@ -211,16 +211,16 @@ def _wait(tx: Transaction, each: Claimed, looked_at: datetime) -> _Done:
     return _Done("waits", problem)
 
 
-def _release(ledger: Ledger, claimed: Sequence[Claimed], error: TieoutError, clock: Clock) -> None:
+def _release(ledger: Ledger, claimed: Sequence[Claimed], error: TieoutError, office: Office) -> None:
     """Give back what is not settled, and say why where that needs a person."""
     problem = str(error) if isinstance(error, RefusedError | ContractError) else None
-    with ledger.transaction(clock(), _ACTOR) as tx:
+    with ledger.transaction(office.clock(), _ACTOR) as tx:
         for each in claimed:
             errands.give_back(tx, each, problem)
 
 
-def _note(ledger: Ledger, payment_ids: Sequence[int], problem: str, clock: Clock) -> None:
-    with ledger.transaction(clock(), _ACTOR) as tx:
+def _note(ledger: Ledger, payment_ids: Sequence[int], problem: str, office: Office) -> None:
+    with ledger.transaction(office.clock(), _ACTOR) as tx:
         payments.note_problem(tx, payment_ids, problem)
 
 

@@ -7,14 +7,16 @@ import hmac
 from base64 import b32encode
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pyotp
 
-from tieout import settings
-from tieout.clock import Clock, lasts
+from tieout.clock import lasts
 from tieout.errors import RefusedError, SettingsError
 from tieout.ledger.book import Ledger, Transaction
 from tieout.ledger.enrolments import Enrolment, read_enrolment, write_enrolment
+from tieout.office import Office
+from tieout.settings import Settings
 
 KEY = "TIEOUT_APPROVAL__KEY"
 KEY_BYTES = 32
@@ -35,35 +37,35 @@ class Issued:
     uri: str  # otpauth://..., which holds the secret
 
 
-def key_problem() -> str:
+def key_problem(settings: Settings) -> str:
     """Return what is wrong with the company's key; empty when nothing."""
-    key = settings.approval().key.get_secret_value()
+    key = settings.approval.key.get_secret_value()
     if not key:
         return f"{KEY} is not set"
     return "" if len(key.encode()) >= KEY_BYTES else f"{KEY} is shorter than {KEY_BYTES} bytes"
 
 
-def check(tx: Transaction, name: str, code: str, at: datetime, decision: str = "") -> str:
+def check(tx: Transaction, settings: Settings, name: str, code: str, at: datetime, decision: str = "") -> str:
     """Spend this person's code, handed in at that moment; return why it does not count, empty when it does.
 
     A code counts for one decision, which may be recorded again when the answer to its commit was lost, and none counts
     that is older than the newest one that did. Five wrong ones in a row lock the person for a quarter of an hour. What
     may be right, or cannot be judged, is not counted as wrong.
     """
-    if problem := key_problem():
+    if problem := key_problem(settings):
         return f"no code can be checked: {problem}; the person who runs tieout must fix that"
     enrolled = read_enrolment(tx.connection, name)
     if not enrolled.generation:
         return f"{name} has no authenticator yet; the person who runs tieout sets one up with `tieout people enrol`"
-    if locked := lock_of(enrolled, tx.now):
+    if locked := lock_of(enrolled, tx.now, settings.company.zone):
         return f"{name} is {locked}; tieout did not check this code"
     if not code.strip():
         return "the six digits of your authenticator app are needed as the code"
     if abs(tx.now - at) > _STALE_AFTER:
         return "the code was typed too long ago; start again with a new one"
-    step = _step_of(_secret(name, enrolled.generation), code, at)
+    step = _step_of(_secret(settings, name, enrolled.generation), code, at)
     if step is None:
-        return _count_wrong(tx, enrolled)
+        return _count_wrong(tx, enrolled, settings.company.zone)
     if step == enrolled.last_step and decision and decision == enrolled.last_use:
         return ""
     if step <= enrolled.last_step:
@@ -72,35 +74,37 @@ def check(tx: Transaction, name: str, code: str, at: datetime, decision: str = "
     return ""
 
 
-def lock_of(enrolled: Enrolment, now: datetime) -> str:
+def lock_of(enrolled: Enrolment, now: datetime, zone: ZoneInfo) -> str:
     """Return in words until when nobody can sign in this person's name; empty when they can."""
     until = enrolled.locked_until
     if until is None or not lasts(until, now, LOCKED_FOR):
         return ""
-    local = until.astimezone(settings.company().zone)
+    local = until.astimezone(zone)
     return f"locked until {local:%H:%M} ({local.tzname()}) for {MOST_WRONG} wrong codes in a row"
 
 
-def issue(ledger: Ledger, name: str, clock: Clock) -> Issued:
+def issue(ledger: Ledger, name: str, office: Office) -> Issued:
     """Make the next secret of a person; the one in use stays valid until this one is confirmed."""
-    if problem := key_problem():
+    if problem := key_problem(office.settings):
         raise SettingsError("Settings", "[approval]", problem)
-    with ledger.transaction(clock(), name) as tx:
+    with ledger.transaction(office.clock(), name) as tx:
         generation = read_enrolment(tx.connection, name).issued + 1
         write_enrolment(tx, name, issued=generation)
-    app = pyotp.TOTP(_secret(name, generation))
-    return Issued(name, generation, app.provisioning_uri(name=name, issuer_name=f"tieout {settings.company().name}"))
+    app = pyotp.TOTP(_secret(office.settings, name, generation))
+    return Issued(
+        name, generation, app.provisioning_uri(name=name, issuer_name=f"tieout {office.settings.company.name}")
+    )
 
 
-def confirm(ledger: Ledger, issued: Issued, code: str, clock: Clock) -> bool:
+def confirm(ledger: Ledger, issued: Issued, code: str, office: Office) -> bool:
     """Let a secret count once its phone shows a right code; the phone before it shows wrong ones from then on.
 
     Raises RefusedError when another one was made meanwhile.
     """
-    step = _step_of(_secret(issued.name, issued.generation), code, clock())
+    step = _step_of(_secret(office.settings, issued.name, issued.generation), code, office.clock())
     if step is None:
         return False
-    with ledger.transaction(clock(), issued.name) as tx:
+    with ledger.transaction(office.clock(), issued.name) as tx:
         if read_enrolment(tx.connection, issued.name).issued != issued.generation:
             raise RefusedError("Ledger", f"the enrolment of {issued.name}", "another one was begun after it")
         fresh = {"generation": issued.generation, "last_step": step, "last_use": "", "wrong_codes": 0}
@@ -108,16 +112,16 @@ def confirm(ledger: Ledger, issued: Issued, code: str, clock: Clock) -> bool:
     return True
 
 
-def unlock(ledger: Ledger, name: str, clock: Clock) -> bool:
+def unlock(ledger: Ledger, name: str, office: Office) -> bool:
     """Let a person sign again at once, who was locked for wrong codes; False when they were not locked."""
-    with ledger.transaction(clock(), name) as tx:
-        was_locked = bool(lock_of(read_enrolment(tx.connection, name), tx.now))
+    with ledger.transaction(office.clock(), name) as tx:
+        was_locked = bool(lock_of(read_enrolment(tx.connection, name), tx.now, office.settings.company.zone))
         if was_locked:
             write_enrolment(tx, name, wrong_codes=0, locked_until=None)
     return was_locked
 
 
-def _count_wrong(tx: Transaction, enrolled: Enrolment) -> str:
+def _count_wrong(tx: Transaction, enrolled: Enrolment, zone: ZoneInfo) -> str:
     wrong = enrolled.wrong_codes + 1
     if wrong < MOST_WRONG:
         write_enrolment(tx, enrolled.name, wrong_codes=wrong)
@@ -125,11 +129,11 @@ def _count_wrong(tx: Transaction, enrolled: Enrolment) -> str:
         return f"the code is wrong; {left} more wrong {'one' if left == 1 else 'ones'} and {enrolled.name} is locked"
     locked = replace(enrolled, wrong_codes=0, locked_until=tx.now + LOCKED_FOR)
     write_enrolment(tx, enrolled.name, wrong_codes=0, locked_until=locked.locked_until)
-    return f"the code is wrong, and {enrolled.name} is {lock_of(locked, tx.now)}"
+    return f"the code is wrong, and {enrolled.name} is {lock_of(locked, tx.now, zone)}"
 
 
-def _secret(name: str, generation: int) -> str:
-    key = settings.approval().key.get_secret_value().encode()
+def _secret(settings: Settings, name: str, generation: int) -> str:
+    key = settings.approval.key.get_secret_value().encode()
     whole = hmac.digest(key, f"one-time codes\n{generation}\n{name}".encode(), "sha256")
     return b32encode(whole[:_SECRET_BYTES]).decode()
 

@@ -1,15 +1,14 @@
 """Who may do what, and who somebody is: asked where the action is recorded (requirements R1 to R4, AM-7)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tieout import settings
-from tieout.clock import Clock
 from tieout.errors import RefusedError
 from tieout.ledger.book import Ledger, Transaction
+from tieout.office import Office
 from tieout.people import codes
-from tieout.settings import Person
+from tieout.settings import Person, Settings
 
 
 @dataclass(frozen=True)
@@ -30,16 +29,16 @@ class Right:
     refusal: str  # follows the name of somebody who has not got it
     lacks: Callable[[Person], list[str]]
 
-    def missing(self, name: str) -> str:
+    def missing(self, people: Mapping[str, Person], name: str) -> str:
         """Return in words what this person lacks; empty when nothing."""
-        person = settings.people().get(name)
+        person = people.get(name)
         words = ["an entry of that name in [[people]]"] if person is None else self.lacks(person)
         verb = "are" if len(words) > 1 else "is"
         return f"{name or 'Nobody'} {self.refusal}: {' and '.join(words)} {verb} missing" if words else ""
 
-    def holders(self) -> list[str]:
+    def holders(self, people: Mapping[str, Person]) -> list[str]:
         """Return the names of those who have it."""
-        return [name for name, person in settings.people().items() if not self.lacks(person)]
+        return [name for name, person in people.items() if not self.lacks(person)]
 
 
 def _lacks_for_deciding(person: Person) -> list[str]:
@@ -74,23 +73,23 @@ def sender(project_id: int) -> Right:
     return Right("Commitments Admin", f"may not send or retrieve invoices of project {project_id}", lacks)
 
 
-def objections(tx: Transaction, who: Signature, right: Right) -> list[str]:
+def objections(tx: Transaction, settings: Settings, who: Signature, right: Right) -> list[str]:
     """Return why nothing may be recorded in their name; empty where it may.
 
     Commit in either case: a right code is spent by having been looked at, a wrong one counts.
     A dry run takes no code: nothing of it remains.
     """
-    if missing := right.missing(who.name):
+    if missing := right.missing(settings.people, who.name):
         return [missing]
-    if tx.is_rehearsal or settings.approval().proof == "name":
+    if tx.is_rehearsal or settings.approval.proof == "name":
         return []
-    return list(filter(None, [codes.check(tx, who.name, who.code, who.at or tx.now, who.decision)]))
+    return list(filter(None, [codes.check(tx, settings, who.name, who.code, who.at or tx.now, who.decision)]))
 
 
-def require(ledger: Ledger, who: Signature, right: Right, document: str, clock: Clock) -> None:
+def require(ledger: Ledger, who: Signature, right: Right, document: str, office: Office) -> None:
     """Raise RefusedError where they may not; for what is recorded in more than one commit."""
-    with ledger.transaction(clock(), who.name) as tx:
-        found = objections(tx, who, right)
+    with ledger.transaction(office.clock(), who.name) as tx:
+        found = objections(tx, office.settings, who, right)
     refuse(document, found)
 
 
@@ -100,6 +99,6 @@ def refuse(document: str, problems: list[str]) -> None:
         raise RefusedError("Ledger", document, "; ".join(problems))
 
 
-def facts(right: Right) -> dict[str, str]:
+def facts(settings: Settings, right: Right) -> dict[str, str]:
     """Return what an event tells of the right by which it came about."""
-    return {"right": right.name, "proof": settings.approval().proof}
+    return {"right": right.name, "proof": settings.approval.proof}

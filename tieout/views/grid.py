@@ -10,11 +10,11 @@ from operator import attrgetter
 from pathlib import Path
 from typing import IO, Any, Final, Literal
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 from data_contracts.invoice import ZERO, Invoice
 from data_contracts.money import from_minor, in_words
 from tieout import settings
-from tieout.clock import Clock
 from tieout.connectors.procore import parse_invoice
 from tieout.decisions.choice import named_project
 from tieout.errors import RefusedError
@@ -26,6 +26,7 @@ from tieout.ledger.database import Reader
 from tieout.ledger.items import Item
 from tieout.ledger.links import LINKED
 from tieout.ledger.sightings import Sighting
+from tieout.office import Office
 from tieout.views.standing import in_brief
 from tieout.wording import ERROR, IMPORTED, IN_QUEUE, NOT_IMPORTED, STATUSES
 
@@ -64,13 +65,13 @@ class Scope:
         days = "today" if self.past_days == 0 else f"today and the {self.past_days} days before"
         return f"{'last changed in Procore' if self.date_basis == 'changed' else 'billed'} {days}"
 
-    def first_day(self, now: datetime) -> date | None:
+    def first_day(self, now: datetime, zone: ZoneInfo) -> date | None:
         """Return the first whole day of the range in the company's time zone; RefusedError for a senseless number."""
         if self.past_days is None:
             return None
         if not 0 <= self.past_days <= _LONGEST:
             raise RefusedError("Ledger", f"past_days {self.past_days}", f"it must be 0 (today) to {_LONGEST}")
-        return now.astimezone(settings.company().zone).date() - timedelta(days=self.past_days)
+        return now.astimezone(zone).date() - timedelta(days=self.past_days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +129,9 @@ class Grid:
         return f"{told} ({self.scope.words}).{shown}{where}"
 
 
-def read(ledger: Ledger, scope: Scope, clock: Clock) -> Iterator[Row]:
+def read(ledger: Ledger, scope: Scope, office: Office) -> Iterator[Row]:
     """Yield the invoices of the scope, newest change first; memory stays flat."""
-    first_day, company = scope.first_day(clock()), settings.company()
+    first_day, company = scope.first_day(office.clock(), office.settings.company.zone), office.settings.company
     changed_since = (
         datetime.combine(first_day, time(), company.zone) if first_day and scope.date_basis == "changed" else None
     )
@@ -143,36 +144,36 @@ def read(ledger: Ledger, scope: Scope, clock: Clock) -> Iterator[Row]:
                 yield _row(sighting, item, invoices.get(sighting.invoice_id), company)
 
 
-def write(ledger: Ledger, scope: Scope, clock: Clock) -> Grid:
+def write(ledger: Ledger, scope: Scope, office: Office) -> Grid:
     """Write all rows into a CSV file and return the first ones; a folder that takes no file does not stop this.
 
     Raises RefusedError for a project that Procore never listed and for a senseless range.
     """
-    project, now = named_project(ledger, scope.project_id).name, clock()
-    file = settings.grid_folder() / f"{scope.key}.csv"
-    tally = Tally(settings.grid().rows)
-    rows = tally.of(read(ledger, scope, clock))
+    project, now = named_project(ledger, scope.project_id).name, office.clock()
+    file = office.settings.grid.folder / f"{scope.key}.csv"
+    tally = Tally(office.settings.grid.rows)
+    rows = tally.of(read(ledger, scope, office))
     problem = _try_to_write(rows, file)
     for _ in rows:  # what no file took is counted all the same
         pass
     return Grid(scope, project, now, tally.counts, tally.first, None if problem else file, problem)
 
 
-def moved_projects(ledger: Ledger, clock: Clock, rest: timedelta = timedelta()) -> tuple[int, list[int]]:
+def moved_projects(ledger: Ledger, office: Office, rest: timedelta = timedelta()) -> tuple[int, list[int]]:
     """Return the newest event, and the projects whose lists it or an earlier one made old.
 
     None are, within `rest` of the last time: a storm of small runs shall not write a list for each.
     """
     with ledger.reading() as connection:
         event_id, written_at, projects = grids.moved_since_written(connection)
-    if written_at and timedelta() <= clock() - written_at < rest:
+    if written_at and timedelta() <= office.clock() - written_at < rest:
         return event_id, []
     return event_id, projects
 
 
-def note_written(ledger: Ledger, event_id: int, clock: Clock) -> None:
+def note_written(ledger: Ledger, event_id: int, office: Office) -> None:
     """Note that all lists show what happened up to this event."""
-    with ledger.transaction(clock(), "grid") as tx:
+    with ledger.transaction(office.clock(), "grid") as tx:
         grids.note_written(tx, event_id)
 
 

@@ -136,13 +136,6 @@ def colour(state: str) -> str:
     return GREEN if state in states.IN_ERP else BLUE
 
 
-def label(item: Item) -> str:
-    """Return the name by which people find the invoice everywhere."""
-    return " · ".join(
-        part for part in (item.number, item.vendor, in_words(item.gross, item.currency), item.project) if part
-    )
-
-
 def summary(ledger: Ledger) -> dict[str, Any]:
     """Return the counts that `tieout status` and the demo print."""
     exported = ledger.items(state=states.IN_ERP)

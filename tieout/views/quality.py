@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from data_contracts.data_docs import page_of, write_docs
 from data_contracts.quality import Day
 from data_contracts.rules import RULES
-from tieout import settings
 from tieout.ledger import judgements
 from tieout.ledger.book import Ledger
+from tieout.settings import Quality as Section
 
 if TYPE_CHECKING:
     import pygal  # type: ignore[import-untyped]  # it brings no types
@@ -49,9 +49,9 @@ class Quality:
     problem: str = ""  # why the pages were not written
 
 
-def show(ledger: Ledger) -> Quality:
+def show(ledger: Ledger, section: Section) -> Quality:
     """Read how the rules were kept and write the pages about it; a folder that takes no file does not stop this."""
-    section, folder = settings.quality(), settings.quality_folder()
+    folder = section.folder
     with ledger.reading() as connection:
         days = judgements.last_days(connection, section.days)
     if not days:

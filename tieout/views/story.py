@@ -8,9 +8,14 @@ from typing import Final
 from data_contracts.fetched import UnreadableInvoice
 from data_contracts.money import in_words
 from data_contracts.reference import Finding
+from tieout.connectors.base import ERP
+from tieout.export import preview
 from tieout.export.drift import open_drift
 from tieout.export.preview import Payload
+from tieout.ledger.book import Ledger
 from tieout.ledger.items import Item
+from tieout.office import Office
+from tieout.views import inquiry
 from tieout.views.derivation import Derivation, sheets
 from tieout.views.standing import SETTLED, badge_of
 from tieout.wording import NOWHERE, Places, cell, run_name
@@ -27,6 +32,22 @@ class Story:
 
 
 NO_STORY: Final = Story()
+
+
+def stories(
+    ledger: Ledger, erp: ERP, items: Sequence[Item], office: Office, also_settled: bool = False
+) -> dict[int, Story]:
+    """Return the story of each item, by item id.
+
+    Its payload is in it where somebody must act on the item, or with `also_settled`: to make one costs a look.
+    """
+    shown = [item for item in items if also_settled or badge_of(item)]
+    payloads, happened = preview.payloads(ledger, erp, shown, office), inquiry.timelines(ledger, items)
+    derived = inquiry.derivations(ledger, items)
+    return {
+        item.item_id: Story(happened[item.item_id], payload=payloads.get(item.item_id), derived=derived[item.item_id])
+        for item in items
+    }
 
 
 def explanation(item: Item, story: Story = NO_STORY, places: Places = NOWHERE) -> str:

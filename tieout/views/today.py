@@ -1,6 +1,6 @@
 """The landing page: how everything stands now, what moved since midnight, and where to click for each."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 from data_contracts.money import in_words
 from data_contracts.reference import Problem
-from tieout import settings
 from tieout.ledger import states, tallies, watermarks
 from tieout.ledger.book import Ledger
 from tieout.ledger.tallies import Tally
+from tieout.office import Office
 from tieout.views.standing import DRIFTED, FAILED_TO_EXPORT, HELD, TO_RELEASE, UNCERTAIN
 from tieout.watch import alarms
 from tieout.wording import cell
@@ -103,9 +103,9 @@ class Today:
         return f"{moment.astimezone(self.zone):%Y-%m-%d %H:%M %Z}"
 
 
-def gather(ledger: Ledger, screen: Screen, clock: Callable[[], datetime]) -> Today:
+def gather(ledger: Ledger, screen: Screen, office: Office) -> Today:
     """Read what the page tells; midnight is the company's."""
-    now, zone = clock(), settings.company().zone
+    now, zone = office.clock(), office.settings.company.zone
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     with ledger.reading() as connection:
         return Today(
@@ -118,7 +118,7 @@ def gather(ledger: Ledger, screen: Screen, clock: Callable[[], datetime]) -> Tod
             exported=tallies.exported_since(connection, midnight),
             paid=tallies.paid_since(connection, midnight),
             last_night=watermarks.moved_at(connection, watermarks.NIGHT_JOB),
-            alarms=alarms.ringing(ledger, clock),
+            alarms=alarms.ringing(ledger, office),
         )
 
 

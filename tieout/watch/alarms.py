@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 
 from data_contracts.reference import Problem
 from tieout import settings
-from tieout.clock import Clock
 from tieout.export.reasons import TRANSIENT
 from tieout.ledger import ages, census, states, watermarks
 from tieout.ledger.ages import Waiting
 from tieout.ledger.book import Ledger
 from tieout.ledger.database import Reader
+from tieout.office import Office
 
 # What rings, by name, and the system to look into; empty stands for the ERP. The runbook has an entry for each.
 CHECKS = {
@@ -66,24 +66,24 @@ class _Look:
             yield self.ring(check, message, remedy)
 
 
-def ringing(ledger: Ledger, clock: Clock) -> list[Problem]:
+def ringing(ledger: Ledger, office: Office) -> list[Problem]:
     """Return what rings now: what it is, since when, how many, an example; the remedy says who does what about it.
 
     While no night comes to its end, that rings, and not all that waits for the night as well.
     """
     with ledger.reading() as connection:
-        look = _Look(connection, clock(), settings.watch(), settings.company())
+        look = _Look(connection, office.clock(), office.settings.watch, office.settings.company)
         night = [*_night(look)]
         waits_for_the_night = [_listings, _accepted, _letters, _unwritten]
         looks = [_payments, _exporting, _uncertain, _censuses, _mails, *([] if night else waits_for_the_night)]
         return [*night, *(problem for each in looks for problem in each(look))]
 
 
-def vanished(ledger: Ledger, clock: Clock) -> list[str]:
+def vanished(ledger: Ledger, office: Office) -> list[str]:
     """Return a sentence for each project that Procore lists no more though its invoices are not done: worth knowing."""
-    skipped = settings.policy().skip_projects
+    skipped = office.settings.policy.skip_projects
     with ledger.reading() as connection:
-        look = _Look(connection, clock(), settings.watch(), settings.company())
+        look = _Look(connection, office.clock(), office.settings.watch, office.settings.company)
         listed = [(project, at) for project, at in ages.projects(connection) if at <= look.now]
     newest = max((at for _, at in listed), default=None)
     gone = {project.project_id_procore: (project, at) for project, at in listed if at != newest}
@@ -98,9 +98,9 @@ def vanished(ledger: Ledger, clock: Clock) -> list[str]:
     ]
 
 
-def note_night(ledger: Ledger, clock: Clock) -> None:
+def note_night(ledger: Ledger, office: Office) -> None:
     """Note that a night came to its end, however it went."""
-    with ledger.transaction(clock(), "watch") as tx:
+    with ledger.transaction(office.clock(), "watch") as tx:
         watermarks.move_watermark(tx, watermarks.NIGHT_JOB, tx.now)
 
 

@@ -271,7 +271,7 @@ def test_verify_tells_a_ledger_that_was_changed(desk: Desk, tieout: Command):
     assert tieout("audit", "verify").exit_code == 0
 
     desk.close()
-    with unguarded(settings.ledger_url()) as connection:
+    with unguarded(settings.read().ledger_url) as connection:
         connection.exec_driver_sql("update event set actor = 'nobody' where event_id = 2")
     result = tieout("audit", "verify", "--json")
 
@@ -285,7 +285,7 @@ def test_rebuild_tells_an_invoice_that_does_not_stand_as_its_events_tell(desk: D
     assert "All 6 invoices match" in tieout("audit", "rebuild").output
 
     desk.close()
-    with unguarded(settings.ledger_url()) as connection:
+    with unguarded(settings.read().ledger_url) as connection:
         connection.exec_driver_sql("update item set gross_minor = 1 where item_id = 3")
     result = tieout("audit", "rebuild", "--json")
 

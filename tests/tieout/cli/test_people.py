@@ -10,10 +10,12 @@ import numpy
 import pyotp
 import pytest
 import zxingcpp
+from builders import an_office
 from desk import APPROVER, SENDER
 from ledgers import Ledgers
 from terminal import COMMAND, terminal
 
+from tieout import settings
 from tieout.ledger.book import Ledger
 from tieout.people import codes
 from tieout.people.rights import APPROVER as ACCOUNTING_APPROVER
@@ -48,7 +50,7 @@ def scan(shown: str) -> str:
 def sign(url: str, code: str) -> list[str]:
     now = datetime.now(UTC)
     with Ledger(url) as ledger, ledger.transaction(now, APPROVER) as tx:
-        return objections(tx, Signature(APPROVER, code), ACCOUNTING_APPROVER)
+        return objections(tx, settings.read(), Signature(APPROVER, code), ACCOUNTING_APPROVER)
 
 
 def listed() -> dict[str, dict[str, Any]]:
@@ -116,10 +118,10 @@ def test_without_a_key_it_says_which(url: str, monkeypatch: pytest.MonkeyPatch):
 def test_the_list_tells_who_may_do_what_and_who_is_locked_until_somebody_unlocks_them(url: str):
     before = datetime.now(UTC) - timedelta(minutes=5)
     with Ledger(url) as ledger:
-        issued = codes.issue(ledger, APPROVER, lambda: before)
+        issued = codes.issue(ledger, APPROVER, an_office(lambda: before))
         phone = pyotp.parse_uri(issued.uri)
         assert isinstance(phone, pyotp.TOTP)
-        assert codes.confirm(ledger, issued, phone.at(before), lambda: before)
+        assert codes.confirm(ledger, issued, phone.at(before), an_office(lambda: before))
     for _ in range(5):
         sign(url, "wrong")
 

@@ -24,6 +24,7 @@ from pydantic import SecretStr
 from data_contracts.case import Case
 from data_contracts.verdicts import check, verdict
 from data_contracts.voucher import Created, ErpInvoice, Outcome, Payment, Refused, Unreadable, Voucher
+from tieout import settings
 from tieout.connectors.base import ERP, open_erp
 from tieout.errors import ContractError, SettingsError, TieoutError, TransientError, UnconfirmedError
 from tieout.sandbox.contractor.erp_books import ErpBooks
@@ -65,7 +66,7 @@ def open_with(erp_name: str, section: dict[str, Any], patch: pytest.MonkeyPatch)
     """Open a connector by its name, with these settings."""
     for key, value in section.items():
         patch.setenv(f"TIEOUT_{erp_name.upper()}__{key.upper()}", str(value))
-    return open_erp(erp_name)
+    return open_erp(erp_name, settings.read())
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from clerk import Clerk, Held, Hire
-from desk import NIGHT, Desk, amount
+from desk import Desk, amount
 
 from benchmarks import crash
 from benchmarks.workers import Child, at_work
@@ -43,7 +43,7 @@ BOUNDARIES = [name for name, story in crash.BOUNDARIES.items() if name.startswit
 
 @dataclass
 class Trade:
-    """An office, and accounting in the ERP that its settings name."""
+    """A desk, and accounting in the ERP that its settings name."""
 
     desk: Desk
     clerk: Clerk
@@ -236,7 +236,7 @@ def test_a_worker_that_is_killed_at_a_boundary_of_the_export_leaves_each_invoice
 
 def _export_and_die(desk: Desk, boundary: str) -> None:
     watch = crash.Watch(boundary, lambda: os.kill(os.getpid(), signal.SIGKILL))
-    with at_work(opening.open_ledger(), desk.clock) as worker, watch.over(worker) as watched:
+    with at_work(opening.open_ledger(desk.office), desk.clock) as worker, watch.over(worker) as watched:
         watched.export()
 
 
@@ -269,11 +269,11 @@ def four_at_work(trade: Trade) -> None:
 
 def _work(desk: Desk) -> None:
     """Do what one worker does with all that waits, once."""
-    with opening.open_ledger() as ledger, opening.open_erp() as erp:
-        outcome.release_expired(ledger, erp, desk.clock, NIGHT)
-        outcome.settle_uncertain(ledger, erp, desk.clock, NIGHT)
-        outcome.revive_transient(ledger, desk.clock, NIGHT)
-        terms = load_basis(ledger, erp, desk.clock())
+    with opening.open_ledger(desk.office) as ledger, opening.open_erp(desk.office) as erp:
+        outcome.release_expired(ledger, erp, desk.office)
+        outcome.settle_uncertain(ledger, erp, desk.office)
+        outcome.revive_transient(ledger, desk.office)
+        basis = load_basis(ledger, erp, desk.office)
         with suppress(TransientError):
-            while chunk.export_chunk(ledger, erp, terms, desk.clock, NIGHT).invoice_ids:
+            while chunk.export_chunk(ledger, erp, basis, desk.office).invoice_ids:
                 pass

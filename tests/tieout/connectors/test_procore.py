@@ -19,6 +19,7 @@ from data_contracts.commitment import Project
 from data_contracts.fetched import FetchedInvoice, UnreadableInvoice
 from data_contracts.invoice import SENDABLE, Invoice
 from data_contracts.voucher import ProcorePayment
+from tieout import settings
 from tieout.connectors.procore import UNCHANGED, Procore, Settings, parse_invoice
 from tieout.errors import RefusedError, SettingsError, TransientError, UnconfirmedError
 from tieout.sandbox.contractor.contractor import Contractor, build
@@ -682,10 +683,10 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv("TIEOUT_CONFIG", str(config))
     monkeypatch.delenv("TIEOUT_PROCORE__CLIENT_SECRET", raising=False)
     with pytest.raises(SettingsError, match="client_secret"):
-        Procore.from_settings()
+        Procore.from_settings(settings.read())
     monkeypatch.setenv("TIEOUT_PROCORE__CLIENT_SECRET", "s3cret")
 
-    assert Procore.from_settings().company_id == 12
+    assert Procore.from_settings(settings.read()).company_id == 12
 
 
 def write_expected() -> None:

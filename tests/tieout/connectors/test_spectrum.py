@@ -13,6 +13,7 @@ from builders import a_voucher
 from pydantic import SecretStr
 
 from data_contracts.voucher import Created, Refused, Voucher
+from tieout import settings
 from tieout.connectors.base import open_erp
 from tieout.connectors.spectrum import Connector, Settings, field_mapping
 from tieout.errors import ContractError, SettingsError, TransientError, UnconfirmedError
@@ -297,7 +298,7 @@ def test_the_connector_is_opened_by_name(monkeypatch: pytest.MonkeyPatch) -> Non
     facts = {"URL": "http://127.0.0.1:9", "COMPANY_CODE": "ACM", "AUTHORIZATION_ID": "S", "INFO_LINK_URL": "sqlite://"}
     for name, value in facts.items():
         monkeypatch.setenv(f"TIEOUT_SPECTRUM__{name}", value)
-    erp = open_erp("spectrum")
+    erp = open_erp("spectrum", settings.read())
 
     assert erp.capabilities.name == "spectrum"
     erp.close()

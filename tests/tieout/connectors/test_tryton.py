@@ -16,6 +16,7 @@ from trytons import TrytonCompany, TrytonServer
 from data_contracts.voucher import Created, ErpInvoice, Refused, Voucher
 from deployments.tryton.company import ACCOUNTING, PASSWORD_OF
 from deployments.tryton.rpc import Tryton
+from tieout import settings
 from tieout.connectors.base import open_erp
 from tieout.connectors.tryton import Connector, Settings, field_mapping
 from tieout.errors import ContractError, SettingsError, TransientError, UnconfirmedError
@@ -318,7 +319,7 @@ def test_a_refusal_is_told_without_the_definition_of_the_field(tryton_company: T
 def test_the_connector_is_found_by_its_name(tryton_company: TrytonCompany, monkeypatch: pytest.MonkeyPatch):
     for name, value in tryton_company.settings.items():
         monkeypatch.setenv(f"TIEOUT_TRYTON__{name.upper()}", str(value))
-    erp = open_erp("tryton")
+    erp = open_erp("tryton", settings.read())
 
     assert erp.check() == []
     erp.close()

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from desk import APPROVER, NIGHT, SENDER, Desk, amount
+from desk import APPROVER, SENDER, Desk, amount
 from ledgers import ON_BOTH_DATABASES
 
 from data_contracts.reference import Finding
@@ -46,7 +46,7 @@ def told(item: Item) -> list[Finding]:
 
 
 def confirm(desk: Desk, item: Item, by: str = APPROVER, note: str = "released in batch 12") -> None:
-    confirm_release.confirm(desk.ledger, item.company_id, item.invoice_id, Signature(by), note, desk.clock)
+    confirm_release.confirm(desk.ledger, item.company_id, item.invoice_id, Signature(by), note, desk.office)
 
 
 @SMALL
@@ -132,7 +132,7 @@ def test_drift_comes_before_the_release_and_both_are_open(desk: Desk):
     desk.export_everything()
     desk.edit(invoice["id"], invoice_number="OTHER-1")
     desk.night()
-    observation.observe(desk.ledger, desk.erp, desk.clock, NIGHT)
+    observation.observe(desk.ledger, desk.erp, desk.office)
 
     item = desk.item(invoice["id"])
     assert standing.badge_of(item) == standing.DRIFTED

@@ -24,7 +24,7 @@ def newest(desk: Desk) -> int:
 
 def look(desk: Desk, invoice_id: int) -> Change | None:
     """What the flow does before it asks."""
-    invoices.refetch_one(desk.ledger, desk.procore, invoice_id, desk.clock)
+    invoices.refetch_one(desk.ledger, desk.procore, invoice_id, desk.office)
     return refresh.compare(desk.ledger, desk.erp.capabilities, desk.contractor.company_id, invoice_id)
 
 
@@ -36,7 +36,7 @@ def changed(desk: Desk, invoice_id: int) -> Change:
 
 def answer(desk: Desk, change: Change, decision: str = "apply", by: str = APPROVER) -> list[str]:
     given = RefreshAnswer(decided_by=by, decision=decision)
-    return refresh.apply(desk.ledger, desk.erp, desk.terms, change, given, Signature(by), RUN, desk.clock)
+    return refresh.apply(desk.ledger, desk.erp, desk.basis, change, given, Signature(by), RUN, desk.office)
 
 
 @ON_BOTH_DATABASES

@@ -21,12 +21,12 @@ from tieout.people.rights import Signature
 def reject(desk: Desk, *invoice_ids: int, by: str = APPROVER, reason: str = "billed twice") -> Rejected:
     project_id = desk.items()[0].project_id
     chosen = invoice_ids or None
-    return reject_invoices(desk.ledger, desk.erp, project_id, chosen, Signature(by), reason, str(uuid4()), desk.clock)
+    return reject_invoices(desk.ledger, desk.erp, project_id, chosen, Signature(by), reason, str(uuid4()), desk.office)
 
 
 def retrieve(desk: Desk, *invoice_ids: int) -> list[Answer]:
     project_id = desk.items()[0].project_id
-    return retrieve_invoices(desk.ledger, project_id, invoice_ids or None, Signature(SENDER), "run-1", desk.clock)
+    return retrieve_invoices(desk.ledger, project_id, invoice_ids or None, Signature(SENDER), "run-1", desk.office)
 
 
 def is_locked(desk: Desk, invoice_id: int) -> bool:
@@ -136,7 +136,7 @@ def test_what_waits_is_taken_back_and_can_be_edited_and_sent_again(desk: Desk):
     desk.night()
     assert desk.item(item.invoice_id).state == "RETRIEVED"  # nothing sends it by itself
 
-    [answer] = send.send(desk.ledger, desk.terms, item.project_id, [item.invoice_id], Signature(SENDER), desk.clock)
+    [answer] = send.send(desk.ledger, desk.basis, item.project_id, [item.invoice_id], Signature(SENDER), desk.office)
     sent = desk.item(item.invoice_id)
     assert (answer.outcome, sent.revision, sent.sent_by) == ("READY", item.revision + 1, SENDER)
     assert [each.outcome for each in retrieve(desk)] == ["RETRIEVED"] * len(desk.states())
@@ -150,7 +150,7 @@ def test_whoever_sent_an_invoice_is_told_of_its_rejection_too(desk: Desk, post_o
     desk.set("mail", notify_sender=is_told)
     item = desk.items("READY")[0]
     retrieve(desk, item.invoice_id)
-    send.send(desk.ledger, desk.terms, item.project_id, [item.invoice_id], Signature(SENDER), desk.clock)
+    send.send(desk.ledger, desk.basis, item.project_id, [item.invoice_id], Signature(SENDER), desk.office)
     reject(desk, item.invoice_id)
     desk.mail()
 
@@ -162,7 +162,7 @@ def test_whoever_sent_an_invoice_is_told_of_its_rejection_too(desk: Desk, post_o
 def test_nobody_takes_back_invoices_of_a_project_that_is_not_theirs(desk: Desk):
     with pytest.raises(RefusedError, match="may not send or retrieve invoices"):
         project_id = desk.items()[0].project_id
-        retrieve_invoices(desk.ledger, project_id, None, Signature("Nobody"), "run-1", desk.clock)
+        retrieve_invoices(desk.ledger, project_id, None, Signature("Nobody"), "run-1", desk.office)
 
     assert set(desk.states().values()) == {"READY"}
 

@@ -23,7 +23,7 @@ def reprocess(desk: Desk, *named: object, by: str = SENDER) -> list[Answer]:
     project_id = only_project(desk)
     meant = choose(desk.ledger, project_id, [str(each) for each in named])
     assert meant.unclear == ()
-    return reprocess_invoices(desk.ledger, desk.terms, project_id, meant.invoice_ids, Signature(by), desk.clock)
+    return reprocess_invoices(desk.ledger, desk.basis, project_id, meant.invoice_ids, Signature(by), desk.office)
 
 
 def reason(desk: Desk, named: object) -> str:

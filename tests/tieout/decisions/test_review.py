@@ -191,7 +191,7 @@ def test_a_list_stays_what_it_was_when_it_was_shown(desk: Desk):
 @AFTER_A_NIGHT
 def test_a_superseded_review_loses_nothing(desk: Desk):
     offered = first_offer(desk)
-    review.supersede(desk.ledger, offered.run_id, desk.clock)
+    review.supersede(desk.ledger, offered.run_id, desk.office)
     again = desk.offer(offered.project_id)
 
     assert again
@@ -216,9 +216,9 @@ def test_two_subcontractors_who_use_the_same_number_are_told_apart(desk: Desk):
 def test_the_policy_accepts_in_the_projects_that_it_names_and_in_no_other(desk: Desk):
     offered = first_offer(desk)
     projects = {item.project_id for item in desk.items()}
-    assert review.accept_by_policy(desk.ledger, sorted(projects), desk.clock, 1) == 0
+    assert review.accept_by_policy(desk.ledger, sorted(projects), desk.office, 1) == 0
     desk.set("policy", auto_accept_projects=f"[{offered.project_id}]")
-    count = review.accept_by_policy(desk.ledger, sorted(projects), desk.clock, 2)
+    count = review.accept_by_policy(desk.ledger, sorted(projects), desk.office, 2)
 
     assert count == len(offered.rows)
     assert {item.project_id for item in desk.items("ACCEPTED")} == {offered.project_id}
@@ -240,9 +240,9 @@ def test_acceptance_survives_a_crash_before_the_export(desk: Desk):
 def test_an_answer_to_a_review_that_was_closed_decides_nothing(desk: Desk, how: str):
     offered = first_offer(desk)
     if how == "superseded":
-        review.supersede(desk.ledger, offered.run_id, desk.clock)
+        review.supersede(desk.ledger, offered.run_id, desk.office)
     else:
-        review.lapse(desk.ledger, [offered.run_id], desk.clock)
+        review.lapse(desk.ledger, [offered.run_id], desk.office)
     decided = desk.decide(offered)
 
     assert (decided.accepted, decided.rejected, decided.problems) == ((), (), ())
@@ -263,7 +263,7 @@ def test_of_two_people_who_answer_at_once_one_decides_and_both_are_told_the_same
     def answer(by: str) -> review.Decided:
         start.wait()
         reject = [] if by == APPROVER else [(row.number, "no") for row in offered.rows]
-        return review.decide(ledger, offered.run_id, Signature(by), ALL, reject, desk.clock)
+        return review.decide(ledger, offered.run_id, Signature(by), ALL, reject, desk.office)
 
     with ThreadPoolExecutor(2) as people:
         one, two = people.map(answer, [APPROVER, other["name"]])

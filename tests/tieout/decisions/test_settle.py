@@ -1,24 +1,18 @@
-"""An accountant settles what no machine may decide, and cuts the tie to what is gone. Counted in Spectrum's tables."""
+"""An accountant settles what no machine may decide. Counted in Spectrum's tables."""
 
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, APPROVER, NIGHT, SENDER, Desk, amount
+from desk import AFTER_A_NIGHT, APPROVER, SENDER, Desk, amount, of_ours
 
 from data_contracts.forms import SettleAnswer
 from tieout.connectors.base import invoice_key
-from tieout.decisions import answers, settle
-from tieout.decisions.send import send as send_invoices
+from tieout.decisions import settle
 from tieout.decisions.settle import Doubt
-from tieout.decisions.unlink import unlink as unlink_invoice
-from tieout.errors import RefusedError
-from tieout.export import drift, observation
+from tieout.export import drift
 from tieout.judgement import batch
 from tieout.ledger.book import LostRaceError
-from tieout.ledger.intents import Intent, live_intents
-from tieout.ledger.items import Item
-from tieout.payments import collection
 from tieout.people.rights import Signature
 from tieout.views import settle_form
 from tieout.views.inquiry import timeline
@@ -27,7 +21,7 @@ RUN = "run-1"
 
 
 def look(desk: Desk, invoice_id: int) -> Doubt | None:
-    return settle.examine(desk.ledger, desk.erp, desk.contractor.company_id, invoice_id, desk.clock, NIGHT)
+    return settle.examine(desk.ledger, desk.erp, desk.contractor.company_id, invoice_id, desk.office)
 
 
 def in_doubt(desk: Desk, invoice_id: int) -> Doubt:
@@ -40,19 +34,13 @@ def in_doubt(desk: Desk, invoice_id: int) -> Doubt:
 
 def decide(desk: Desk, doubt: Doubt, decision: str, **answer: str) -> list[str]:
     told = SettleAnswer(**{"decided_by": APPROVER, "decision": decision, "reason": "compared with the paper", **answer})
-    return settle.decide(desk.ledger, doubt, told, Signature(told.decided_by), RUN, desk.clock)
+    return settle.decide(desk.ledger, doubt, told, Signature(told.decided_by), RUN, desk.office)
 
 
 def differing(desk: Desk, **changes: str) -> tuple[int, dict[str, Any]]:
     """Lose the answers, and have one of the invoices turn up with another retention; return it and its row."""
     [first, *_] = desk.lose_answers()
     return first, desk.arrive(first, **(changes or {"Retention_Amount": "0.00"}))
-
-
-def of_ours(desk: Desk, invoice_id: int) -> list[dict[str, Any]]:
-    """What Spectrum holds under our key that is not void."""
-    key = invoice_key(desk.contractor.company_id, invoice_id)
-    return [row for row in desk.erp_invoices() if row["Remarks"].strip() == key and row["state"] != "void"]
 
 
 def words(desk: Desk, invoice_id: int) -> str:
@@ -63,11 +51,8 @@ def retry(desk: Desk, invoice_id: int) -> None:
     """What Retry does."""
     desk.read()
     desk.settle()
-    batch.rejudge_one(desk.ledger, desk.terms, invoice_id, desk.clock, NIGHT)
+    batch.rejudge_one(desk.ledger, desk.basis, invoice_id, desk.office)
     desk.export([invoice_id])
-
-
-# Settling what no machine may decide.
 
 
 @AFTER_A_NIGHT
@@ -378,186 +363,3 @@ def test_what_is_found_before_the_first_send_is_decided_at_once(desk: Desk):
     decide(desk, doubt, "adopt")
 
     assert desk.states()[first] == "EXPORTED"
-
-
-# Cutting the tie to what is gone.
-
-
-def gone(desk: Desk, how: str = "delete") -> tuple[int, dict[str, Any]]:
-    """Export everything and have one AP invoice deleted or voided; return the invoice and its row."""
-    desk.export_everything()
-    first, row = min(desk.exported().items())
-    if how == "void":
-        desk.post([first])
-    desk.act_on(row, how)
-    for _ in range(2):
-        desk.pay()
-        desk.clock.advance(minutes=10)
-    assert desk.states()[first] == "GONE"
-    return first, row
-
-
-def unlink(desk: Desk, invoice_id: int, by: str = APPROVER, reason: str = "billed twice") -> Item:
-    company_id = desk.contractor.company_id
-    unlink_invoice(desk.ledger, company_id, invoice_id, Signature(by), reason, RUN, desk.clock)
-    return desk.item(invoice_id)
-
-
-def send(desk: Desk, invoice_id: int) -> answers.Answer:
-    project_id = desk.item(invoice_id).project_id
-    [answer] = send_invoices(desk.ledger, desk.terms, project_id, [invoice_id], Signature(SENDER), desk.clock)
-    return answer
-
-
-@AFTER_AN_EXPORT
-def test_an_unlinked_one_is_editable_in_procore_and_no_night_sends_it(desk: Desk):
-    first, _ = gone(desk)
-    item = unlink(desk, first)
-    assert (item.state, item.document_id_erp) == ("UNLINKED", None)
-    for _ in range(2):
-        desk.clock.advance(days=8)
-        desk.night()
-    shown = desk.requisition(first)
-
-    assert desk.states()[first] == "UNLINKED"
-    assert (shown["origin_id"], shown["origin_data"]) == (None, None)
-    assert of_ours(desk, first) == []
-    [unlinked] = [each for each in timeline(desk.ledger, item) if each.kind == "unlinked"]
-    assert (unlinked.actor, unlinked.facts["reason"]) == (APPROVER, "billed twice")
-    assert desk.audit() == []
-
-
-@AFTER_AN_EXPORT
-def test_an_unlinked_one_that_a_person_sends_again_becomes_one_ap_invoice(desk: Desk):
-    first, row = gone(desk)
-    unlink(desk, first)
-    assert send(desk, first).outcome == "READY"
-    desk.accept()
-    for _ in range(2):
-        desk.night()
-    [again] = of_ours(desk, first)
-
-    assert (desk.states()[first], desk.item(first).revision) == ("EXPORTED", 2)
-    assert again["Invoice_Number"] == row["Invoice_Number"]
-    assert again["Document_ID"] == desk.item(first).document_id_erp != row["Document_ID"]
-    assert desk.audit() == []
-
-
-@AFTER_AN_EXPORT
-def test_an_unlinked_one_that_accounting_restores_is_found_and_not_doubled(desk: Desk):
-    first, _ = gone(desk)
-    unlink(desk, first)
-    send(desk, first)
-    desk.accept()
-    payload = desk.payload(first)
-    desk.enter(payload)
-    desk.night()
-    [there] = of_ours(desk, first)
-
-    assert desk.item(first).document_id_erp == there["Document_ID"]
-    assert desk.states()[first] == "EXPORTED"
-
-
-@AFTER_AN_EXPORT
-def test_a_voided_one_is_corrected_in_procore_and_goes_out_once_more_after_a_new_acceptance(desk: Desk):
-    first, _ = gone(desk, "void")
-    unlink(desk, first)
-    desk.deliver()
-    desk.edit(first, invoice_number="RIGHT-1")
-    desk.night()
-    assert desk.states()[first] == "READY"  # its content changed, so the night offers it
-    desk.accept()
-    desk.night()
-
-    assert desk.states()[first] == "EXPORTED"
-    assert [each["Invoice_Number"].strip() for each in of_ours(desk, first)] == ["RIGHT-1"]
-
-
-@AFTER_AN_EXPORT
-def test_a_voided_one_that_is_sent_under_its_old_number_says_that_the_number_stays_taken(desk: Desk):
-    first, _ = gone(desk, "void")
-    unlink(desk, first)
-    send(desk, first)
-    desk.accept()
-    desk.night()
-    item = desk.item(first)
-
-    assert (item.state, item.cause) == ("FAILED", "already-in-erp")
-    assert "void" in item.reasons[0].message
-    assert "a different number in Procore" in item.reasons[0].remedy
-
-
-@AFTER_AN_EXPORT
-@pytest.mark.parametrize(
-    ("by", "reason", "why"),
-    [(SENDER, "billed twice", "Can Push to Accounting are missing"), (APPROVER, " ", "a reason is needed")],
-)
-def test_who_may_not_unlink_or_gives_no_reason_is_refused(desk: Desk, by: str, reason: str, why: str):
-    first, _ = gone(desk)
-    with pytest.raises(RefusedError, match=why):
-        unlink(desk, first, by, reason)
-
-    assert desk.states()[first] == "GONE"
-
-
-@AFTER_AN_EXPORT
-def test_what_is_still_there_or_was_missed_once_only_is_not_unlinked(desk: Desk):
-    desk.export_everything()
-    first, row = min(desk.exported().items())
-    with pytest.raises(RefusedError, match="it is EXPORTED; only what is GONE"):
-        unlink(desk, first)
-    desk.act_on(row, "delete")
-    observation.observe(desk.ledger, desk.erp, desk.clock, NIGHT, [first])
-    with pytest.raises(RefusedError, match="it is EXPORTED; only what is GONE"):
-        unlink(desk, first)
-    again = (desk.clock() + desk.erp.capabilities.settles_within).strftime("%H:%M")
-
-    assert f"a second look after 2026-03-04 {again} UTC decides" in words(desk, first)
-
-
-@AFTER_AN_EXPORT
-def test_one_on_which_a_payment_stands_is_not_unlinked_before_that_is_voided(desk: Desk):
-    desk.export_everything()
-    first, row = min(desk.exported().items())
-    desk.post([first])
-    check = desk.cut_check([first])
-    desk.pay()
-    paid = sum(Decimal(each["amount"]) for each in desk.payments_issued())
-    desk.void_check(check["check_number"])
-    desk.act_on(row, "void")
-    for _ in range(2):
-        observation.observe(desk.ledger, desk.erp, desk.clock, NIGHT, [first])
-        desk.clock.advance(minutes=10)
-    assert desk.states()[first] == "GONE"
-    with pytest.raises(RefusedError, match="was paid on it and is not voided") as refused:
-        unlink(desk, first)
-
-    assert f"${paid:,.2f}" in str(refused.value)
-    desk.pay()
-    unlink(desk, first)
-
-    assert desk.states()[first] == "UNLINKED"
-    assert [Decimal(each["amount"]) for each in desk.payments_issued()] == [paid, -paid]
-
-
-@AFTER_AN_EXPORT
-def test_a_payment_of_what_was_unlinked_is_not_written_to_procore(desk: Desk):
-    first, row = gone(desk)
-    [payload] = [desk.erp.preview(each.voucher) for each in links(desk, first)]
-    unlink(desk, first)
-    desk.enter({**payload, "Remarks": "typed by hand"})
-    who = [row["Vendor_Code"], row["Invoice_Number"]]
-    desk.play("spectrum", "post", {"invoices": [who]})
-    desk.play("spectrum", "checks", {"vendor_code": who[0], "applications": [{"invoice_number": who[1]}]})
-    [told] = collection.collect(desk.ledger, desk.erp, desk.clock, NIGHT).not_shown
-    for _ in range(2):
-        desk.night()
-
-    assert f"is on invoice {desk.item(first).number}, which is UNLINKED: tieout does not show it in Procore" in told
-    assert desk.payments_issued() == []
-    assert desk.item(first).settled_minor == 0
-
-
-def links(desk: Desk, invoice_id: int) -> list[Intent]:
-    with desk.ledger.reading() as connection:
-        return list(live_intents(connection, [desk.item(invoice_id)]).values())

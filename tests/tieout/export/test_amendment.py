@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from desk import AFTER_AN_EXPORT, APPROVER, NIGHT, SENDER, Desk, Killed
+from desk import AFTER_AN_EXPORT, APPROVER, SENDER, Desk, Killed
 from ledgers import ON_BOTH_DATABASES
 
 from data_contracts.voucher import Created, Outcome, Refused, Voucher
@@ -51,7 +51,7 @@ class Amendable(spectrum.Connector):
 
 @pytest.fixture
 def erp(desk: Desk) -> Amendable:
-    connector = Amendable(desk.erp.settings, desk.clock)  # type: ignore[attr-defined] # which is Spectrum's
+    connector = Amendable(desk.erp.settings, desk.office)  # type: ignore[attr-defined] # which is Spectrum's
     connector.capabilities = connector.capabilities.model_copy(update={"update": True})
     connector.edit = desk.play
     desk._open["erp"] = connector
@@ -135,7 +135,7 @@ def test_a_change_whose_sender_died_is_found_or_given_up_after_a_while(desk: Des
     erp.before = die
     with pytest.raises(Killed):
         desk.take_over(change)
-    assert amendment.settle(desk.ledger, erp, desk.clock, NIGHT) == 0
+    assert amendment.settle(desk.ledger, erp, desk.office) == 0
     again = desk.see_change(change.item.invoice_id)
     assert desk.take_over(again, "run-2") == [
         "another change of it is on its way to the ERP; answer again in a few minutes"
@@ -145,7 +145,7 @@ def test_a_change_whose_sender_died_is_found_or_given_up_after_a_while(desk: Des
     with pytest.raises(Killed):
         desk.take_over(desk.see_change(change.item.invoice_id), "run-3")
 
-    assert amendment.settle(desk.ledger, erp, desk.clock, NIGHT) == 1
+    assert amendment.settle(desk.ledger, erp, desk.office) == 1
     assert (erp.asked, in_erp(desk, change)) == (2, change.item.gross + 100)
     assert refresh.refreshed(desk.ledger, change.item, "run-3")
     assert is_as_in_procore(desk, change)

@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, NIGHT, Desk, Killed, StoppingClock, amount
+from builders import an_office
+from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, CLAIMER, Desk, Killed, StoppingClock, amount
 from ledgers import ON_BOTH_DATABASES, unguarded
 from sqlalchemy import text
 
@@ -279,7 +280,7 @@ def test_one_that_is_refused_does_not_stop_the_others(desk: Desk):
 def test_one_whose_stored_text_was_spoilt_fails_alone_and_the_others_arrive(desk: Desk):
     accepted = accepted_at(desk)
     spoilt = desk.item(accepted[-1])
-    with unguarded(settings.ledger_url()) as connection:  # somebody at the database, not we
+    with unguarded(settings.read().ledger_url) as connection:  # somebody at the database, not we
         connection.execute(text("UPDATE snapshot SET body = '{}' WHERE snapshot_id = :id"), {"id": spoilt.snapshot_id})
     foreseen = desk.foresee([spoilt.invoice_id])
     desk.export()
@@ -293,7 +294,7 @@ def test_one_whose_stored_text_was_spoilt_fails_alone_and_the_others_arrive(desk
 def vendor_code(desk: Desk, invoice_id: int) -> str:
     vendor_id = desk.requisition(invoice_id)["vendor_id"]
     item = desk.item(invoice_id)
-    code = desk.terms_of(item.project_id).mapping(item.project_id, desk.clock().date()).vendor(vendor_id)
+    code = desk.basis_of(item.project_id).mapping(item.project_id, desk.clock().date()).vendor(vendor_id)
     assert code
     return code
 
@@ -394,12 +395,12 @@ def test_something_else_under_our_key_waits_for_a_person(desk: Desk):
 def test_two_that_drain_at_the_same_time_send_each_once(desk: Desk):
     accepted = accepted_at(desk)
     desk.set("export", chunk=1)
-    terms = desk.terms
+    basis = desk.basis
 
     def drain(_: int) -> int:
-        with opening.open_ledger() as ledger, opening.open_erp() as erp:
+        with opening.open_ledger(an_office()) as ledger, opening.open_erp(an_office()) as erp:
             done = 0
-            while chunk.export_chunk(ledger, erp, terms, desk.clock, NIGHT).invoice_ids:
+            while chunk.export_chunk(ledger, erp, basis, desk.office).invoice_ids:
                 done += 1
             return done
 
@@ -413,26 +414,15 @@ def test_two_that_drain_at_the_same_time_send_each_once(desk: Desk):
 
 @ON_BOTH_DATABASES
 def test_who_exports_and_who_fetches_never_wait_for_each_other_in_turn(desk: Desk):
-    accepted, terms = accepted_at(desk), desk.terms
+    accepted, basis = accepted_at(desk), desk.basis
 
     def export_them() -> chunk.Exported:
-        with opening.open_ledger() as ledger, opening.open_erp() as erp:
-            return chunk.export_chunk(ledger, erp, terms, desk.clock, NIGHT)
+        with opening.open_ledger(an_office()) as ledger, opening.open_erp(an_office()) as erp:
+            return chunk.export_chunk(ledger, erp, basis, desk.office)
 
     exported = desk.beside_a_fetch(accepted, export_them)
 
     assert set(exported.invoice_ids) == set(accepted) == set(desk.exported())
-
-
-CLAIMER = """
-import sys
-from datetime import datetime
-from tieout import exporting, opening
-from tieout.terms import load_terms
-now = datetime.fromisoformat(sys.argv[1])
-with opening.open_ledger() as ledger, opening.open_erp() as erp:
-    exporting.export_chunk(ledger, erp, load_terms(ledger, erp, now), lambda: now, "dying")
-"""
 
 
 @AFTER_A_NIGHT
@@ -449,9 +439,9 @@ def test_a_claim_of_the_dead_is_taken_over_after_lease_and_deadline(desk: Desk, 
     assert set(desk.states().values()) == {"EXPORTING"}
 
     desk.clock.now += lease + deadline - timedelta(seconds=1)
-    assert outcome.release_expired(desk.ledger, desk.erp, desk.clock, NIGHT) == 0
+    assert outcome.release_expired(desk.ledger, desk.erp, desk.office) == 0
     desk.clock.advance(seconds=2)
-    assert outcome.release_expired(desk.ledger, desk.erp, desk.clock, NIGHT) == len(accepted)
+    assert outcome.release_expired(desk.ledger, desk.erp, desk.office) == len(accepted)
     assert set(desk.states().values()) == {"UNCERTAIN"}
     desk.settle()
     assert set(desk.states().values()) == {"EXPORTED" if is_written else "UNCERTAIN"}
@@ -478,7 +468,7 @@ def test_a_claim_that_never_sent_anything_just_waits_again(desk: Desk):
 
     dying = StoppingClock(desk.clock, lambda: set(desk.states().values()) == {"EXPORTING"}, die)
     with pytest.raises(Killed):
-        chunk.export_chunk(desk.ledger, desk.erp, desk.terms, dying, "dying")
+        chunk.export_chunk(desk.ledger, desk.erp, desk.basis, an_office(dying))
     assert desk.export() == {}
     desk.clock.advance(seconds=600)
     desk.night()
@@ -491,7 +481,7 @@ def test_a_claim_that_never_sent_anything_just_waits_again(desk: Desk):
 def test_nothing_is_sent_when_the_lease_might_end_meanwhile(desk: Desk):
     accepted_at(desk)
     desk.set("export", lease_seconds=100)
-    chunk.export_chunk(desk.ledger, desk.erp, desk.terms, desk.clock, NIGHT)
+    chunk.export_chunk(desk.ledger, desk.erp, desk.basis, desk.office)
 
     assert set(desk.states().values()) == {"ACCEPTED"}
     assert posts(desk) == 0
@@ -539,7 +529,7 @@ def test_a_single_retry_exports_that_invoice_alone(desk: Desk):
     row = next(each for each in desk.erp_invoices() if each["Remarks"] == "typed by hand")
     body = {"vendor_code": row["Vendor_Code"], "invoice_number": row["Invoice_Number"]}
     desk.play("spectrum", "invoices/delete", body)
-    assert batch.rejudge_one(desk.ledger, desk.terms, accepted[0], desk.clock, NIGHT).state == "ACCEPTED"
+    assert batch.rejudge_one(desk.ledger, desk.basis, accepted[0], desk.office).state == "ACCEPTED"
     desk.export(only=[accepted[0]])
 
     assert set(desk.exported()) == {accepted[0]}

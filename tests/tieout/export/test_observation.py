@@ -1,18 +1,15 @@
-"""What either side changes after the export is told field by field, once, until it is put back or let stand."""
+"""What either side changes after the export is told field by field, once, until it is put back."""
 
 import json
 import sqlite3
 from typing import Any
 
 import pytest
-from desk import AFTER_AN_EXPORT, APPROVER, NIGHT, Desk, amount
+from desk import AFTER_AN_EXPORT, Desk, amount
 from ledgers import ON_BOTH_DATABASES
 
 from data_contracts.reference import Finding
-from tieout.decisions import acknowledge_drift
-from tieout.errors import RefusedError
 from tieout.export import drift, observation
-from tieout.people.rights import Signature
 from tieout.views.inquiry import drifted, timeline
 
 pytestmark = AFTER_AN_EXPORT
@@ -21,16 +18,7 @@ pytestmark = AFTER_AN_EXPORT
 def look(desk: Desk) -> dict[str, int]:
     """Read what changed in Procore, then look at both sides of every link."""
     desk.read()
-    return observation.observe(desk.ledger, desk.erp, desk.clock, NIGHT)
-
-
-def erp(desk: Desk, action: str, invoice_id: int, **more: Any) -> dict[str, Any]:
-    """Accounting does something to an invoice of ours at its own screens; return how it was before."""
-    row = desk.exported()[invoice_id]
-    body = {"vendor_code": row["Vendor_Code"], "invoice_number": row["Invoice_Number"], **more}
-    desk.clock.advance(seconds=2)
-    desk.play("spectrum", f"invoices/{action}", body)
-    return row
+    return observation.observe(desk.ledger, desk.erp, desk.office)
 
 
 def findings(desk: Desk, invoice_id: int) -> list[Finding]:
@@ -43,12 +31,6 @@ def happened(desk: Desk, invoice_id: int) -> list[str]:
     return kinds[kinds.index("created") + 1 :]
 
 
-def acknowledge(desk: Desk, invoice_id: int, by: str = APPROVER, reason: str = "agreed with the project") -> None:
-    acknowledge_drift.acknowledge(
-        desk.ledger, desk.item(invoice_id).company_id, invoice_id, Signature(by), reason, desk.clock
-    )
-
-
 def one_of(desk: Desk) -> int:
     return min(desk.exported())
 
@@ -56,7 +38,7 @@ def one_of(desk: Desk) -> int:
 @ON_BOTH_DATABASES
 def test_an_amount_that_accounting_changed_is_told_once_and_closes_when_it_is_put_back(desk: Desk):
     first = one_of(desk)
-    before = erp(desk, "edit", first, fields={"Invoice_Amount": "4321.00"})
+    before = desk.act_on_ours(first, "edit", fields={"Invoice_Amount": "4321.00"})
     for _ in range(3):
         look(desk)
 
@@ -68,7 +50,7 @@ def test_an_amount_that_accounting_changed_is_told_once_and_closes_when_it_is_pu
     assert (desk.states()[first], happened(desk, first)) == ("EXPORTED", ["drifted"])
     assert [item.invoice_id for item in drifted(desk.ledger)] == [first]
 
-    erp(desk, "edit", first, fields={"Invoice_Amount": before["Invoice_Amount"]})
+    desk.act_on_ours(first, "edit", fields={"Invoice_Amount": before["Invoice_Amount"]})
     look(desk)
     look(desk)
 
@@ -82,7 +64,7 @@ def test_a_changed_vendor_is_told_with_what_it_does_to_the_payments(desk: Desk):
     first = one_of(desk)
     row = desk.exported()[first]
     other = next(vendor.code for vendor in desk.contractor.books.vendors if vendor.code != row["Vendor_Code"])
-    erp(desk, "edit", first, fields={"Vendor_Code": other})
+    desk.act_on_ours(first, "edit", fields={"Vendor_Code": other})
     look(desk)
 
     [found] = findings(desk, first)
@@ -92,7 +74,7 @@ def test_a_changed_vendor_is_told_with_what_it_does_to_the_payments(desk: Desk):
 
 def test_a_key_that_a_clerk_wiped_and_a_new_date_are_told(desk: Desk):
     first = one_of(desk)
-    row = erp(desk, "edit", first, fields={"Remarks": "", "Invoice_Date": "2026-03-31"})
+    row = desk.act_on_ours(first, "edit", fields={"Remarks": "", "Invoice_Date": "2026-03-31"})
     look(desk)
 
     [found] = findings(desk, first)
@@ -105,7 +87,7 @@ def test_a_key_that_a_clerk_wiped_and_a_new_date_are_told(desk: Desk):
 
 def test_posting_and_paying_and_another_batch_are_no_drift(desk: Desk):
     first, second, *_ = sorted(desk.exported())
-    erp(desk, "edit", second, fields={"Batch_Code": "OTHER"})
+    desk.act_on_ours(second, "edit", fields={"Batch_Code": "OTHER"})
     desk.post()
     desk.cut_check([first])
     desk.night()
@@ -116,7 +98,7 @@ def test_posting_and_paying_and_another_batch_are_no_drift(desk: Desk):
 
 def test_what_was_deleted_in_the_erp_is_gone_and_a_drift_until_it_is_restored(desk: Desk):
     first = one_of(desk)
-    row = erp(desk, "delete", first)
+    row = desk.act_on_ours(first, "delete")
     look(desk)
     assert (desk.states()[first], findings(desk, first)) == ("EXPORTED", [])  # one look is no look
     desk.clock.advance(seconds=121)
@@ -154,7 +136,7 @@ def enter_again(desk: Desk, row: dict[str, Any], **changes: Any) -> None:
 def test_what_was_voided_in_the_erp_is_told_as_void(desk: Desk):
     first = one_of(desk)
     desk.post()
-    erp(desk, "void", first)
+    desk.act_on_ours(first, "void")
     look(desk)
     desk.clock.advance(seconds=121)
     look(desk)
@@ -238,83 +220,26 @@ def test_the_next_invoice_on_a_commitment_is_no_drift_of_the_one_before(desk: De
 def test_both_sides_may_drift_at_once(desk: Desk):
     first = one_of(desk)
     desk.edit(first, invoice_number="RENAMED")
-    erp(desk, "edit", first, fields={"Retention_Amount": "0.01"})
+    desk.act_on_ours(first, "edit", fields={"Retention_Amount": "0.01"})
     look(desk)
 
     assert [each.rule for each in findings(desk, first)] == ["changed-in-erp", "changed-in-procore"]
 
 
-@pytest.mark.parametrize(
-    ("by", "reason", "words"),
-    [
-        ("Pat Lee", "it is fine", "Can Push to Accounting are missing"),
-        (APPROVER, "  ", "a reason is needed"),
-        (APPROVER, "it is fine", "nothing differs"),
-    ],
-)
-def test_only_an_approver_with_a_reason_lets_something_stand_that_there_is(
-    desk: Desk, by: str, reason: str, words: str
-):
-    first, second, *_ = sorted(desk.exported())
-    erp(desk, "edit", first, fields={"Retention_Amount": "0.01"})
-    look(desk)
-    which = second if words == "nothing differs" else first
-
-    with pytest.raises(RefusedError, match=words):
-        acknowledge(desk, which, by, reason)
-    assert findings(desk, first) != []
-
-
-@ON_BOTH_DATABASES
-def test_what_a_person_let_stand_stays_silent_until_something_else_changes(desk: Desk):
-    first = one_of(desk)
-    erp(desk, "edit", first, fields={"Invoice_Amount": "4321.00"})
-    look(desk)
-    acknowledge(desk, first)
-    acknowledge(desk, first)
-    look(desk)
-
-    assert findings(desk, first) == []
-    last = timeline(desk.ledger, desk.item(first))[-1]
-    assert (last.kind, last.actor, last.facts["reason"]) == ("drift acknowledged", APPROVER, "agreed with the project")
-    assert "$4,321.00" in last.facts["differences"][0]
-
-    erp(desk, "edit", first, fields={"Invoice_Amount": "9999.00"})
-    look(desk)
-    assert "$9,999.00" in findings(desk, first)[0].message
-    erp(desk, "edit", first, fields={"Invoice_Amount": "4321.00"})
-    look(desk)
-    assert findings(desk, first) == []
-    assert desk.audit() == []
-
-
-def test_what_was_let_stand_and_put_back_drifts_again_when_it_is_done_again(desk: Desk):
-    first = one_of(desk)
-    before = erp(desk, "edit", first, fields={"Invoice_Amount": "4321.00"})
-    look(desk)
-    acknowledge(desk, first)
-    erp(desk, "edit", first, fields={"Invoice_Amount": before["Invoice_Amount"]})
-    look(desk)
-    erp(desk, "edit", first, fields={"Invoice_Amount": "4321.00"})
-    look(desk)
-
-    assert len(findings(desk, first)) == 1
-
-
 def test_a_look_that_finds_nothing_new_writes_nothing(desk: Desk):
     first = one_of(desk)
-    erp(desk, "edit", first, fields={"Retention_Amount": "0.01"})
+    desk.act_on_ours(first, "edit", fields={"Retention_Amount": "0.01"})
     look(desk)
     desk.set("spectrum", timeout=5)
     with desk.ledger.transaction(desk.clock(), "somebody who holds the only write lock"):
-        assert observation.observe(desk.ledger, desk.erp, desk.clock, NIGHT) == {}
+        assert observation.observe(desk.ledger, desk.erp, desk.office) == {}
 
 
 def test_one_invoice_can_be_looked_at_alone(desk: Desk):
     first, second, *_ = sorted(desk.exported())
     for each in (first, second):
-        erp(desk, "edit", each, fields={"Retention_Amount": "0.01"})
-    observation.observe(desk.ledger, desk.erp, desk.clock, NIGHT, only=[second])
+        desk.act_on_ours(each, "edit", fields={"Retention_Amount": "0.01"})
+    observation.observe(desk.ledger, desk.erp, desk.office, only=[second])
 
     assert [item.invoice_id for item in drifted(desk.ledger)] == [second]
 
@@ -331,7 +256,7 @@ def test_a_record_that_cannot_be_right_is_told_and_keeps_no_other_one_back(
 ):
     first, second, *_ = sorted(desk.exported())
     number = desk.exported()[first]["Invoice_Number"].strip()
-    erp(desk, "edit", second, fields={"Invoice_Amount": "4321.00"})
+    desk.act_on_ours(second, "edit", fields={"Invoice_Amount": "4321.00"})
     with sqlite3.connect(desk.folder / "spectrum.sqlite") as connection:
         where = "FROM VN_INVOICE_TRAN_HEADER WHERE trim(Invoice_Number) = ?"
         [before] = connection.execute(f"SELECT {column} {where}", [number]).fetchone()

@@ -2,7 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from desk import AFTER_A_NIGHT, NIGHT, Desk
+from builders import an_office
+from desk import AFTER_A_NIGHT, Desk
 
 from data_contracts.money import in_words
 from data_contracts.reference import Finding
@@ -95,9 +96,9 @@ def test_two_that_settle_at_the_same_time_come_to_no_harm(desk: Desk):
         desk.arrive(each)
 
     def settle(_: int) -> None:
-        with opening.open_ledger() as ledger, opening.open_erp() as erp:
-            outcome.release_expired(ledger, erp, desk.clock, NIGHT)
-            outcome.settle_uncertain(ledger, erp, desk.clock, NIGHT)
+        with opening.open_ledger(an_office()) as ledger, opening.open_erp(an_office()) as erp:
+            outcome.release_expired(ledger, erp, desk.office)
+            outcome.settle_uncertain(ledger, erp, desk.office)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(settle, range(8)))
@@ -231,7 +232,7 @@ def test_what_failed_once_is_exported_with_the_warnings_that_it_was_accepted_wit
     failed = desk.item(newest)
     assert (failed.cause, [each.rule for each in failed.reasons]) == ("erp-refused", ["erp-refused", *warned])
     desk.play("spectrum", "vendors", {"code": vendor, "status": "A"})
-    batch.rejudge_one(desk.ledger, desk.terms, newest, desk.clock, NIGHT)
+    batch.rejudge_one(desk.ledger, desk.basis, newest, desk.office)
     accepted = desk.item(newest)
     desk.export([newest])
 

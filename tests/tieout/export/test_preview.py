@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, NIGHT, Desk
+from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, Desk
 from ledgers import ON_BOTH_DATABASES
 from stand_ins import StandIns
 from typer.testing import CliRunner
@@ -164,7 +164,7 @@ def test_a_rehearsal_leaves_nothing_behind(desk: Desk):
     with desk.ledger.rehearsal():
         desk.accept()
         assert set(desk.states().values()) == {states.ACCEPTED}
-        outcome.revive_transient(desk.ledger, desk.clock, NIGHT)
+        outcome.revive_transient(desk.ledger, desk.office)
 
     assert (desk.states(), desk.audit()) == (before, head)
     assert desk.accept()

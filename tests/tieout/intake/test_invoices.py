@@ -1,17 +1,17 @@
 """What Procore knows is brought into the ledger as it came: what changed, each once, never past what was not seen."""
 
 import json
-import sqlite3
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from builders import an_office
 from desk import AFTER_A_NIGHT, Desk, StoppingClock
 from ledgers import ON_BOTH_DATABASES
 
 from tieout import opening
-from tieout.errors import ContractError, TransientError
-from tieout.intake import invoices, reference
+from tieout.errors import TransientError
+from tieout.intake import invoices
 from tieout.ledger import sightings
 from tieout.ledger.references import known_projects
 
@@ -118,31 +118,6 @@ def test_a_listing_that_fails_moves_no_watermark(desk: Desk):
     assert seen(desk)[changed].is_fresh
 
 
-@pytest.mark.sandbox(projects=2)
-def test_a_policy_passes_projects_over(desk: Desk):
-    projects = sorted({row["project_id"] for row in desk.requisitions().values()})
-    desk.set("policy", skip_projects=f"[{projects[0]}]")
-
-    assert projects[0] not in reference.list_projects(desk.ledger, desk.procore, desk.clock)
-    desk.night()
-    assert {item.project_id for item in desk.items()} == {projects[1]}
-
-
-@pytest.mark.sandbox(projects=2)
-def test_books_are_read_only_where_something_waits(desk: Desk):
-    desk.export_everything()
-    desk.forget_requests()
-    desk.night()
-    quiet = desk.requests("procore")
-    desk.bill_more(newest(desk))
-    desk.forget_requests()
-    desk.night()
-
-    assert "GET /rest/v1.0/vendors" not in quiet
-    assert "GET /rest/v1.0/work_order_contracts" not in quiet
-    assert desk.requests("procore")["GET /rest/v1.0/work_order_contracts"] == 1  # of the one project
-
-
 @AFTER_A_NIGHT
 def test_what_was_edited_after_the_export_is_no_second_invoice(desk: Desk):
     accepted = desk.export_everything()
@@ -234,11 +209,11 @@ def test_of_two_that_read_at_the_same_time_the_older_reading_does_not_replace_th
         desk.judge()
 
     slow = StoppingClock(desk.clock, lambda: reads(desk) >= (1 if is_alone else 2), another)
-    with opening.open_ledger() as ledger:
+    with opening.open_ledger(an_office()) as ledger:
         if is_alone:
-            invoices.refetch_one(ledger, desk.procore, changed, slow)
+            invoices.refetch_one(ledger, desk.procore, changed, an_office(slow))
         else:
-            invoices.fetch_changed(ledger, desk.procore, desk.requisitions()[changed]["project_id"], slow)
+            invoices.fetch_changed(ledger, desk.procore, desk.requisitions()[changed]["project_id"], an_office(slow))
 
     assert slow.has_stopped
     assert shown(desk, changed)["invoice_number"] == "SECOND"
@@ -256,34 +231,8 @@ def test_one_that_somebody_saw_again_since_is_not_taken_for_deleted(desk: Desk):
         desk.read()
 
     desk.fault("procore", f"GET .*/requisitions/{there}", "5xx_before", status=404)
-    invoices.refetch_one(desk.ledger, desk.procore, there, StoppingClock(desk.clock, lambda: reads(desk) == 1, another))
+    invoices.refetch_one(
+        desk.ledger, desk.procore, there, an_office(StoppingClock(desk.clock, lambda: reads(desk) == 1, another))
+    )
 
     assert not seen(desk)[there].is_gone
-
-
-def test_master_data_that_belongs_to_nothing_is_left_out_and_told_until_it_is_mended(desk: Desk):
-    desk.read()
-    stray = {"vendor_code": "NOBODY", "number": "STRAY-1", "job": desk.contractor.books.jobs[0].number}
-    desk.play("spectrum", "subcontracts", stray)
-    for _ in range(2):
-        [told] = reference.read_reference(desk.ledger, desk.erp, desk.clock)
-        assert "subcontract STRAY-1 belongs to vendor 'NOBODY', which is not there" in told
-
-    assert "STRAY-1" not in {each.number for each in desk.terms.reference.subcontracts}
-    assert len(desk.terms.reference.subcontracts) == len(desk.contractor.books.subcontracts)
-
-    desk.play("spectrum", "vendors", {"code": "NOBODY", "name": "Nobody"})
-
-    assert reference.read_reference(desk.ledger, desk.erp, desk.clock) == []
-    assert "STRAY-1" in {each.number for each in desk.terms.reference.subcontracts}
-
-
-def test_master_data_that_comes_without_vendors_is_not_taken_over(desk: Desk):
-    desk.read()
-    known = desk.terms.reference
-    with sqlite3.connect(desk.folder / "spectrum.sqlite") as connection:
-        connection.execute("DELETE FROM VN_VENDOR_MASTER")
-
-    with pytest.raises(ContractError, match="there are no vendors"):
-        reference.read_reference(desk.ledger, desk.erp, desk.clock)
-    assert desk.terms.reference == known

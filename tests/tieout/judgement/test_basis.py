@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from desk import NIGHT, Desk
+from desk import Desk
 from sqlalchemy import Connection, Engine, event
 
 from tieout.export import chunk, preview
@@ -50,12 +50,12 @@ def add_projects(desk: Desk) -> None:
 
 
 def export(desk: Desk, invoice_id: int) -> None:
-    done = chunk.export_chunk(desk.ledger, desk.erp, desk.terms, desk.clock, NIGHT, [invoice_id])
+    done = chunk.export_chunk(desk.ledger, desk.erp, desk.basis, desk.office, [invoice_id])
     assert done.counts == {"EXPORTED": 1}
 
 
 def judge_again(desk: Desk, invoice_id: int) -> None:
-    assert batch.rejudge_one(desk.ledger, desk.terms, invoice_id, desk.clock, NIGHT).state == "ACCEPTED"
+    assert batch.rejudge_one(desk.ledger, desk.basis, invoice_id, desk.office).state == "ACCEPTED"
 
 
 def foresee(desk: Desk, invoice_id: int) -> None:
@@ -63,11 +63,11 @@ def foresee(desk: Desk, invoice_id: int) -> None:
 
 
 def explain(desk: Desk, invoice_id: int) -> None:
-    assert preview.payloads(desk.ledger, desk.erp, [desk.item(invoice_id)], desk.clock)
+    assert preview.payloads(desk.ledger, desk.erp, [desk.item(invoice_id)], desk.office)
 
 
 def take_census(desk: Desk, invoice_id: int) -> None:
-    assert census.take_census(desk.ledger, desk.procore, desk.item(invoice_id).project_id, desk.clock) is None
+    assert census.take_census(desk.ledger, desk.procore, desk.item(invoice_id).project_id, desk.office) is None
 
 
 def list_invoices(desk: Desk, invoice_id: int) -> None:
@@ -76,7 +76,7 @@ def list_invoices(desk: Desk, invoice_id: int) -> None:
 
 def look_for_alarms(desk: Desk, _: int) -> None:
     """At the end of every run, for the page of today."""
-    assert alarms.ringing(desk.ledger, desk.clock) == []
+    assert alarms.ringing(desk.ledger, desk.office) == []
 
 
 def review(desk: Desk, invoice_id: int) -> None:
@@ -114,8 +114,8 @@ def test_what_is_read_does_not_grow_with_the_projects(desk: Desk, act: Callable[
     if act in ACCEPTED:
         desk.accept()
     for project_id in desk.projects:
-        census.take_census(desk.ledger, desk.procore, project_id, desk.clock)
-    alarms.note_night(desk.ledger, desk.clock)
+        census.take_census(desk.ledger, desk.procore, project_id, desk.office)
+    alarms.note_night(desk.ledger, desk.office)
     one, other = two_alike(desk)
     with rows_read() as with_few:
         act(desk, one)
@@ -131,13 +131,13 @@ def test_the_terms_of_a_project_are_others_with_its_own_books_and_with_no_others
     desk.night()
     [project_id] = desk.projects
     add_projects(desk)
-    before = {each: desk.terms_of(each).prints[each] for each in desk.projects}
+    before = {each: desk.basis_of(each).prints[each] for each in desk.projects}
     with desk.ledger.transaction(desk.clock(), "intake") as tx:
         name = f"books/{project_id}"
         [body] = references.references(tx.connection, [name]).values()
         references.store_reference(tx, name, body.replace('"commitments":[', '"commitments": ['))
 
-    after = {each: desk.terms_of(each).prints[each] for each in desk.projects}
+    after = {each: desk.basis_of(each).prints[each] for each in desk.projects}
 
     assert {each for each in after if after[each] != before[each]} == {project_id}
     assert len({*before.values()}) == 1 + OTHERS
@@ -145,10 +145,10 @@ def test_the_terms_of_a_project_are_others_with_its_own_books_and_with_no_others
 
 def test_master_data_that_stayed_the_same_is_made_ready_once(desk: Desk):
     desk.night()
-    first = desk.terms.codes
-    assert desk.terms.codes is first
+    first = desk.basis.codes
+    assert desk.basis.codes is first
 
     desk.play("spectrum", "vendors", {"code": first.reference.vendors[0].code, "status": "I"})
     desk.read()
 
-    assert desk.terms.codes.fingerprint != first.fingerprint
+    assert desk.basis.codes.fingerprint != first.fingerprint

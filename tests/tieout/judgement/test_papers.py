@@ -95,11 +95,11 @@ def test_what_cannot_be_read_counts_as_missing_is_told_and_concerns_one_commitme
     desk.set("policy", insurance="stop")
     invoice = first(desk)
     stand(desk, invoice, insurance_documents=7)
-    projects = reference.list_projects(desk.ledger, desk.procore, desk.clock)
+    projects = reference.list_projects(desk.ledger, desk.procore, desk.office)
     for project_id in projects:
-        invoices.fetch_changed(desk.ledger, desk.procore, project_id, desk.clock)
-    reference.read_reference(desk.ledger, desk.erp, desk.clock)
-    [problem] = reference.read_books(desk.ledger, desk.procore, projects, desk.clock)
+        invoices.fetch_changed(desk.ledger, desk.procore, project_id, desk.office)
+    reference.read_reference(desk.ledger, desk.erp, desk.office)
+    [problem] = reference.read_books(desk.ledger, desk.procore, projects, desk.office)
     desk.judge()
 
     assert f"commitment {invoice['commitment_id']}: insurance_documents: must be a list" in problem.message

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from desk import NIGHT, Desk
+from desk import Desk
 from ledgers import ON_BOTH_DATABASES
 
 from tieout.judgement import batch
@@ -35,7 +35,7 @@ def test_two_vendors_of_procore_that_are_one_in_the_erp_do_not_share_a_number(de
     desk.night()
     assert "number-duplicate-in-erp" not in told(desk, other["id"])
 
-    vendors = {each.vendor_id_procore: each.erp_code for each in desk.terms.vendors}
+    vendors = {each.vendor_id_procore: each.erp_code for each in desk.basis.vendors}
     codes = {row["procore"]: row["erp"] for row in desk.contractor.mapping_rows if row["kind"] == "vendor"}
     code = vendors[first["vendor_id"]] or codes[str(first["vendor_id"])]
     desk.play("procore", f"vendors/{other['vendor_id']}", {"origin_code": code, "origin_id": code})
@@ -69,7 +69,7 @@ def test_an_invoice_is_warned_of_when_the_one_before_it_is_held(desk: Desk):
 
     desk.edit(first["id"], invoice_number=first["invoice_number"])
     desk.night()
-    batch.rejudge_one(desk.ledger, desk.terms, second["id"], desk.clock, NIGHT)
+    batch.rejudge_one(desk.ledger, desk.basis, second["id"], desk.office)
 
     assert told(desk, second["id"]) == {}
 

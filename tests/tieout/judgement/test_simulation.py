@@ -22,7 +22,7 @@ TWO_PROJECTS = pytest.mark.sandbox(projects=2, invoices=8)
 
 
 def simulated(desk: Desk, **changes: Any) -> Simulation:
-    return simulate(desk.ledger, desk.terms, settings.policy_with(changes), desk.clock())
+    return simulate(desk.ledger, desk.basis, settings.read().policy_with(changes), desk.clock())
 
 
 def tieout(*arguments: str) -> Result:

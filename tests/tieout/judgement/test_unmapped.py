@@ -27,9 +27,9 @@ def tieout(*arguments: str) -> Result:
 def test_every_unmapped_code_is_listed_with_candidates_and_a_chosen_one_mends_it(desk: Desk):
     desk.night()
     held = [item for item in desk.items("HELD") if any(each.rule in RULES for each in item.reasons)]
-    found = unmapped(desk.ledger, desk.terms, desk.clock())
+    found = unmapped(desk.ledger, desk.basis, desk.clock())
     kinds = {each.code.kind for each in found}
-    reference = desk.terms.reference
+    reference = desk.basis.reference
     known = {
         "vendor": {each.code for each in reference.vendors},
         "job": {each.number for each in reference.jobs},

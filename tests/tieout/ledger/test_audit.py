@@ -25,7 +25,7 @@ def paid(desk: Desk) -> None:
 def found_after(desk: Desk, *statements: str) -> list[str]:
     """Change the database as somebody with its password could, and return what the audit says."""
     desk.close()
-    with unguarded(settings.ledger_url()) as connection:
+    with unguarded(settings.read().ledger_url) as connection:
         for statement in statements:
             assert connection.exec_driver_sql(statement).rowcount > 0, statement
     return desk.audit()
@@ -102,7 +102,7 @@ def test_commits_that_were_cut_off_are_found_by_a_head_that_was_kept_elsewhere(d
 def test_a_copy_made_while_work_goes_on_is_a_whole_ledger(desk: Desk):
     copy = desk.folder / "copy.sqlite"
     with desk.ledger.reading():
-        copy_to(settings.ledger_url(), copy)
+        copy_to(settings.read().ledger_url, copy)
     desk.post()
     desk.night()
 

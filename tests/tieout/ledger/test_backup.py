@@ -17,7 +17,7 @@ from tieout.cli import app
 
 def back_up(desk: Desk) -> Path:
     """Take a backup while the ledger is open."""
-    url, file = make_url(settings.ledger_url()), desk.folder / "ledger.backup"
+    url, file = make_url(settings.read().ledger_url), desk.folder / "ledger.backup"
     with desk.ledger.reading():
         if url.get_backend_name() == "sqlite":
             assert CliRunner().invoke(app, ["ledger", "backup", str(file)]).exit_code == 0
@@ -28,7 +28,7 @@ def back_up(desk: Desk) -> Path:
 
 def restore(desk: Desk, backup: Path) -> None:
     desk.close()
-    url = make_url(settings.ledger_url())
+    url = make_url(settings.read().ledger_url)
     if url.get_backend_name() == "sqlite":
         for old in Path(url.database or "").parent.glob(f"{Path(url.database or '').name}-*"):
             old.unlink()
@@ -39,7 +39,7 @@ def restore(desk: Desk, backup: Path) -> None:
 
 def postgresql(program: str, *arguments: str) -> None:
     """Run one of PostgreSQL's own programs on the ledger's database."""
-    folder, address = find_programs(), make_url(settings.ledger_url()).set(drivername="postgresql")
+    folder, address = find_programs(), make_url(settings.read().ledger_url).set(drivername="postgresql")
     assert folder
     database = f"--dbname={address.render_as_string(hide_password=False)}"
     subprocess.run([folder / program, database, *arguments], check=True)

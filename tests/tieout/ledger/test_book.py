@@ -287,9 +287,9 @@ def sight(ledger: Ledger, *invoice_ids: int, **changes: Any) -> None:
             sightings.store_sighting(tx, sightings.Sighting(**seen | changes))
 
 
-def claimed(ledger: Ledger, limit: int = 50, only: list[int] | None = None, terms: str = "terms") -> list[int]:
+def claimed(ledger: Ledger, limit: int = 50, only: list[int] | None = None, basis: str = "terms") -> list[int]:
     with ledger.transaction(WEDNESDAY, "test") as tx:
-        return [claim(tx, each, LEASE, {}).invoice_id for each in free(tx, lambda _: {5: terms}, limit, only)]
+        return [claim(tx, each, LEASE, {}).invoice_id for each in free(tx, lambda _: {5: basis}, limit, only)]
 
 
 def test_a_claim_takes_what_is_accepted_once_under_a_new_token(ledger: Ledger):
@@ -321,7 +321,7 @@ def test_what_was_judged_by_other_terms_is_not_claimed(ledger: Ledger):
     accepted(ledger)
     sight(ledger, 1)
 
-    assert claimed(ledger, terms="newer terms") == []
+    assert claimed(ledger, basis="newer terms") == []
 
 
 def test_what_was_judged_by_other_terms_stands_in_nobodys_way(ledger: Ledger):
@@ -330,7 +330,7 @@ def test_what_was_judged_by_other_terms_stands_in_nobodys_way(ledger: Ledger):
         sight(ledger, each)
         if each < 3:
             with ledger.transaction(WEDNESDAY, "test") as tx:
-                tx.note_terms(item, "older terms")
+                tx.note_basis(item, "older terms")
 
     assert claimed(ledger, limit=1) == [3]
 

@@ -66,7 +66,7 @@ def on_postgresql(server: PostgreSQL, release: str, left: str) -> str:
 @RELEASES
 @ON_BOTH_DATABASES
 def test_the_next_night_ends_what_a_release_had_begun_each_once(left: Desk):
-    upgrade(settings.ledger_url())
+    upgrade(settings.read().ledger_url)
     assert (audit.verify(left.ledger), audit.rebuild(left.ledger)) == ([], (12, []))
     assert [item.state for item in left.items()] == LEFT.split()
     paid, in_part, posted, exported, lost, waited, _, failed, refused, late, _, held = left.states()

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from builders import an_office
 from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, Desk, Killed, StoppingClock
 from ledgers import ON_BOTH_DATABASES
 from sqlalchemy import func, select
@@ -174,8 +175,8 @@ def marked(desk: Desk) -> bool:
 
 def delivered_by(desk: Desk, clock: Callable[[], datetime]) -> letters.Delivered:
     """Deliver as another worker, with connections of its own and that clock."""
-    with opening.open_ledger() as ledger, opening.open_procore() as procore:
-        return letters.deliver(ledger, procore, clock)
+    with opening.open_ledger(desk.office) as ledger, opening.open_procore(desk.office) as procore:
+        return letters.deliver(ledger, procore, an_office(clock))
 
 
 def judged(desk: Desk) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import an_office
 from desk import AFTER_A_NIGHT, APPROVER, Desk
 from ledgers import ON_BOTH_DATABASES
 
@@ -127,7 +128,7 @@ def test_while_the_server_is_away_every_mail_waits_and_none_is_marked(desk: Desk
     assert "Connection refused" in gone.why
     desk.clock.advance(hours=27)
     desk.set("watch", night_hours=100, listing_hours=100)
-    [rings] = [each for each in alarms.ringing(desk.ledger, desk.clock) if each.check == "mails"]
+    [rings] = [each for each in alarms.ringing(desk.ledger, desk.office) if each.check == "mails"]
     assert rings.message.startswith("Mails that the mail server has not taken: 3.")
 
 
@@ -135,7 +136,7 @@ def test_without_a_mail_server_nobody_is_told_and_decisions_stand(desk: Desk):
     [item] = reject(desk)
 
     assert (desk.item(item.invoice_id).state, waiting(desk), desk.mail()) == ("REJECTED", 0, mail.Mailed())
-    [warning] = [each for each in preflight.inspect(desk.clock).problems if each.check == "mail"]
+    [warning] = [each for each in preflight.inspect(desk.office).problems if each.check == "mail"]
     assert "mail.host is empty" in warning.message
     assert not warning.is_blocking
 
@@ -144,9 +145,9 @@ def test_without_a_mail_server_nobody_is_told_and_decisions_stand(desk: Desk):
 def test_two_workers_at_once_send_each_mail_once(desk: Desk, post_office: PostOffice):
     reject(desk, count=5)
     with ThreadPoolExecutor(2) as pool:
-        ledgers = [Ledger(settings.ledger_url()) for _ in range(2)]
-        mailers = [Mailer(settings.mail()) for _ in range(2)]
-        done = list(pool.map(mail.deliver, ledgers, mailers, [desk.clock] * 2))
+        ledgers = [Ledger(settings.read().ledger_url) for _ in range(2)]
+        mailers = [Mailer(settings.read().mail) for _ in range(2)]
+        done = list(pool.map(mail.deliver, ledgers, mailers, [desk.office] * 2))
     for ledger in ledgers:
         ledger.engine.dispose()
 
@@ -156,7 +157,7 @@ def test_two_workers_at_once_send_each_mail_once(desk: Desk, post_office: PostOf
 def test_a_worker_that_was_stopped_past_its_lease_settles_nothing(desk: Desk, post_office: PostOffice):
     reject(desk)
     with desk.ledger.transaction(desk.clock(), "mail") as tx:
-        theirs = mails.claim(tx, 1, settings.export().lease, timedelta(seconds=100))
+        theirs = mails.claim(tx, 1, settings.read().export.lease, timedelta(seconds=100))
     assert theirs
     assert desk.mail() == mail.Mailed()  # it is theirs for now
     desk.clock.advance(minutes=10)
@@ -232,7 +233,7 @@ def test_a_mail_leaves_by_starttls_and_a_password(desk: Desk, secured: PostOffic
     reject(desk)
 
     assert (desk.mail().sent, len(secured.taken)) == (1, 1)
-    with opening.open_mailer() as mailer:
+    with opening.open_mailer(an_office()) as mailer:
         assert mailer.check() == []
 
 
@@ -250,7 +251,7 @@ def test_a_server_that_is_not_trusted_or_does_not_know_us_is_an_operators_matter
     desk: Desk, secured: PostOffice, changes: dict[str, Any], words: str
 ):
     [item] = reject(desk)
-    right = {name: getattr(settings.mail(), name) for name in changes}
+    right = {name: getattr(settings.read().mail, name) for name in changes}
     desk.set("mail", **changes)
     if changes == {"ca_file": ""}:
         desk.patch.delenv("TIEOUT_MAIL__CA_FILE")
@@ -276,18 +277,18 @@ def test_a_server_without_tls_gets_nothing(desk: Desk, post_office: PostOffice):
 
 
 def test_an_alarm_is_told_when_it_begins_and_when_it_is_over(desk: Desk, post_office: PostOffice):
-    alarms.note_night(desk.ledger, desk.clock)
+    alarms.note_night(desk.ledger, desk.office)
     for hours in (1, 26, 1, 1):
         desk.clock.advance(hours=hours)
-        notices.tell_of_alarms(desk.ledger, alarms.ringing(desk.ledger, desk.clock), desk.clock)
+        notices.tell_of_alarms(desk.ledger, alarms.ringing(desk.ledger, desk.office), desk.office)
         desk.mail()
     [begun] = [each for each in post_office.to(OPERATORS) if "night" in each["Subject"]]
     assert begun["Subject"] == "tieout: Alarm: night"
-    assert "finished" in begun.get_content()
+    assert "last night finished" in begun.get_content()
 
-    alarms.note_night(desk.ledger, desk.clock)
+    alarms.note_night(desk.ledger, desk.office)
     for _ in range(2):
-        notices.tell_of_alarms(desk.ledger, alarms.ringing(desk.ledger, desk.clock), desk.clock)
+        notices.tell_of_alarms(desk.ledger, alarms.ringing(desk.ledger, desk.office), desk.office)
         desk.mail()
 
     subjects = [each["Subject"] for each in post_office.taken if "night" in each["Subject"]]
@@ -297,7 +298,7 @@ def test_an_alarm_is_told_when_it_begins_and_when_it_is_over(desk: Desk, post_of
 def test_a_review_that_waits_too_long_is_told_once(desk: Desk, post_office: PostOffice):
     for hours in (71, 2, 2, 200):
         desk.clock.advance(hours=hours)
-        notices.remind_of_reviews(desk.ledger, desk.clock)
+        notices.remind_of_reviews(desk.ledger, desk.office)
     desk.mail()
 
     [told] = post_office.to(OPERATORS)
@@ -306,16 +307,17 @@ def test_a_review_that_waits_too_long_is_told_once(desk: Desk, post_office: Post
 
 
 def test_a_night_with_failures_is_one_mail_with_its_causes(desk: Desk, post_office: PostOffice):
+    desk.set("prefect", ui_url="http://prefect")
     items = [each._replace(cause=cause) for each, cause in zip(desk.items(), ("b", "a", "a"), strict=False)]
-    quiet = Night("run-1", "Night of 2026-03-04", [], items, [], "http://prefect")
+    quiet = Night("run-1", "Night of 2026-03-04", [], items, [])
     bad = replace(quiet, run_id="run-2", failed=items, unfinished=["collect payments: it is away"])
     for night in (quiet, bad, bad):
-        notices.tell_of_night(desk.ledger, night, desk.clock)
+        notices.tell_of_night(desk.ledger, night, desk.office)
     desk.mail()
 
     [told] = post_office.to(OPERATORS)
     assert told["Subject"] == "tieout: Night of 2026-03-04: 3 failed"
     body = told.get_content().replace("\r\n", "\n")
-    assert "- a: 2\n- b: 1\nhttp://127.0.0.1:4200/runs?state=Failed%20to%20Export" in body
+    assert "- a: 2\n- b: 1\nhttp://prefect/runs?state=Failed%20to%20Export" in body
     assert "collect payments: it is away" in body
     assert "http://prefect/runs/flow-run/run-2" in body

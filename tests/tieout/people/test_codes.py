@@ -10,6 +10,7 @@ from typing import Any
 
 import pyotp
 import pytest
+from builders import an_office
 from desk import AFTER_A_NIGHT, APPROVER, PEOPLE, SENDER, Desk, SettableClock
 from ledgers import ON_BOTH_DATABASES
 from sqlalchemy import create_engine, inspect, text
@@ -23,6 +24,7 @@ from tieout.decisions.retrieve import retrieve as retrieve_invoices
 from tieout.decisions.send import send as send_invoices
 from tieout.errors import RefusedError, SettingsError
 from tieout.ledger.book import Ledger
+from tieout.office import Office
 from tieout.people import codes
 from tieout.people.rights import APPROVER as ACCOUNTING_APPROVER
 from tieout.people.rights import Signature, objections
@@ -40,11 +42,15 @@ class Desktop:
     ledger: Ledger
     clock: SettableClock = field(default_factory=SettableClock)
 
+    @property
+    def office(self) -> Office:
+        return an_office(self.clock)
+
     def enrol(self, name: str = APPROVER) -> pyotp.TOTP:
         """Set up a phone; return it a minute later, when what it shows is not what it showed then."""
-        issued = codes.issue(self.ledger, name, self.clock)
+        issued = codes.issue(self.ledger, name, self.office)
         phone = scanned(issued.uri)
-        assert codes.confirm(self.ledger, issued, phone.at(self.clock()), self.clock)
+        assert codes.confirm(self.ledger, issued, phone.at(self.clock()), self.office)
         self.clock.advance(minutes=1)
         return phone
 
@@ -52,7 +58,7 @@ class Desktop:
         """Sign something; return what speaks against it."""
         who = Signature(name, code, self.clock() - timedelta(seconds=seconds_ago))
         with self.ledger.transaction(self.clock(), name) as tx:
-            return objections(tx, who, ACCOUNTING_APPROVER)
+            return objections(tx, self.office.settings, who, ACCOUNTING_APPROVER)
 
     def sign_wrongly(self, times: int, phone: pyotp.TOTP) -> list[str]:
         for _ in range(times):
@@ -171,12 +177,12 @@ def test_another_persons_code_is_wrong(desktop: Desktop):
 @ON_BOTH_DATABASES
 def test_a_new_phone_makes_the_old_one_worthless_once_it_has_shown_a_code(desktop: Desktop):
     old = desktop.enrol()
-    issued = codes.issue(desktop.ledger, APPROVER, desktop.clock)
+    issued = codes.issue(desktop.ledger, APPROVER, desktop.office)
     new = scanned(issued.uri)
-    assert not codes.confirm(desktop.ledger, issued, wrong_code(new, desktop.clock), desktop.clock)
+    assert not codes.confirm(desktop.ledger, issued, wrong_code(new, desktop.clock), desktop.office)
     assert desktop.sign(old.at(desktop.clock())) == []  # nothing was confirmed yet
 
-    assert codes.confirm(desktop.ledger, issued, new.at(desktop.clock()), desktop.clock)
+    assert codes.confirm(desktop.ledger, issued, new.at(desktop.clock()), desktop.office)
     desktop.clock.advance(minutes=1)
     assert desktop.sign(old.at(desktop.clock()))[0].startswith("the code is wrong")
     assert desktop.sign(new.at(desktop.clock())) == []
@@ -190,11 +196,11 @@ def test_a_locked_person_with_a_new_phone_may_sign_again(desktop: Desktop):
 
 
 def test_a_secret_that_was_shown_and_not_confirmed_is_never_shown_again(desktop: Desktop):
-    first, second = (codes.issue(desktop.ledger, APPROVER, desktop.clock) for _ in range(2))
+    first, second = (codes.issue(desktop.ledger, APPROVER, desktop.office) for _ in range(2))
 
     assert scanned(first.uri).secret != scanned(second.uri).secret
     with pytest.raises(RefusedError, match="another one was begun after it"):
-        codes.confirm(desktop.ledger, first, scanned(first.uri).at(desktop.clock()), desktop.clock)
+        codes.confirm(desktop.ledger, first, scanned(first.uri).at(desktop.clock()), desktop.office)
 
 
 def test_another_key_makes_every_phone_worthless(desktop: Desktop, monkeypatch: pytest.MonkeyPatch):
@@ -240,7 +246,7 @@ def test_without_a_good_key_nobody_signs_and_nothing_is_issued(
 
     assert f"TIEOUT_APPROVAL__KEY {problem}" in desktop.sign(phone.at(desktop.clock()))[0]
     with pytest.raises(SettingsError, match=problem):
-        codes.issue(desktop.ledger, APPROVER, desktop.clock)
+        codes.issue(desktop.ledger, APPROVER, desktop.office)
 
 
 def test_a_code_without_the_right_is_not_looked_at(desktop: Desktop):
@@ -278,7 +284,7 @@ def test_a_decision_takes_a_code_and_a_wrong_one_is_counted_though_nothing_is_re
 
     def decide(code: str, reject: str) -> review.Decided:
         answer = [(offered.rows[0].number, reject)]
-        return review.decide(desk.ledger, offered.run_id, Signature(APPROVER, code), ALL, answer, desk.clock)
+        return review.decide(desk.ledger, offered.run_id, Signature(APPROVER, code), ALL, answer, desk.office)
 
     wrong = wrong_code(phone, desk.clock)
     told = [decide(wrong, " ").problems for _ in range(2)]
@@ -313,15 +319,15 @@ def test_a_step_that_is_tried_again_records_the_same_decision_by_the_same_code_a
 
     def retrieve(decision: str) -> list[Answer]:
         by = Signature(SENDER, typed[0], decision=decision)
-        return retrieve_invoices(desk.ledger, project_id, None, by, "run-1", desk.clock)
+        return retrieve_invoices(desk.ledger, project_id, None, by, "run-1", desk.office)
 
     def reject(decision: str) -> Rejected:
         by = Signature(APPROVER, typed[1], decision=decision)
-        return reject_invoices(desk.ledger, desk.erp, project_id, None, by, "billed twice", "run-2", desk.clock)
+        return reject_invoices(desk.ledger, desk.erp, project_id, None, by, "billed twice", "run-2", desk.office)
 
     def send() -> list[Answer]:
         by = Signature(SENDER, other.at(desk.clock()), decision="run-3 1")
-        return send_invoices(desk.ledger, desk.terms, project_id, None, by, desk.clock)
+        return send_invoices(desk.ledger, desk.basis, project_id, None, by, desk.office)
 
     # Nobody got the answer to the commit, so the step is tried again.
     retrieved, again = retrieve("run-1 1"), retrieve("run-1 1")

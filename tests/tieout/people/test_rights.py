@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from desk import AFTER_A_NIGHT, APPROVER, SENDER, Desk
 
+from tieout import settings
 from tieout.decisions import send
 from tieout.errors import RefusedError
 from tieout.people import rights
@@ -18,8 +19,9 @@ PROJECT = 41
 
 def missing(monkeypatch: pytest.MonkeyPatch, right: rights.Right, **person: Any) -> str:
     monkeypatch.setenv("TIEOUT_PEOPLE", json.dumps([{"name": "Kim", **person}]))
-    words = right.missing("Kim")
-    assert right.holders() == ([] if words else ["Kim"])
+    people = settings.read().people
+    words = right.missing(people, "Kim")
+    assert right.holders(people) == ([] if words else ["Kim"])
     return words
 
 
@@ -60,7 +62,9 @@ def test_sending_takes_commitments_admin_on_that_project(monkeypatch: pytest.Mon
 def test_only_a_name_as_it_is_in_the_settings_has_rights(monkeypatch: pytest.MonkeyPatch, name: str):
     missing(monkeypatch, rights.APPROVER, erp_integrations="admin", can_push_to_accounting=True)
 
-    assert "is not an accounting approver: an entry of that name" in rights.APPROVER.missing(name)
+    assert "is not an accounting approver: an entry of that name" in rights.APPROVER.missing(
+        settings.read().people, name
+    )
 
 
 @AFTER_A_NIGHT
@@ -68,8 +72,8 @@ def test_who_may_not_send_sends_nothing(desk: Desk):
     invoice_id = desk.items("READY")[0].invoice_id
     project_id, before = desk.item(invoice_id).project_id, desk.item(invoice_id)
     with pytest.raises(RefusedError, match=f"{APPROVER} may not send or retrieve invoices of project {project_id}"):
-        send.send(desk.ledger, desk.terms, project_id, [invoice_id], Signature(APPROVER), desk.clock)
+        send.send(desk.ledger, desk.basis, project_id, [invoice_id], Signature(APPROVER), desk.office)
 
     assert desk.item(invoice_id) == before
-    [answer] = send.send(desk.ledger, desk.terms, project_id, [invoice_id], Signature(SENDER), desk.clock)
+    [answer] = send.send(desk.ledger, desk.basis, project_id, [invoice_id], Signature(SENDER), desk.office)
     assert answer.invoice_id == invoice_id

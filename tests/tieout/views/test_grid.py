@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, NIGHT, Desk, Killed
+from builders import an_office
+from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, Desk, Killed
 from ledgers import ON_BOTH_DATABASES
 
 from tieout import settings, wording
@@ -21,7 +22,7 @@ from tieout.views.grid import Row, Scope
 
 def listed(desk: Desk, **scope: Any) -> dict[int, Row]:
     [project_id] = {row["project_id"] for row in desk.requisitions().values()}
-    return {row.invoice_id: row for row in grid.read(desk.ledger, Scope(project_id, **scope), desk.clock)}
+    return {row.invoice_id: row for row in grid.read(desk.ledger, Scope(project_id, **scope), desk.office)}
 
 
 def only_project(desk: Desk) -> int:
@@ -98,7 +99,7 @@ def die_at_work(desk: Desk, invoice_id: int) -> None:
         return desk.clock()
 
     with pytest.raises(Killed):
-        chunk.export_chunk(desk.ledger, desk.erp, desk.terms, clock, NIGHT, [invoice_id])
+        chunk.export_chunk(desk.ledger, desk.erp, desk.basis, an_office(clock), [invoice_id])
 
 
 def play_every_state(
@@ -198,7 +199,7 @@ def test_a_senseless_number_of_days_is_refused(desk: Desk, days: int):
     with pytest.raises(RefusedError, match="it must be 0"):
         listed(desk, past_days=days)
     with pytest.raises(RefusedError, match="Procore never listed it"):
-        grid.write(desk.ledger, Scope(404), desk.clock)
+        grid.write(desk.ledger, Scope(404), desk.office)
 
 
 @AFTER_A_NIGHT
@@ -216,7 +217,7 @@ def test_a_csv_gives_back_what_it_was_given_and_starts_no_formula(desk: Desk):
         desk.edit(invoice_id, invoice_number=number)
     desk.read()
     desk.judge()
-    written = grid.write(desk.ledger, Scope(only_project(desk)), desk.clock)
+    written = grid.write(desk.ledger, Scope(only_project(desk)), desk.office)
     assert written.file
     with written.file.open(encoding="utf-8-sig", newline="") as text:
         rows = {int(row["Procore id"]): row for row in csv.DictReader(text)}
@@ -242,7 +243,7 @@ def test_lines_and_amounts_below_zero_stay_what_they_are(desk: Desk, tmp_path: P
 @AFTER_A_NIGHT
 def test_the_table_shows_the_first_rows_and_the_file_all(desk: Desk):
     desk.set("grid", rows=2)
-    written = grid.write(desk.ledger, Scope(only_project(desk)), desk.clock)
+    written = grid.write(desk.ledger, Scope(only_project(desk)), desk.office)
     assert written.file
 
     assert len(written.first) == 2
@@ -256,7 +257,7 @@ def test_the_table_shows_the_first_rows_and_the_file_all(desk: Desk):
 def test_a_folder_that_takes_no_file_leaves_the_table(desk: Desk):
     (desk.folder / "taken").write_text("a file")
     desk.set("grid", folder=desk.folder / "taken" / "below")
-    written = grid.write(desk.ledger, Scope(only_project(desk)), desk.clock)
+    written = grid.write(desk.ledger, Scope(only_project(desk)), desk.office)
 
     assert (written.file, len(written.first)) == (None, len(desk.requisitions()))
     assert "There is no file: " in written.in_short
@@ -267,21 +268,21 @@ def test_a_folder_that_takes_no_file_leaves_the_table(desk: Desk):
 def test_the_lists_of_the_projects_in_which_anything_happened_are_old(desk: Desk):
     desk.night()
     projects = sorted({row["project_id"] for row in desk.requisitions().values()})
-    event_id, moved = grid.moved_projects(desk.ledger, desk.clock)
+    event_id, moved = grid.moved_projects(desk.ledger, desk.office)
     assert moved == projects
-    grid.note_written(desk.ledger, event_id, desk.clock)
-    assert grid.moved_projects(desk.ledger, desk.clock) == (event_id, [])
+    grid.note_written(desk.ledger, event_id, desk.office)
+    assert grid.moved_projects(desk.ledger, desk.office) == (event_id, [])
 
     desk.clock.advance(seconds=30)
     offered = desk.offer(projects[1])
     assert offered
     desk.decide(offered)
 
-    assert grid.moved_projects(desk.ledger, desk.clock)[1] == projects[1:]
-    assert grid.moved_projects(desk.ledger, desk.clock, rest=timedelta(minutes=1))[1] == []
+    assert grid.moved_projects(desk.ledger, desk.office)[1] == projects[1:]
+    assert grid.moved_projects(desk.ledger, desk.office, rest=timedelta(minutes=1))[1] == []
     desk.clock.advance(minutes=1)
-    assert grid.moved_projects(desk.ledger, desk.clock, rest=timedelta(minutes=1))[1] == projects[1:]
+    assert grid.moved_projects(desk.ledger, desk.office, rest=timedelta(minutes=1))[1] == projects[1:]
 
 
 def test_a_relative_folder_begins_where_the_settings_are(desk: Desk):
-    assert settings.grid_folder() == desk.folder / ".tieout" / "grids"
+    assert settings.read().grid.folder == desk.folder / ".tieout" / "grids"

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from data_contracts.quality import Day
 from data_contracts.rules import RULES
-from tieout.judgement import cases, rulebook
+from tieout.judgement import rulebook
 from tieout.views import quality
 from tieout.views.quality import trends
 from tieout.views.run_report import RunReport
@@ -36,7 +36,7 @@ def newest(desk: Desk) -> int:
 @pytest.fixture
 def another_release(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """From here on the code that judges reads otherwise."""
-    monkeypatch.setattr(cases, "APART", ())
+    monkeypatch.setattr(rulebook, "APART", ())
     rulebook.rules_version.cache_clear()
     yield
     rulebook.rules_version.cache_clear()
@@ -49,7 +49,7 @@ def test_each_invoice_that_was_judged_is_kept_with_what_it_broke_and_by_which_ru
 
     desk.night()
 
-    by = (rulebook.rules_version(), desk.terms.policy_version)
+    by = (rulebook.rules_version(), desk.basis.policy_version)
     judged = rows(desk, "SELECT d.invoice_id, j.rules, j.policy FROM judged d JOIN judgement j USING (judgement_id)")
     assert sorted(judged) == [(invoice_id, *by) for invoice_id in sorted(desk.requisitions())]
     broken = rows(desk, "SELECT invoice_id, rule, figure, severity FROM finding WHERE severity <> 'warn'")
@@ -94,7 +94,7 @@ def test_a_trend_counts_an_invoice_once_a_day_and_ends_when_the_cause_is_mended(
     desk.edit(blank, invoice_number="26-0001")
     desk.night()
 
-    shown = quality.show(desk.ledger)
+    shown = quality.show(desk.ledger, desk.office.settings.quality)
 
     first, second = shown.days
     assert date.fromisoformat(second).toordinal() - date.fromisoformat(first).toordinal() == 1
@@ -126,7 +126,7 @@ def test_the_pages_name_who_broke_what_and_are_written_once(desk: Desk, tmp_path
     desk.edit(blank, invoice_number="<script>alert(1)</script>")
     desk.night()
 
-    shown = quality.show(desk.ledger)
+    shown = quality.show(desk.ledger, desk.office.settings.quality)
 
     assert (shown.page, shown.problem) == (str(tmp_path / "pages" / "trends.html"), "")
     pages = {path: path.read_text(encoding="utf-8") for path in (tmp_path / "pages").rglob("*.html")}
@@ -139,19 +139,19 @@ def test_the_pages_name_who_broke_what_and_are_written_once(desk: Desk, tmp_path
     links = re.findall('href="([^"]+)"', first_page)
     assert {tmp_path / "pages" / link for link in links} == {path for path in pages if path.name == "invoices.html"}
     before = {path: path.stat().st_mtime_ns for path in pages if path.name == "invoices.html"}
-    quality.show(desk.ledger)
+    quality.show(desk.ledger, desk.office.settings.quality)
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 def test_a_day_out_of_sight_loses_its_page(desk: Desk, tmp_path: Path):
     desk.set("quality", folder=tmp_path / "pages", days=1)
     desk.night()
-    quality.show(desk.ledger)
+    quality.show(desk.ledger, desk.office.settings.quality)
     desk.clock.advance(days=1)
     desk.edit(newest(desk), invoice_number="26-0001")
     desk.night()
 
-    shown = quality.show(desk.ledger)
+    shown = quality.show(desk.ledger, desk.office.settings.quality)
 
     assert {path.parts[-3] for path in (tmp_path / "pages").rglob("invoices.html")} == set(shown.days)
 
@@ -162,7 +162,7 @@ def test_pages_that_cannot_be_written_stop_nothing(desk: Desk, tmp_path: Path):
     desk.edit(newest(desk), invoice_number=" ")
     desk.night()
 
-    shown = quality.show(desk.ledger)
+    shown = quality.show(desk.ledger, desk.office.settings.quality)
 
     assert "number-missing" in [each.rule for each in shown.trends]
     report = RunReport("Nightly sync", quality=shown)
@@ -175,11 +175,11 @@ def test_the_report_of_a_night_plots_each_rule_and_links_to_the_pages(desk: Desk
     desk.edit(newest(desk), invoice_number=" ")
     desk.night()
 
-    told = RunReport("Nightly sync", quality=quality.show(desk.ledger)).markdown()
+    told = RunReport("Nightly sync", quality=quality.show(desk.ledger, desk.office.settings.quality)).markdown()
 
     assert "| number-missing | hold | 1 | `" in told
     assert "[All pages](https://files.example/quality/trends.html)" in told
 
 
 def test_without_a_judgement_there_is_nothing_to_show(desk: Desk):
-    assert quality.show(desk.ledger) == quality.Quality()
+    assert quality.show(desk.ledger, desk.office.settings.quality) == quality.Quality()

@@ -15,7 +15,7 @@ DEPLOYMENTS = {"export-invoice": "e-1", "review-invoices": "r-1", "nightly-sync"
 
 def page(desk: Desk) -> str:
     screen = Screen("http://prefect.example", DEPLOYMENTS, desk.clock() + timedelta(hours=13))
-    return today.gather(desk.ledger, screen, desk.clock).markdown()
+    return today.gather(desk.ledger, screen, desk.office).markdown()
 
 
 def line(desk: Desk, what: str) -> str:
@@ -67,7 +67,7 @@ def test_a_payment_counts_on_the_day_on_which_procore_is_told(desk: Desk):
 def test_each_cause_has_a_line_whose_link_shows_its_items_alone(desk: Desk):
     [chosen, *_] = desk.items("READY")
     vendor_id = desk.requisition(chosen.invoice_id)["vendor_id"]
-    vendor = desk.terms_of(chosen.project_id).mapping(chosen.project_id, desk.clock().date()).vendor(vendor_id)
+    vendor = desk.basis_of(chosen.project_id).mapping(chosen.project_id, desk.clock().date()).vendor(vendor_id)
     desk.accept()
     desk.play("spectrum", "vendors", {"code": vendor, "status": "N"})
     desk.read()

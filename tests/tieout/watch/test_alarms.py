@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
-from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, NIGHT, Desk
+from desk import AFTER_A_NIGHT, AFTER_AN_EXPORT, CLAIMER, Desk
 from ledgers import ON_BOTH_DATABASES
 from typer.testing import CliRunner
 
@@ -37,20 +37,20 @@ def night(desk: Desk, without: Collection[str] = ()) -> list[str]:
 
     def count() -> None:
         for project_id in known_projects(desk.ledger):
-            said.extend(filter(None, [census.take_census(desk.ledger, desk.procore, project_id, desk.clock)]))
+            said.extend(filter(None, [census.take_census(desk.ledger, desk.procore, project_id, desk.office)]))
 
     steps: dict[str, Callable[[], object]] = {
         "read": desk.read,
         "settle": desk.settle,
         "judge": desk.judge,
-        "revive": lambda: outcome.revive_transient(desk.ledger, desk.clock, NIGHT),
+        "revive": lambda: outcome.revive_transient(desk.ledger, desk.office),
         "export": lambda: desk.export(tries=4),
-        "collect": lambda: collection.collect(desk.ledger, desk.erp, desk.clock, NIGHT),
-        "observe": lambda: observation.observe(desk.ledger, desk.erp, desk.clock, NIGHT),
-        "write": lambda: issued.write(desk.ledger, desk.procore, desk.clock),
+        "collect": lambda: collection.collect(desk.ledger, desk.erp, desk.office),
+        "observe": lambda: observation.observe(desk.ledger, desk.erp, desk.office),
+        "write": lambda: issued.write(desk.ledger, desk.procore, desk.office),
         "deliver": desk.deliver,
         "count": count,
-        "note": lambda: alarms.note_night(desk.ledger, desk.clock),
+        "note": lambda: alarms.note_night(desk.ledger, desk.office),
     }
     for name in [each for each in steps if each not in without]:
         with suppress(TransientError):
@@ -69,7 +69,7 @@ def rings(desk: Desk) -> list[str]:
 
 
 def ringing(desk: Desk) -> list[Problem]:
-    return alarms.ringing(desk.ledger, desk.clock)
+    return alarms.ringing(desk.ledger, desk.office)
 
 
 def the_alarm(desk: Desk) -> str:
@@ -251,7 +251,7 @@ def test_a_payment_job_that_stopped_rings(desk: Desk):
     nights(desk, 1)
     nights(desk, 2, without=["collect"])
     words = the_alarm(desk)
-    collection.collect(desk.ledger, desk.erp, desk.clock, NIGHT)
+    collection.collect(desk.ledger, desk.erp, desk.office)
 
     assert "were last read at 2026-03-05 12:00 EST, 48 h ago" in words
     assert rings(desk) == []
@@ -297,14 +297,14 @@ def test_a_project_that_vanished_is_no_alarm_but_worth_knowing_while_its_invoice
     closed = open_projects(desk)[0]
     desk.play("procore", f"projects/{closed.project_id_procore}", {"active": False})
     nights(desk, 4)
-    [words] = alarms.vanished(desk.ledger, desk.clock)
+    [words] = alarms.vanished(desk.ledger, desk.office)
     waiting = [item for item in desk.items() if item.project_id == closed.project_id_procore]
     desk.set("policy", skip_projects=json.dumps([closed.project_id_procore]))
 
     assert rings(desk) == []
     assert f"has not listed {closed.name} since 2026-03-04 12:00 EST" in words
     assert words.endswith(f"not done: {len(waiting)}.")
-    assert alarms.vanished(desk.ledger, desk.clock) == []
+    assert alarms.vanished(desk.ledger, desk.office) == []
 
 
 # What is stuck.
@@ -356,21 +356,10 @@ def test_a_retry_begins_the_waiting_again(desk: Desk):
     nights(desk, 2)
     assert desk.states()[first] == "FAILED"
     assert rings(desk) == []
-    retried = batch.rejudge_one(desk.ledger, desk.terms, first, desk.clock, NIGHT)
+    retried = batch.rejudge_one(desk.ledger, desk.basis, first, desk.office)
 
     assert retried.state == "ACCEPTED"
     assert rings(desk) == []
-
-
-CLAIMER = """
-import sys
-from datetime import datetime
-from tieout import exporting, opening
-from tieout.terms import load_terms
-now = datetime.fromisoformat(sys.argv[1])
-with opening.open_ledger() as ledger, opening.open_erp() as erp:
-    exporting.export_chunk(ledger, erp, load_terms(ledger, erp, now), lambda: now, "dying")
-"""
 
 
 @AFTER_A_NIGHT
@@ -461,7 +450,7 @@ def test_nothing_rings_for_a_moment_in_the_future(desk: Desk):
     desk.play("procore", f"requisitions/{bill_next(desk)}/hide", {"from": "lists"})
     night(desk)
     desk.clock.now -= ahead
-    assert (rings(desk), alarms.vanished(desk.ledger, desk.clock)) == ([], [])
+    assert (rings(desk), alarms.vanished(desk.ledger, desk.office)) == ([], [])
     nights(desk, 3)
 
     assert rings(desk) == ["census"]
@@ -471,7 +460,7 @@ def test_nothing_rings_for_a_moment_in_the_future(desk: Desk):
 
 
 def warned(desk: Desk) -> dict[str, bool]:
-    problems = preflight.inspect(desk.clock).problems
+    problems = preflight.inspect(desk.office).problems
     return {each.message: each.is_blocking for each in problems if each.system == "Settings"}
 
 

@@ -14,13 +14,12 @@ from rich.console import Console
 
 from data_contracts.forms import ALL
 from data_contracts.invoice import Invoice
-from tieout.cli.console import bar, notes, out, print_json, table
+from tieout.cli.console import bar, notes, open_office, out, print_json, table
 from tieout.cli.demo import proof
 from tieout.cli.demo.cast import Cast, Site
 from tieout.cli.demo.processes import EndedError
 from tieout.cli.demo.stage import APPROVER, Stage, raised
 from tieout.cli.status import facts_of, in_tables
-from tieout.clock import now
 from tieout.connectors.procore import parse_invoice
 from tieout.decisions.review import Row, open_offer, waiting_projects
 from tieout.judgement.basis import load_basis
@@ -28,8 +27,8 @@ from tieout.ledger import sightings, states
 from tieout.ledger.book import Ledger
 from tieout.ledger.items import Item
 from tieout.opening import open_erp, open_ledger
-from tieout.views import inquiry
 from tieout.views.standing import FAILED_TO_EXPORT
+from tieout.wording import run_name
 
 _RUN_SECONDS = 150.0
 _DISPUTED = "The change order behind it is still disputed."
@@ -120,14 +119,15 @@ def _play(stage: Stage, say: _Progress) -> Facts:
         checks = _post_and_pay(people)
         say("Bringing payments back: sync-payments")
         payments = screen.start("sync-payments", asked_by=APPROVER)
-        with open_ledger() as ledger:
+        office = open_office()
+        with open_ledger(office) as ledger:
             if review := _answer_one(stage, people, ledger, say):
                 runs["review-invoices"] = screen.await_end(review, _RUN_SECONDS)
             runs["sync-payments"] = screen.await_end(payments, _RUN_SECONDS)
             screen.await_suspended("review-invoices", len(waiting_projects(ledger)), _RUN_SECONDS)
             say("Comparing the ledger, the ERP's database, Procore's payments and what Prefect shows")
             problems = proof.find_problems(ledger, people, screen)
-            facts = facts_of(ledger) | _outside(people, checks) | {"links": _links(stage, ledger, night)}
+            facts = facts_of(ledger, office) | _outside(people, checks) | {"links": _links(stage, ledger, night)}
     finally:
         people.close()
     if not facts["links"]["reviews"]:
@@ -170,14 +170,15 @@ def _spoil(people: Cast, ledger: Ledger, waiting: dict[int, list[Item]], rows: t
 
 
 def _vendor_code(ledger: Ledger, item: Item) -> str:
-    with open_erp() as erp:
-        terms = load_basis(ledger, erp, now())
+    office = open_office()
+    with open_erp(office) as erp:
+        basis = load_basis(ledger, erp, office)
     with ledger.reading() as connection:
-        terms = terms.with_books(connection, [item.project_id])
+        basis = basis.with_books(connection, [item.project_id])
         invoice = parse_invoice(sightings.bodies(connection, [item.snapshot_id])[item.snapshot_id], item.company_id)
     if not isinstance(invoice, Invoice):
         return ""
-    mapping = terms.mapping(item.project_id, now().astimezone(terms.zone).date())
+    mapping = basis.mapping(item.project_id, office.clock().astimezone(basis.zone).date())
     return mapping.vendor(invoice.vendor_id_procore) or ""
 
 
@@ -221,7 +222,7 @@ def _mending(stage: Stage, ledger: Ledger) -> dict[str, str]:
     failed = ledger.items(state=states.FAILED, cause="vendor-inactive")
     url = f"{stage.accounting}/_sandbox/vendors"
     return {
-        inquiry.label(item): f"""curl {url} -d '{{"code": "{_vendor_code(ledger, item)}", "status": "A"}}'"""
+        run_name(item): f"""curl {url} -d '{{"code": "{_vendor_code(ledger, item)}", "status": "A"}}'"""
         for item in failed
     }
 

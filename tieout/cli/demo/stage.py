@@ -82,7 +82,7 @@ def _start(stage: Stage, port: int, sizes: tuple[int, int], say: Say, policy: Ca
     secrets = _write_settings(stage, policy(stage))
     os.environ.clear()
     os.environ.update(processes.environment | secrets)
-    upgrade(settings.ledger_url())
+    upgrade(settings.read().ledger_url)
     stage.screen.await_ready(_START_SECONDS)
     say("Deploying the flows and starting a worker")
     processes.start("deploy", [sys.executable, "-m", "tieout.cli", "deploy"], secrets)

@@ -34,7 +34,7 @@ from tieout.connectors.procore.translation import (
 )
 from tieout.connectors.wire import PATIENCE, Client, parse_text, request_id, server_time
 from tieout.errors import ContractError, RefusedError, SettingsError, TieoutError, UnconfirmedError
-from tieout.settings import read_section
+from tieout.settings import Settings as CompanySettings
 
 URL_ROOM = 5_000  # of the 6,000 characters that proxies let through
 SKEW = timedelta(seconds=60)
@@ -80,9 +80,9 @@ class Procore:
         self._lists = Lists(self._api, settings.per_page)
 
     @classmethod
-    def from_settings(cls) -> "Procore":
+    def from_settings(cls, settings: CompanySettings) -> "Procore":
         """Return the connector as `tieout.toml` and the environment describe it."""
-        return cls(read_section(Settings, "procore"))
+        return cls(settings.section(Settings, "procore"))
 
     @property
     def calls(self) -> int:

@@ -2,7 +2,8 @@
 
 from pydantic import Field, SecretStr, field_validator
 
-from tieout.settings import Section, read_section
+from tieout.settings import Section
+from tieout.settings import Settings as CompanySettings
 
 SYSTEM = "Procore"
 
@@ -31,6 +32,6 @@ class Settings(Section):
         return pattern
 
 
-def web_url() -> str:
+def web_url(settings: CompanySettings) -> str:
     """Return the pattern of an invoice's address, with {company}, {project}, {commitment} and {invoice} in it."""
-    return read_section(Settings, "procore").web_url
+    return settings.section(Settings, "procore").web_url

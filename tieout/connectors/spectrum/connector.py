@@ -16,7 +16,7 @@ from tieout.connectors.spectrum.settings import SYSTEM, Settings
 from tieout.connectors.spectrum.translation import WireAnswer, named, text
 from tieout.connectors.wire import PATIENCE, Basic, Client, parse, request_id
 from tieout.errors import RefusedError, SettingsError, TransientError, UnconfirmedError
-from tieout.settings import read_section
+from tieout.settings import Settings as CompanySettings
 
 _HINTS = {
     403: "let the Authorization ID use this web service, in Data Exchange Installation",
@@ -36,9 +36,9 @@ class Connector:
         self._info_link = InfoLink(settings)
 
     @classmethod
-    def from_settings(cls) -> "Connector":
+    def from_settings(cls, settings: CompanySettings) -> "Connector":
         """Build the connector that the settings describe."""
-        return cls(read_section(Settings, "spectrum"))
+        return cls(settings.section(Settings, "spectrum"))
 
     def close(self) -> None:
         """Release sockets and database connections."""

@@ -20,7 +20,7 @@ from tieout.connectors.tryton.translation import changed_since, to_wire
 from tieout.connectors.tryton.values import Row, shown
 from tieout.connectors.wire import PATIENCE
 from tieout.errors import RefusedError, SettingsError, TransientError, UnconfirmedError
-from tieout.settings import read_section
+from tieout.settings import Settings as CompanySettings
 
 
 class Connector:
@@ -38,9 +38,9 @@ class Connector:
         self._calls = Calls(settings)
 
     @classmethod
-    def from_settings(cls) -> "Connector":
+    def from_settings(cls, settings: CompanySettings) -> "Connector":
         """Build the connector that the settings describe."""
-        return cls(read_section(Settings, "tryton"))
+        return cls(settings.section(Settings, "tryton"))
 
     def close(self) -> None:
         """Release the connections."""

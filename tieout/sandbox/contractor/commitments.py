@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from tieout.sandbox.contractor.applications import Deal
+from tieout.sandbox.contractor.directory import Directory
 from tieout.sandbox.contractor.documents import Document
 from tieout.sandbox.contractor.erp_books import ErpSubcontract
 from tieout.sandbox.contractor.erp_codes import plain
@@ -23,9 +23,6 @@ from tieout.sandbox.contractor.trades import (
     UNMAPPED_TYPE,
     Trade,
 )
-
-if TYPE_CHECKING:
-    from tieout.sandbox.contractor.directory import Directory
 
 TYPES = {row[0]: row[:3] for row in (*COST_TYPES, (*UNMAPPED_TYPE, "", "", ""))}
 NEVER = -1  # a line of the schedule that no invoice ever shows

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from tieout.sandbox.contractor.applications import Deal, bill_months
+from tieout.sandbox.contractor.commitments import strike
 from tieout.sandbox.contractor.directory import Directory
 from tieout.sandbox.contractor.documents import Document
 from tieout.sandbox.contractor.erp_books import (
@@ -99,7 +100,7 @@ class _Site:
         self.turns: Counter[str] = Counter()
 
     def carry_out(self, plan: Plan) -> None:
-        deal = self.directory.strike(plan, self.lines, self.varied)
+        deal = strike(self.directory, plan, self.lines, self.varied)
         history = list(bill_months(deal, self.rng, self.directory.new_id))
         if deal.over_bills:
             self.warnings[history[-1]["id"]] = "over-billed"

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 
 from tieout.sandbox.contractor.applications import Deal
-from tieout.sandbox.contractor.commitments import strike
 from tieout.sandbox.contractor.documents import Document, Paper
 from tieout.sandbox.contractor.erp_books import ErpBooks, ErpInvoice, ErpJob
 from tieout.sandbox.contractor.erp_codes import ROW_MAPPED, ErpSide, phase_code, plain
@@ -206,10 +205,6 @@ class Directory:
 
     def erp_code_of_vendor(self, vendor: Document) -> str:
         return self.erp.vendors[vendor["id"]].code
-
-    def strike(self, plan: Plan, lines: int | None, varied: bool) -> Deal:
-        """Sign the commitment that a plan asks for."""
-        return strike(self, plan, lines, varied)
 
     def papers(self, plan: Plan, project: Document, vendor: Document) -> list[Paper]:
         """One month after the other, the newest in the open billing period."""

@@ -23,7 +23,7 @@ time.sleep(600)
 PARENT = """
 import os, sys, time
 from pathlib import Path
-from tieout.cli.processes import Processes
+from tieout.cli.demo.processes import Processes
 with Processes(dict(os.environ), Path(sys.argv[1])) as processes:
     processes.start("stubborn", [sys.executable, "-c", sys.argv[2]])
     print(processes.mark, flush=True)

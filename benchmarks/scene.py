@@ -1,4 +1,4 @@
-"""A contractor's office that goes back to where a story began: Procore's stand-in, an ERP, a ledger, and their clock.
+"""A contractor's company that goes back to where a story began: Procore's stand-in, an ERP, a ledger, and their clock.
 
 What the two systems hold is always read from them, never from our ledger.
 """
@@ -26,7 +26,7 @@ import httpx
 from benchmarks.erps import Erp, OpenErp, a_spectrum
 from benchmarks.post_office import PostOffice, a_post_office
 from benchmarks.postgresql import PostgreSQL
-from benchmarks.workers import ACTOR, Clock, Worker, at_work, end_with_parent
+from benchmarks.workers import Clock, Worker, at_work, end_with_parent
 from tieout.connectors.base import invoice_key, parse_key
 from tieout.decisions import review
 from tieout.decisions.reject import reject_item
@@ -127,7 +127,7 @@ def _stand_in(make_app: Callable[[Path], ASGIApp], orders: Connection, log: Path
             orders.send(url)
 
 
-class Office:
+class Scene:
     """Where stories play; `begin` one, `keep` it under a name, `begin` it from there as often as wanted."""
 
     def __init__(self, folder: Path, ledger: KeptLedger, clock: Clock, contractor: Contractor, erp: Erp) -> None:
@@ -180,8 +180,8 @@ class Office:
     def accept_everything(self) -> None:
         """Read Procore, judge it, and accept whatever is sound."""
         with at_work(self.ledger, self.clock) as worker:
-            terms = _judge(worker)
-            review.accept_by_policy(self.ledger, list(known_projects(self.ledger)), self.clock, terms.policy_version)
+            basis = _judge(worker)
+            review.accept_by_policy(self.ledger, list(known_projects(self.ledger)), worker.office, basis.policy_version)
 
     def reject_everything(self) -> None:
         """Read Procore, judge it, and reject whatever is sound."""
@@ -189,7 +189,7 @@ class Office:
             _judge(worker)
             with self.ledger.transaction(self.clock(), "An Approver") as tx:
                 for item in tx.items(state=states.READY):
-                    reject_item(tx, item, "a reason", {})
+                    reject_item(tx, worker.office.settings, item, "a reason", {})
 
     # The other people, and what the two systems hold.
 
@@ -293,39 +293,39 @@ def _sum(amounts: Mapping[int, Sequence[Decimal]]) -> Decimal:
 
 
 def _judge(worker: Worker) -> Basis:
-    ledger, clock = worker.ledger, worker.clock
-    projects = reference.list_projects(ledger, worker.procore, clock)
+    ledger, office = worker.ledger, worker.office
+    projects = reference.list_projects(ledger, worker.procore, office)
     for project_id in projects:
-        fetch_changed(ledger, worker.procore, project_id, clock)
-    reference.read_reference(ledger, worker.erp, clock)
-    reference.read_books(ledger, worker.procore, projects, clock)
-    terms = load_basis(ledger, worker.erp, clock())
-    batch.judge_projects(ledger, terms, projects, clock, ACTOR)
-    return terms
+        fetch_changed(ledger, worker.procore, project_id, office)
+    reference.read_reference(ledger, worker.erp, office)
+    reference.read_books(ledger, worker.procore, projects, office)
+    basis = load_basis(ledger, worker.erp, office)
+    batch.judge_projects(ledger, basis, projects, office)
+    return basis
 
 
 @contextmanager
-def an_office(
+def a_scene(
     folder: Path,
     ledger: KeptLedger,
     rate: float = 0.0,
     settings: Mapping[str, str] | None = None,
     open_erp: OpenErp = a_spectrum,
     **sizes: int,
-) -> Iterator[Office]:
-    """Open an office for a contractor whose invoices are all sound, and have this process go by its settings."""
+) -> Iterator[Scene]:
+    """Open a scene for a contractor whose invoices are all sound, and have this process go by its settings."""
     clock = Clock(rate)
     plan: dict[str, Any] = {"seed": 7, "projects": 1, "lines": 3, **sizes}
     contractor = contractor_module.build(**plan, troubles=False, today=clock().date())
     with ExitStack() as stack:
         erp = stack.enter_context(open_erp(folder, contractor, clock))
-        office = Office(folder, ledger, clock, contractor, erp)
+        scene = Scene(folder, ledger, clock, contractor, erp)
         for system, make_app in {"procore": partial(_procore, contractor, clock), erp.name: erp.serve}.items():
-            stack.enter_context(_running(office, system, make_app))
-        office.mails = stack.enter_context(a_post_office())
-        stack.enter_context(_environment(office, settings or {}))
-        stack.callback(office._control.close)
-        yield office
+            stack.enter_context(_running(scene, system, make_app))
+        scene.mails = stack.enter_context(a_post_office())
+        stack.enter_context(_environment(scene, settings or {}))
+        stack.callback(scene._control.close)
+        yield scene
 
 
 def _procore(contractor: Contractor, clock: Clock, folder: Path) -> ASGIApp:
@@ -333,13 +333,13 @@ def _procore(contractor: Contractor, clock: Clock, folder: Path) -> ASGIApp:
 
 
 @contextmanager
-def _running(office: Office, system: str, make_app: Callable[[Path], ASGIApp]) -> Iterator[None]:
+def _running(scene: Scene, system: str, make_app: Callable[[Path], ASGIApp]) -> Iterator[None]:
     fork = get_context("fork")
     ours, theirs = fork.Pipe()
-    process = fork.Process(target=_stand_in, args=(make_app, theirs, office.folder / f"{system}.log"), daemon=True)
+    process = fork.Process(target=_stand_in, args=(make_app, theirs, scene.folder / f"{system}.log"), daemon=True)
     process.start()
     try:
-        office._orders[system], office.urls[system] = ours, ours.recv()
+        scene._orders[system], scene.urls[system] = ours, ours.recv()
         yield
     finally:
         process.kill()
@@ -347,9 +347,9 @@ def _running(office: Office, system: str, make_app: Callable[[Path], ASGIApp]) -
 
 
 @contextmanager
-def _environment(office: Office, settings: Mapping[str, str]) -> Iterator[None]:
-    contractor, urls = office.contractor, office.urls
-    mapping = office.folder / "mapping.csv"
+def _environment(scene: Scene, settings: Mapping[str, str]) -> Iterator[None]:
+    contractor, urls = scene.contractor, scene.urls
+    mapping = scene.folder / "mapping.csv"
     with mapping.open("w", newline="") as file:
         writer = csv.DictWriter(file, MAPPING_COLUMNS, extrasaction="ignore")
         writer.writeheader()
@@ -357,18 +357,18 @@ def _environment(office: Office, settings: Mapping[str, str]) -> Iterator[None]:
     before = dict(os.environ)
     os.environ.update(
         {
-            "TIEOUT_CONFIG": str(office.folder / "tieout.toml"),
-            "TIEOUT_LEDGER__URL": office.ledger.engine.url.render_as_string(hide_password=False),
+            "TIEOUT_CONFIG": str(scene.folder / "tieout.toml"),
+            "TIEOUT_LEDGER__URL": scene.ledger.engine.url.render_as_string(hide_password=False),
             "TIEOUT_MAPPING__CSV": str(mapping),
             "TIEOUT_PROCORE__API_URL": urls["procore"],
             "TIEOUT_PROCORE__LOGIN_URL": urls["procore"],
             "TIEOUT_PROCORE__COMPANY_ID": str(contractor.company_id),
             "TIEOUT_PROCORE__CLIENT_ID": contractor.client_id,
             "TIEOUT_PROCORE__CLIENT_SECRET": contractor.client_secret,
-            "TIEOUT_COMPANY__ERP": office.erp.name,
-            **_section(office.erp.name, office.erp.section(urls[office.erp.name], office.now)),
+            "TIEOUT_COMPANY__ERP": scene.erp.name,
+            **_section(scene.erp.name, scene.erp.section(urls[scene.erp.name], scene.now)),
             "TIEOUT_POLICY__AUTO_ACCEPT_PROJECTS": json.dumps([each["id"] for each in contractor.projects]),
-            **_section("mail", office.mails.settings),
+            **_section("mail", scene.mails.settings),
             **settings,
         }
     )
