@@ -11,7 +11,7 @@ from tieout.errors import RefusedError
 from tieout.ledger import audit
 from tieout.people.rights import Signature
 
-UNKNOWN = 404404
+UNKNOWN, TOO_LARGE = 404404, 10**30  # no column of the ledger holds the second
 PERSON, ACCOUNTANT = Signature(SENDER), Signature(APPROVER)
 BY_INVOICE: dict[str, Callable[[Desk, int, int], object]] = {
     "export": lambda desk, *which: rehearsal.export(desk.ledger, desk.erp, *which, desk.office),
@@ -37,12 +37,13 @@ BY_PROJECT: dict[str, Callable[[Desk, int], object]] = {
 
 
 @AFTER_A_NIGHT
+@pytest.mark.parametrize("unknown", [UNKNOWN, TOO_LARGE])
 @pytest.mark.parametrize("name", BY_INVOICE)
-def test_an_invoice_that_nobody_knows_is_refused(desk: Desk, name: str):
+def test_an_invoice_that_nobody_knows_is_refused(desk: Desk, name: str, unknown: int):
     item, before = desk.items()[0], audit.head(desk.ledger)
 
-    with pytest.raises(RefusedError, match=f"invoice {UNKNOWN}: tieout never read it .* not the number on the paper"):
-        BY_INVOICE[name](desk, item.company_id, UNKNOWN)
+    with pytest.raises(RefusedError, match=f"invoice {unknown}: tieout never read it .* not the number on the paper"):
+        BY_INVOICE[name](desk, item.company_id, unknown)
     with pytest.raises(RefusedError, match=f"it belongs to company {item.company_id}, not to company 1") as refused:
         BY_INVOICE[name](desk, 1, item.invoice_id)
     assert f"invoice {item.invoice_id}" in str(refused.value)
@@ -50,7 +51,7 @@ def test_an_invoice_that_nobody_knows_is_refused(desk: Desk, name: str):
 
 
 @AFTER_A_NIGHT
-@pytest.mark.parametrize("project", [UNKNOWN, 0])
+@pytest.mark.parametrize("project", [UNKNOWN, 0, TOO_LARGE])
 @pytest.mark.parametrize("name", BY_PROJECT)
 def test_a_project_that_nobody_knows_is_refused(desk: Desk, name: str, project: int):
     with pytest.raises(RefusedError, match=f"project {project}: Procore never listed it; take the project's number"):
@@ -62,5 +63,5 @@ def test_to_try_again_an_invoice_that_nobody_knows_is_refused_and_one_that_did_n
     waiting = desk.items("READY")[0].invoice_id
 
     assert choice.failed(desk.ledger, None, None, [waiting]) == []
-    with pytest.raises(RefusedError, match=f"invoice {UNKNOWN}: tieout never read it"):
-        choice.failed(desk.ledger, None, None, [waiting, UNKNOWN])
+    with pytest.raises(RefusedError, match=f"invoice {TOO_LARGE}: tieout never read it"):
+        choice.failed(desk.ledger, None, None, [waiting, TOO_LARGE])

@@ -19,6 +19,7 @@ READING = "reading"
 _PAGE, _LARGE = "page_size=8192", ("cache_size=-65536", "wal_autocheckpoint=4000")
 _INSTRUCTIONS = 10_000  # of SQLite's own, between two looks at how far a copy is: some milliseconds
 VARIABLES = 500  # bound variables per IN list; databases have a limit
+_LONGEST = 2**63 - 1  # the largest number that a column of ids holds
 
 
 def upgrade(url: str, revision: str = "head") -> None:
@@ -109,6 +110,11 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 Any_ = TypeVar("Any_")
+
+
+def fits(value: object) -> bool:
+    """Whether a column can hold this value; a number that is too large for it is nobody's id."""
+    return not isinstance(value, int) or abs(value) <= _LONGEST
 
 
 def in_pieces(values: Iterable[Any_], size: int = VARIABLES) -> Iterator[list[Any_]]:

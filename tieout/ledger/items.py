@@ -11,7 +11,7 @@ from sqlalchemy import BindParameter, ColumnElement, Connection, Select, bindpar
 from data_contracts.money import from_minor
 from data_contracts.reference import Finding
 from tieout.ledger import schema
-from tieout.ledger.database import READING, VARIABLES
+from tieout.ledger.database import READING, VARIABLES, fits
 
 Value = TypeVar("Value", int, str)
 OneOf: TypeAlias = Value | list[Value] | tuple[Value, ...] | set[Value]
@@ -113,7 +113,11 @@ ITEM = tuple(schema.item.c[name] for name in Item._fields)
 def find_items(connection: Connection, **columns: Unpack[Columns]) -> list[Item]:
     """Return the items whose columns have these values (or one of a sequence of values), oldest first."""
     given: dict[str, Any] = {**columns}
-    lists = {name: sorted(value) for name, value in given.items() if isinstance(value, list | tuple | set)}
+    if not all(map(fits, given.values())):
+        return []
+    lists = {
+        name: sorted(filter(fits, value)) for name, value in given.items() if isinstance(value, list | tuple | set)
+    }
     query = _query(tuple(given), tuple(lists), not connection.get_execution_options().get(READING))
     longest = max(lists, key=lambda name: len(lists[name]), default=None)
     given |= lists

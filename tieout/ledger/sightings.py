@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from data_contracts.invoice import SENDABLE
 from tieout.ledger import schema
 from tieout.ledger.book import Transaction
-from tieout.ledger.database import in_pieces
+from tieout.ledger.database import fits, in_pieces
 from tieout.ledger.writes import adding_to
 
 
@@ -91,7 +91,7 @@ def sightings_of(connection: Connection, invoice_ids: Iterable[int], is_to_chang
     first: two that do it in turn would wait for each other.
     """
     found: dict[int, Sighting] = {}
-    for piece in in_pieces(sorted(invoice_ids)):
+    for piece in in_pieces(sorted(filter(fits, invoice_ids))):
         query = select(schema.sighting).where(schema.sighting.c.invoice_id.in_(piece))
         query = query.order_by(schema.sighting.c.invoice_id)
         rows = connection.execute(query.with_for_update() if is_to_change else query)
