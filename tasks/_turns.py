@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from tasks import _prefect
-from tasks._run import actor, open_office, run_id
+from tasks._run import open_office, run_id
 from tieout.errors import TieoutError
 from tieout.ledger.turns import end_turn, take_turn
 from tieout.opening import open_ledger
@@ -33,7 +33,7 @@ def hold(turns: Sequence[str]) -> str | None:
     office = open_office()
     lease = office.settings.export.lease
     # A ledger that is away is told of by the step that needs it.
-    with suppress(TieoutError), open_ledger(office) as ledger, ledger.transaction(office.clock(), actor()) as tx:
+    with suppress(TieoutError), open_ledger(office) as ledger, ledger.transaction(office.clock(), office.actor) as tx:
         for turn in turns:
             other = take_turn(tx, turn, run_id(), lease)
             if other and turn == turns[0]:
@@ -44,7 +44,7 @@ def hold(turns: Sequence[str]) -> str | None:
 def give_back(turns: Sequence[str], holder: str) -> None:
     """Let the next run have the turns of this holder at once."""
     office = open_office()
-    with suppress(TieoutError), open_ledger(office) as ledger, ledger.transaction(office.clock(), actor()) as tx:
+    with suppress(TieoutError), open_ledger(office) as ledger, ledger.transaction(office.clock(), office.actor) as tx:
         for turn in turns:
             end_turn(tx, turn, holder)
 

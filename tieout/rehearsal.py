@@ -6,7 +6,6 @@ A code is not asked for, and not spent.
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 
 from tieout import wording
@@ -36,7 +35,6 @@ from tieout.people.rights import Signature
 from tieout.views import refresh_form, settle_form, standing
 from tieout.watch import alarms
 
-Clock = Callable[[], datetime]
 _SHOWN = 100  # payloads in one artifact
 
 

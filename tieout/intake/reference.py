@@ -21,35 +21,6 @@ from tieout.progress import Progress, followed, unseen
 from tieout.settings import Policy
 
 _Shown = TypeVar("_Shown")
-
-
-def read(
-    procore: Procore, books: ProjectBooks, waiting: Iterable[Invoice], policy: Policy
-) -> tuple[ProjectBooks, list[Problem]]:
-    """Read what the policy asks for of the invoices that wait; what Procore refuses to show counts as missing."""
-    project_id, problems, invoices = books.project.project_id_procore, list[Problem](), list(waiting)
-    billed = {each.commitment_id_procore for each in invoices}
-    is_asked = {policy.insurance, policy.compliance_documents} != {"allow"}
-    ours = [each for each in books.commitments if is_asked and each.commitment_id_procore in billed]
-    shown = [_asked(partial(procore.compliance, project_id, each), problems) for each in ours]
-    ids = {id_ for each in invoices for id_ in (each.invoice_id_procore, each.previous_invoice_id_procore)}
-    asked = sorted(each for each in ids if each is not None) if policy.lien_waiver != "allow" else []
-    waivers = [_asked(partial(procore.lien_waivers, project_id, each), problems) for each in asked]
-    found = {
-        "compliance": tuple(each for each in shown if each is not None),
-        "lien_waivers": tuple(waiver for each in waivers for waiver in each or ()),
-    }
-    return books.model_copy(update=found), problems
-
-
-def _asked(ask: Callable[[], _Shown], problems: list[Problem]) -> _Shown | None:
-    try:
-        return ask()
-    except (RefusedError, ContractError) as error:
-        problems.append(Problem(system="Procore", check="papers", is_blocking=False, message=str(error)))
-        return None
-
-
 _WAITING = (*states.JUDGED, states.ACCEPTED, states.FAILED)
 
 
@@ -84,12 +55,39 @@ def read_books(
             problems.append(Problem(system="Procore", check="project", is_blocking=False, message=str(refusal)))
             continue
         if policy.asks_for_papers:
-            books, missing = read(procore, books, _waiting_invoices(ledger, project_id), policy)
+            books, missing = _read_papers(procore, books, _waiting_invoices(ledger, project_id), policy)
             found += missing
         problems += found
         with ledger.transaction(office.clock(), "intake") as tx:
             references.store_reference(tx, f"books/{project_id}", books.model_dump_json())
     return problems
+
+
+def _read_papers(
+    procore: Procore, books: ProjectBooks, waiting: Iterable[Invoice], policy: Policy
+) -> tuple[ProjectBooks, list[Problem]]:
+    """Read what the policy asks for of the invoices that wait; what Procore refuses to show counts as missing."""
+    project_id, problems, invoices = books.project.project_id_procore, list[Problem](), list(waiting)
+    billed = {each.commitment_id_procore for each in invoices}
+    is_asked = {policy.insurance, policy.compliance_documents} != {"allow"}
+    ours = [each for each in books.commitments if is_asked and each.commitment_id_procore in billed]
+    shown = [_asked(partial(procore.compliance, project_id, each), problems) for each in ours]
+    ids = {id_ for each in invoices for id_ in (each.invoice_id_procore, each.previous_invoice_id_procore)}
+    asked = sorted(each for each in ids if each is not None) if policy.lien_waiver != "allow" else []
+    waivers = [_asked(partial(procore.lien_waivers, project_id, each), problems) for each in asked]
+    found = {
+        "compliance": tuple(each for each in shown if each is not None),
+        "lien_waivers": tuple(waiver for each in waivers for waiver in each or ()),
+    }
+    return books.model_copy(update=found), problems
+
+
+def _asked(ask: Callable[[], _Shown], problems: list[Problem]) -> _Shown | None:
+    try:
+        return ask()
+    except (RefusedError, ContractError) as error:
+        problems.append(Problem(system="Procore", check="papers", is_blocking=False, message=str(error)))
+        return None
 
 
 def read_reference(ledger: Ledger, erp: ERP, office: Office) -> list[str]:

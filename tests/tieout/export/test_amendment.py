@@ -51,7 +51,7 @@ class Amendable(spectrum.Connector):
 
 @pytest.fixture
 def erp(desk: Desk) -> Amendable:
-    connector = Amendable(desk.erp.settings, desk.office)  # type: ignore[attr-defined] # which is Spectrum's
+    connector = Amendable(desk.erp.settings, desk.clock)  # type: ignore[attr-defined] # which is Spectrum's
     connector.capabilities = connector.capabilities.model_copy(update={"update": True})
     connector.edit = desk.play
     desk._open["erp"] = connector
